@@ -1,0 +1,99 @@
+"""From a checked config to networks that fit the data and each other, and what trains them. Reads no data."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from gan_experiments.components import build
+from gan_experiments.losses.base import Objective
+from gan_experiments.tracking.summary import LayerRow, layer_table
+from gan_experiments.training.gan import GAN
+from gan_experiments.types import UserError
+
+OURS = ("max_epochs", "max_steps", "max_time", "logger", "callbacks", "enable_checkpointing", "gradient_clip_val")
+"""Arguments of Lightning's Trainer that this framework has keys of its own for."""
+
+
+def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
+    """Build the task's module with the run's seed; also give the layer table of each network.
+
+    Raises:
+        UserError: a constructor refuses its arguments, or the networks do not fit the data or each other.
+
+    """
+    _check_trainer(cfg.trainer)
+    pl.seed_everything(cfg.seed, verbose=False)
+    generator = build(cfg.model.generator, "model.generator")
+    discriminator = build(cfg.model.discriminator, "model.discriminator")
+    tables = _try_networks(cfg, generator, discriminator)
+    initialization = build(cfg.model.initialization, "model.initialization")
+    for network in (generator, discriminator):
+        initialization(network)
+    optimizer = build(cfg.optimizer, "optimizer")
+    task = build(cfg.task, "task")
+    gan: GAN = task(
+        generator=generator,
+        discriminator=discriminator,
+        objective=Objective(build(cfg.loss, "loss")),
+        schedule=build(cfg.schedule, "schedule"),
+        optimizers={name: optimizer[name] for name in ("discriminator", "generator")},
+        learning_rate=optimizer["learning_rate"],
+        gradient_clip=optimizer["gradient_clip"],
+        latent_dim=cfg.model.latent_dim,
+        batch_size=cfg.batch_size,
+        batches_per_epoch=cfg.dataset.num_train // cfg.batch_size,
+        ema_half_life_kimg=cfg.ema_half_life_kimg,
+    )
+    return gan, tables
+
+
+def _check_trainer(trainer: DictConfig) -> None:
+    taken = [name for name in OURS if name in trainer]
+    if taken:
+        raise UserError(
+            f"trainer.{taken[0]} has no effect here: write budget.*, logger=, checkpoint_every_kimg or "
+            f"optimizer.gradient_clip.* instead."
+        )
+    if str(trainer.precision) not in ("32", "32-true", "bf16-mixed"):
+        raise UserError(f"trainer.precision={trainer.precision} is not supported; write 32-true or bf16-mixed.")
+
+
+def _try_networks(cfg: DictConfig, generator: nn.Module, discriminator: nn.Module) -> dict[str, list[LayerRow]]:
+    """Run copies of both networks on the meta device: shapes only, hardly any memory, no random numbers."""
+    data, size = cfg.dataset, cfg.dataset.image_size
+    expected = (2, data.channels, size, size)
+    labels = torch.zeros(2, dtype=torch.int64, device="meta")
+    latents = torch.zeros(2, cfg.model.latent_dim, device="meta")
+    images = torch.zeros(expected, device="meta")
+    made, generator_rows = _try_network(cfg, "generator", generator, latents, labels)
+    if made.shape != expected:
+        raise UserError(
+            f"model.generator gives images of shape {tuple(made.shape[1:])}, but dataset {data.name!r} has "
+            f"{expected[1:]}. Choose a model for these images, such as model=dcgan."
+        )
+    judged, discriminator_rows = _try_network(cfg, "discriminator", discriminator, images, labels)
+    has_logits = judged.class_logits is not None
+    if judged.scores.shape != (2,) or has_logits != bool(cfg.model.class_head):
+        raise UserError(
+            f"model.discriminator gives scores of shape {tuple(judged.scores.shape)} for 2 images, "
+            f"{'with' if has_logits else 'without'} class logits; expected is shape (2,), and the yaml declares "
+            f"model.class_head: {str(bool(cfg.model.class_head)).lower()}."
+        )
+    return {"generator": generator_rows, "discriminator": discriminator_rows}
+
+
+def _try_network(cfg: DictConfig, name: str, network: nn.Module, *inputs: torch.Tensor) -> tuple[Any, list[LayerRow]]:
+    probe = copy.deepcopy(network).to("meta").eval()
+    try:
+        return layer_table(probe, *inputs)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise UserError(
+            f"model.{name} of model {cfg.model.name!r} cannot take input of shape {tuple(inputs[0].shape)} "
+            f"(dataset {cfg.dataset.name!r}): {error}"
+        ) from error

@@ -1,0 +1,41 @@
+"""The random streams of a run, set at the last moment before the first iteration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from gan_experiments.training.exact_state import set_random_state
+from gan_experiments.types import UserError
+
+
+class RandomStreams(Callback):
+    """Puts a resumed run's streams where they were; gives every further process of a new run its own.
+
+    The last callback that acts when training starts, so that nothing draws between it and the first iteration.
+    """
+
+    def __init__(self, seed: int, saved: list[dict[str, Any]] | None = None) -> None:
+        self.seed = seed
+        self.saved = saved
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Set the streams.
+
+        Raises:
+            UserError: the run was made with another number of processes.
+
+        """
+        if self.saved is None:
+            if trainer.global_rank > 0:
+                torch.manual_seed(self.seed + trainer.global_rank)
+            return
+        if len(self.saved) != trainer.world_size:
+            raise UserError(
+                f"the run was made with {len(self.saved)} processes and has as many random streams; resume it with "
+                f"trainer.devices={len(self.saved)}, not {trainer.world_size}."
+            )
+        set_random_state(self.saved[trainer.global_rank])

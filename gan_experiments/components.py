@@ -1,0 +1,135 @@
+"""Parts named by `_target_` in yaml: how their arguments are checked, and the one way to build them."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import sys
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import hydra
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+from gan_experiments.types import UserError
+
+HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Give '; did you mean ...?' for the nearest of the known words, or list them where they are few."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=2, cutoff=0.6)
+    if near:
+        return f"; did you mean {' or '.join(repr(name) for name in near)}?"
+    return f"; known here: {', '.join(known)}" if 0 < len(known) <= 40 else ""
+
+
+def add_code_dirs(directories: Iterable[str]) -> None:
+    """Put the user's own parts on the import path, after everything installed."""
+    for directory in directories:
+        if directory not in sys.path:
+            sys.path.append(directory)
+
+
+def build(node: Any, key: str, **supplied: Any) -> Any:
+    """Build what a node's `_target_` names, with `supplied` arguments; the one place that instantiates.
+
+    Args:
+        node: a config node, or a mapping of such nodes.
+        key: where the node stands in the config, for messages.
+
+    Raises:
+        UserError: the target does not exist, or the constructor refused its arguments.
+
+    """
+    try:
+        return hydra.utils.instantiate(node, _convert_="all", **supplied)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise UserError(str(cause)) from error
+        reason = f"{type(cause).__name__}: {cause}" if cause is not None else str(error).splitlines()[0]
+        raise UserError(f"{key} could not be built: {reason}") from error
+
+
+def check_arguments(cfg: DictConfig) -> None:
+    """Check every part in the config against its constructor: names, required arguments, types. Builds nothing.
+
+    Raises:
+        UserError: names the key, what is wrong with it, and the nearest argument.
+
+    """
+    for key, node in _parts(OmegaConf.to_container(cfg, resolve=True), ""):
+        _check_part(key, node)
+
+
+def _parts(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield key, value
+        for name, child in value.items():
+            yield from _parts(child, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _parts(child, f"{key}[{index}]")
+
+
+def _check_part(key: str, node: dict[str, Any]) -> None:
+    target = node["_target_"]
+    try:
+        part = hydra.utils.get_object(target)
+    except Exception as error:  # importing a user's own module may raise anything
+        cause = error.__cause__ or error
+        raise UserError(
+            f"{key}._target_: cannot import {target!r} ({type(cause).__name__}: {cause}). "
+            f"If it is a part of your own, name the directory that holds it in code_dirs=[...]."
+        ) from error
+    try:
+        parameters = inspect.signature(part).parameters
+    except (TypeError, ValueError):  # some extension types have no signature
+        return
+    given = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
+    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    named = {name: p for name, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    for name in given:
+        if name not in named and not open_ended:
+            raise UserError(f"{key}.{name}: {target} takes no argument {name!r}{suggest(name, named)}")
+    if not node.get("_partial_"):
+        for name, parameter in named.items():
+            if parameter.default is inspect.Parameter.empty and name not in given:
+                raise UserError(f"{key}.{name} is missing: {target} needs it")
+    hints = _hints(part)
+    for name, value in given.items():
+        if name in hints and not any(True for _ in _parts(value, "")):
+            _check_type(f"{key}.{name}", value, hints[name])
+
+
+def _hints(part: Any) -> Mapping[str, Any]:
+    try:
+        return typing.get_type_hints(part.__init__ if inspect.isclass(part) else part)
+    except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
+        return {}
+
+
+def _check_type(key: str, value: Any, hint: Any) -> None:
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
+        try:
+            adapter = TypeAdapter(hint)
+        except Exception:  # an annotation that pydantic does not know says nothing about a yaml value
+            return
+    try:
+        # As JSON: lists may stand for tuples and integers for floats, but a string never for a number.
+        adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        errors = [item for item in error.errors() if item["type"] != "needs_python_object"]
+        if errors:
+            reasons = "; ".join(dict.fromkeys(item["msg"] for item in errors))
+            raise UserError(f"{key}={value!r} has a wrong type or value: {reasons}") from error

@@ -1,0 +1,1 @@
+"""Image sources, the order of their images, the in-memory pipeline and its augmentations."""

@@ -1,0 +1,160 @@
+"""Augmentations of float batches N×C×H×W in [0, 1]: drawn for each sample by itself, from an explicit generator.
+
+The generator lives on the device of the images. Results stay in [0, 1] and keep the shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_experiments.types import UserError
+
+RED_GREEN_BLUE_TO_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+# From RGB to luma and the two chroma axes of YIQ (BT.601 luma, NTSC chroma)
+RED_GREEN_BLUE_TO_YIQ = (RED_GREEN_BLUE_TO_LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+def uniform(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Draw one number in [low, high) for each image; N×1×1×1."""
+    draws = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device)
+    return low + (high - low) * draws
+
+
+@dataclass(frozen=True)
+class HorizontalFlip:
+    """Mirror left and right with the given probability."""
+
+    probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise UserError(f"augment: flip probability={self.probability}; write a number from 0 to 1.")
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Flip some of the images."""
+        return torch.where(uniform(images, 0, 1, generator) < self.probability, images.flip(-1), images)
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """Shift by a whole number of pixels, up to `padding` each way; what comes in is mirrored (`reflect`) or 0."""
+
+    padding: int
+    fill: Literal["reflect", "zeros"] = "reflect"
+
+    def __post_init__(self) -> None:
+        if self.padding < 0:
+            raise UserError(f"augment: crop padding={self.padding}; write 0 or more pixels.")
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Shift each image by its own draw.
+
+        Raises:
+            UserError: the padding is not smaller than the image, so that it cannot be mirrored.
+
+        """
+        height, width = images.shape[-2:]
+        if self.fill == "reflect" and self.padding >= min(height, width):
+            raise UserError(
+                f"augment: crop padding={self.padding} does not fit images of {height}×{width}. "
+                f"Write at most {min(height, width) - 1}, or fill: zeros."
+            )
+        mode = "reflect" if self.fill == "reflect" else "constant"
+        padded = F.pad(images, (self.padding,) * 4, mode=mode)
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: N×C×shifts×shifts×H×W
+        shifts = torch.randint(2 * self.padding + 1, (2, len(images)), generator=generator, device=images.device)
+        samples = torch.arange(len(images), device=images.device)
+        return windows[samples, :, shifts[0], shifts[1]]
+
+
+@dataclass(frozen=True)
+class RandomResizedCrop:
+    """Enlarge a random rectangle to the full image, bilinearly.
+
+    Args:
+        scale: lowest and highest share of the image's area, in (0, 1].
+        ratio: lowest and highest width / height, drawn log-uniformly. A side that would exceed the image is cut to it.
+
+    """
+
+    scale: Sequence[float] = (0.7, 1.0)
+    ratio: Sequence[float] = (3 / 4, 4 / 3)
+
+    def __post_init__(self) -> None:
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise UserError(f"augment: resized_crop scale={list(self.scale)}; write two rising numbers in (0, 1].")
+        if len(self.ratio) != 2 or not 0 < self.ratio[0] <= self.ratio[1]:
+            raise UserError(f"augment: resized_crop ratio={list(self.ratio)}; write two rising numbers above 0.")
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Cut and enlarge each image by its own draw."""
+        area = uniform(images, self.scale[0], self.scale[1], generator)
+        ratio = uniform(images, math.log(self.ratio[0]), math.log(self.ratio[1]), generator).exp()
+        width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+        # Normalised coordinates run from -1 to 1: a rectangle of relative width w has its centre within ±(1 - w).
+        centre_x = uniform(images, -1, 1, generator) * (1 - width)
+        centre_y = uniform(images, -1, 1, generator) * (1 - height)
+        zero = torch.zeros_like(width)
+        rows = [torch.cat([width, zero, centre_x], dim=-1), torch.cat([zero, height, centre_y], dim=-1)]
+        grid = F.affine_grid(torch.cat(rows, dim=1).squeeze(2), list(images.shape), align_corners=False)
+        enlarged = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return enlarged.clamp(0, 1)  # interpolation weights may sum to a rounding error above 1
+
+
+@dataclass(frozen=True)
+class ColorJitter:
+    """Change brightness, contrast, saturation and hue, in this order, then clamp to [0, 1] once.
+
+    Brightness, contrast and saturation are multiplied by a factor drawn from [max(0, 1 - x), 1 + x], where contrast is
+    taken about the image's mean luma. Hue turns the chroma plane of YIQ by up to ±`hue` of a full turn, which keeps the
+    luma (turning the hue of HSV does not). Grey images: brightness and contrast only.
+    """
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.brightness, self.contrast, self.saturation) < 0 or not 0 <= self.hue <= 0.5:
+            raise UserError(f"augment: {self}; write 0 or more for each, and at most 0.5 for hue.")
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Change the colours of each image by its own draw."""
+        colour = images.shape[1] == 3
+        images = images * self._factor(images, self.brightness, generator)
+        mean = _luma(images).mean(dim=(-2, -1), keepdim=True)
+        images = torch.lerp(mean, images, self._factor(images, self.contrast, generator))
+        if colour:
+            images = torch.lerp(_luma(images), images, self._factor(images, self.saturation, generator))
+        if colour and self.hue:
+            images = _turn_hue(images, uniform(images, -self.hue, self.hue, generator) * (2 * math.pi))
+        return images.clamp(0, 1)
+
+    @staticmethod
+    def _factor(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+        return uniform(images, max(0.0, 1 - strength), 1 + strength, generator)
+
+
+def _luma(images: Tensor) -> Tensor:
+    if images.shape[1] == 1:
+        return images
+    weights = images.new_tensor(RED_GREEN_BLUE_TO_LUMA)
+    return (images * weights.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+
+
+def _turn_hue(images: Tensor, angles: Tensor) -> Tensor:
+    to_yiq = images.new_tensor(RED_GREEN_BLUE_TO_YIQ)
+    cosine, sine = angles.flatten().cos(), angles.flatten().sin()
+    turn = torch.zeros(len(images), 3, 3, dtype=images.dtype, device=images.device)
+    turn[:, 0, 0] = 1
+    turn[:, 1, 1] = turn[:, 2, 2] = cosine
+    turn[:, 1, 2], turn[:, 2, 1] = -sine, sine
+    return torch.einsum("nij,njhw->nihw", torch.linalg.inv(to_yiq) @ turn @ to_yiq, images)

@@ -1,0 +1,106 @@
+"""An image set held in memory, and the checks that sources make of labels, sizes and counts. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gan_experiments.types import DatasetFacts, Split, UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+class TensorImageSet:
+    """Images (uint8, N×C×H×W) and labels (int64, N; zeros where unlabelled) held in memory."""
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        assert images.ndim == 4, "images are N×C×H×W"
+        assert images.element_size() == 1, "images are uint8"
+        assert labels.shape == images.shape[:1], "one label for each image"
+        self.images = images
+        self.labels = labels
+
+    def __len__(self) -> int:
+        """Give the number of images N."""
+        return len(self.labels)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Copy the images at `indices` (int64, n): uint8, n×C×H×W."""
+        return self.images[indices]
+
+
+def check_labels(
+    labels: NDArray[Any], num_classes: int, class_names: Sequence[str], origin: str, *, every_class: bool = True
+) -> None:
+    """Check that labels are 0..num_classes-1 and, for `every_class`, that no class lacks an image.
+
+    Raises:
+        UserError: says where (`origin`) which labels are wrong and what to write instead.
+
+    """
+    if num_classes == 0:
+        return
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0:
+        raise UserError(
+            f"{origin}: the lowest label is {lowest}, but labels count from 0. Number the classes 0, 1, 2, …"
+        )
+    if highest >= num_classes:
+        raise UserError(
+            f"{origin}: labels go up to {highest}, but dataset.num_classes={num_classes} allows 0..{num_classes - 1}. "
+            f"Correct the labels, or write dataset.num_classes={highest + 1} with as many dataset.class_names."
+        )
+    counts = np.bincount(labels, minlength=num_classes)
+    if every_class and not counts.all():
+        missing = [f"{i} ({class_names[i]})" for i in range(num_classes) if counts[i] == 0]
+        raise UserError(
+            f"{origin}: no image of class {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}. "
+            f"Add images of it, or number the classes that are there 0..{num_classes - len(missing) - 1}."
+        )
+
+
+def check_class_names(num_classes: int, class_names: Sequence[str] | None, origin: str) -> list[str]:
+    """Give one name for each class, the numbers where none are given.
+
+    Raises:
+        UserError: there are more or fewer names than classes.
+
+    """
+    names = [str(i) for i in range(num_classes)] if class_names is None else list(class_names)
+    if len(names) != num_classes:
+        raise UserError(
+            f"{origin}: dataset.class_names has {len(names)} names for {num_classes} classes. "
+            "Write one name for each class, or dataset.class_names=null for plain numbers."
+        )
+    return names
+
+
+def check_split(shape: Sequence[int], labels: NDArray[Any], facts: DatasetFacts, split: Split, origin: str) -> None:
+    """Check what was read of a split, images of `shape` N×C×H×W, against the facts in the config.
+
+    Raises:
+        UserError: the split is empty, or counts, sizes, channels or labels differ from the facts.
+
+    """
+    where = f"{origin}, {split} split"
+    if shape[0] == 0:
+        raise UserError(f"{where}: there is no image in it. Use another split or other data.")
+    declared = facts.num_train if split == "train" else facts.num_test
+    stated: list[tuple[str, int, int]] = [
+        (f"dataset.num_{split}", declared, shape[0]),
+        ("dataset.channels", facts.channels, shape[1]),
+        ("dataset.image_size", facts.image_size, shape[2]),
+        ("dataset.image_size", facts.image_size, shape[3]),
+    ]
+    for key, expected, found in stated:
+        if expected != found:
+            raise UserError(
+                f"{where}: {key}={expected}, but the data have {found}. Write {key}={found}, or use other data."
+            )
+    if len(labels) != shape[0]:
+        raise UserError(f"{where}: {shape[0]} images but {len(labels)} labels. Give one label for each image.")
+    check_labels(labels, facts.num_classes, facts.class_names, where, every_class=split == "train")

@@ -1,0 +1,42 @@
+"""The order in which images are seen: a pure function of (seed, epoch), so that resuming needs no replay."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+def stream_seed(purpose: str, *numbers: int) -> int:
+    """Mix whole numbers into the seed of an independent random stream, 0..2^63-1.
+
+    The first 8 bytes of SHA-256 over "purpose:n1:n2:…", the same on every machine and version. Neighbouring numbers
+    give unrelated streams, which `seed + epoch` does not: there, seed 1 in epoch 2 repeats seed 2 in epoch 1.
+    """
+    text = ":".join([purpose, *map(str, numbers)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+
+
+def epoch_order(seed: int, epoch: int, num_images: int) -> Tensor:
+    """Give a permutation of 0..num_images-1 (int64, on the CPU, so that it is the same for every device)."""
+    generator = torch.Generator().manual_seed(stream_seed("order", seed, epoch))
+    return torch.randperm(num_images, generator=generator)
+
+
+def batch_indices(order: Tensor, position: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Tensor:
+    """Give one process's share of the global batch at `position` in an epoch's order.
+
+    Args:
+        order: of the epoch, from `epoch_order`.
+        position: 0..len(order) // batch_size - 1; the last partial batch is dropped.
+        batch_size: images of the global batch, over all processes; a multiple of `world_size`.
+        rank: number of this process.
+        world_size: number of processes.
+
+    """
+    assert batch_size % world_size == 0, "every process takes as many images"
+    assert 0 <= position < len(order) // batch_size, "the last partial batch is dropped"
+    share = batch_size // world_size
+    start = position * batch_size + rank * share
+    return order[start : start + share]

@@ -1,0 +1,1 @@
+"""From images to numbers; knows nothing of training."""

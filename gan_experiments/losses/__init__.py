@@ -1,0 +1,1 @@
+"""One file for each published loss term; an objective is a named sum of them."""

@@ -1,0 +1,66 @@
+"""The auxiliary class loss of AC-GAN."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.types import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuxiliaryClass(LossTerm):
+    """Cross-entropy CE of D's class logits, which both networks minimise.
+
+    With k(x) the class logits of an image and y, ỹ the labels of real x and fake x̃: D minimises
+    real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]; G minimises generator_weight·E[CE(k(x̃), ỹ)].
+    Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", equation 3.
+
+    Args:
+        num_classes: number of classes K.
+        fake_labels: ỹ is the label that the generator was given, or drawn uniformly at random at each step, which asks
+            D for an undecided and G for a decided class without a conditional generator.
+        real_weight: factor of the real images in D's loss.
+        fake_weight: factor of the fake images in D's loss.
+        generator_weight: factor in G's loss.
+
+    Raises:
+        UserError: there are fewer than 2 classes; a factor is not finite.
+
+    """
+
+    num_classes: int
+    fake_labels: Literal["given", "random"] = "given"
+    real_weight: float = 1.0
+    fake_weight: float = 1.0
+    generator_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.num_classes < 2:
+            raise UserError(
+                f"auxiliary class: num_classes is {self.num_classes}, and a class loss needs at least 2; "
+                "choose a labelled dataset, or a loss without a class term"
+            )
+        if not all(map(math.isfinite, (self.real_weight, self.fake_weight, self.generator_weight))):
+            raise UserError("auxiliary class: real_weight, fake_weight and generator_weight must be finite")
+
+    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]."""
+        real_loss = cross_entropy(real.class_logits, real.labels)
+        return self.real_weight * real_loss + self.fake_weight * self._fake_loss(fake)
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give generator_weight·E[CE(k(x̃), ỹ)]."""
+        return self.generator_weight * self._fake_loss(fake)
+
+    def _fake_loss(self, fake: Judged) -> Tensor:
+        labels = fake.labels
+        if self.fake_labels == "random":
+            labels = torch.randint(self.num_classes, labels.shape, device=labels.device)
+        return cross_entropy(fake.class_logits, labels)

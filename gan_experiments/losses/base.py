@@ -1,0 +1,215 @@
+"""The grammar of losses: judged images, a loss term, and the objective that sums terms by name."""
+
+# No `from __future__ import annotations` here: the fields that terms inherit carry their types into the constructors of
+# other files as objects, so that `get_type_hints` resolves them there without the names being imported.
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from gan_experiments.types import Batch, DiscriminatorOutput, NetworkName, UserError
+
+Discriminator = Callable[[Tensor, Tensor], DiscriminatorOutput]
+
+
+class Judged:
+    """Images (N×C×H×W) with their labels (N) and what the discriminator says of them.
+
+    The discriminator runs when its output is first read, and once. `after` is judged first where given: batch-norm
+    statistics and dropout depend on the order.
+    """
+
+    def __init__(
+        self, discriminator: Discriminator, images: Tensor, labels: Tensor, after: "Judged | None" = None
+    ) -> None:
+        self.images = images
+        self.labels = labels
+        self._discriminator = discriminator
+        self._after = after
+        self._output: DiscriminatorOutput | None = None
+
+    @property
+    def output(self) -> DiscriminatorOutput:
+        """Scores, class logits and features of the images; in float32 whatever the precision of the networks."""
+        # Not a cached_property: its lock (up to Python 3.11) breaks a compiled graph.
+        if self._output is None:
+            if self._after is not None:
+                _ = self._after.output
+            self._output = self.judge(self.images)
+        return self._output
+
+    @property
+    def scores(self) -> Tensor:
+        """Scores, shape N, unbounded, high for real."""
+        return self.output.scores
+
+    @property
+    def class_logits(self) -> Tensor:
+        """Class logits, shape N×K."""
+        assert self.output.class_logits is not None, "the cross-check admits class losses only with a class head"
+        return self.output.class_logits
+
+    def judge(self, images: Tensor) -> DiscriminatorOutput:
+        """Make a further pass over other images (interpolates, augmented copies) with the same labels."""
+        output = self._discriminator(images, self.labels)
+        others = (None if part is None else part.float() for part in output[1:])
+        return DiscriminatorOutput(output.scores.float(), *others)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerm:
+    """One published term of an objective. A side that it does not concern returns None.
+
+    Args:
+        weight: factor of the term in the sum.
+        every: lazy interval in the concerned network's own steps; a due value counts `every` times (lazy
+            regularisation: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 3.1).
+        needs: facts that the model's yaml must declare true, such as `class_head`.
+
+    """
+
+    weight: float = 1.0
+    every: int = 1
+    needs: Sequence[str] = ()
+
+    image_gradient: ClassVar[Literal["real", "fake"] | None] = None
+    """Whose images the discriminator's step differentiates with respect to: marked as leaves before the first read."""
+    double_backward: ClassVar[bool] = False
+    """Whether the discriminator's step differentiates through a gradient, which compiled graphs cannot."""
+
+    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor | None:
+        """Give this term's scalar in the discriminator's step, unweighted, or None. Read `real` before `fake`."""
+        return None
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor | None:
+        """Give this term's scalar in the generator's step, unweighted, or None. Read `real` before `fake`."""
+        return None
+
+    def after_discriminator_step(self, discriminator: nn.Module) -> None:
+        """Constrain the discriminator's parameters in place after its optimiser has stepped."""
+
+
+class Objective:
+    """A named sum of loss terms.
+
+    Args:
+        terms: by the name under which each is weighted, logged and overridden; evaluated in this order.
+
+    Raises:
+        UserError: there is no term; a weight or an interval makes no sense; a network is left without a loss.
+
+    """
+
+    def __init__(self, terms: Mapping[str, LossTerm]) -> None:
+        self.terms = dict(terms)
+        if not self.terms:
+            raise UserError("loss: the objective has no term; choose one, such as loss=non_saturating")
+        if "loss" in self.terms:
+            raise UserError("loss.loss: the name `loss` is taken by the sum of the terms; give the term another name")
+        for name, term in self.terms.items():
+            if term.every < 1:
+                raise UserError(f"loss.{name}.every: must be at least 1 (each step), not {term.every}")
+            if not math.isfinite(term.weight):
+                raise UserError(f"loss.{name}.weight: must be a finite number, not {term.weight}")
+        for network in get_args(NetworkName):
+            if not self.names(network) & self.regular:
+                raise UserError(
+                    f"loss: no term gives the {network} a loss at each of its steps (terms: {', '.join(self.terms)}); "
+                    "choose an adversarial loss, such as loss=non_saturating, and add penalties with +loss/term=..."
+                )
+
+    @property
+    def double_backward(self) -> bool:
+        """Whether a term differentiates through a gradient of the discriminator."""
+        return any(term.double_backward for term in self.terms.values())
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Facts that the model's yaml must declare true for the terms to work."""
+        return frozenset(fact for term in self.terms.values() for fact in term.needs)
+
+    @property
+    def regular(self) -> frozenset[str]:
+        """Names of the terms that are due at each step: a sum of these is comparable from step to step."""
+        return frozenset(name for name in self.terms if not self.is_lazy(name))
+
+    def is_lazy(self, name: str) -> bool:
+        """Say whether a term is due at some steps only."""
+        return self.terms[name].every > 1
+
+    def names(self, network: NetworkName) -> frozenset[str]:
+        """Names of the terms that give this network a loss, known from the methods that they override."""
+        method = f"{network}_loss"
+        return frozenset(
+            name for name, term in self.terms.items() if getattr(type(term), method) is not getattr(LossTerm, method)
+        )
+
+    def due(self, network: NetworkName, step: int) -> frozenset[str]:
+        """Names of the terms that concern a network and are due when it has made `step` steps."""
+        return frozenset(name for name in self.names(network) if step % self.terms[name].every == 0)
+
+    def discriminator_loss(
+        self, discriminator: Discriminator, real: Batch, fake: Batch, due: AbstractSet[str]
+    ) -> dict[str, Tensor]:
+        """Sum the due terms of the discriminator's step.
+
+        Args:
+            discriminator: gives scores and more for images and labels.
+            real: a batch of the data.
+            fake: as many generated images, detached from the generator.
+            due: names of the terms to evaluate, from `due` or `regular`.
+
+        Returns:
+            Scalars: `loss`, the sum to go backward from, and each term's share of it by name, detached.
+
+        """
+        leaves = {term.image_gradient for name, term in self.terms.items() if name in due}
+        judged_real = Judged(discriminator, _leaf(real.images) if "real" in leaves else real.images, real.labels)
+        judged_fake = Judged(
+            discriminator, _leaf(fake.images) if "fake" in leaves else fake.images, fake.labels, after=judged_real
+        )
+        return _total(
+            (name, term, term.discriminator_loss(judged_real, judged_fake)) for name, term in self._due_terms(due)
+        )
+
+    def generator_loss(
+        self, discriminator: Discriminator, real: Batch, fake: Batch, due: AbstractSet[str]
+    ) -> dict[str, Tensor]:
+        """Sum the due terms of the generator's step; see `discriminator_loss`.
+
+        `fake` leads back to the generator here. Only what a term reads is judged, so most losses never judge `real`.
+        """
+        judged_real = Judged(discriminator, real.images, real.labels)
+        judged_fake = Judged(discriminator, fake.images, fake.labels)
+        return _total(
+            (name, term, term.generator_loss(judged_real, judged_fake)) for name, term in self._due_terms(due)
+        )
+
+    def after_discriminator_step(self, discriminator: nn.Module) -> None:
+        """Let the terms constrain the discriminator's parameters in place after its optimiser has stepped."""
+        for term in self.terms.values():
+            term.after_discriminator_step(discriminator)
+
+    def _due_terms(self, due: AbstractSet[str]) -> Iterator[tuple[str, LossTerm]]:
+        return ((name, term) for name, term in self.terms.items() if name in due)
+
+
+def _leaf(images: Tensor) -> Tensor:
+    return images.detach().requires_grad_()
+
+
+def _total(values: Iterator[tuple[str, LossTerm, Tensor | None]]) -> dict[str, Tensor]:
+    shares = {
+        # A lazy term counts `every` times when it is due, so that its mean over the steps is that of a regular one.
+        name: value * (term.weight * term.every)
+        for name, term, value in values
+        if value is not None
+    }
+    assert len(shares) > 0, "no due term gives this network a loss"
+    loss = torch.stack(list(shares.values())).sum()
+    return {name: share.detach() for name, share in shares.items()} | {"loss": loss}

@@ -1,0 +1,59 @@
+"""Penalties on the norm of the discriminator's gradient: WGAN-GP and DRAGAN."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+from torch.nn.functional import relu
+
+from gan_experiments.losses._image_gradient import gradient_at
+from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.types import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientPenalty(LossTerm):
+    """Pull the norm of D's gradient to a target: E[(‖∇D(x̂)‖ - target)²], the norm being each sample's over C×H×W.
+
+    Around `interpolates`, x̂ = ε·x + (1 - ε)·x̃ for paired real x and fake x̃: Gulrajani et al. 2017, "Improved
+    Training of Wasserstein GANs", equation 3. Around `data`, x̂ = x + ε·δ with δ = 0.5·std·u, where std is that of the
+    whole batch and u is uniform on [0, 1] in each pixel: Kodali et al. 2017, "On Convergence and Stability of GANs"
+    (DRAGAN), section 2.3, with the noise of the authors' code. In both ε is uniform on [0, 1], one for each sample.
+    A conditional D judges x̂ with the labels of the real images.
+
+    Args:
+        sides: `one` leaves gradients below the target alone: E[max(0, ‖∇D(x̂)‖ - target)²].
+        target: norm at which the penalty is 0.
+        around: where the gradient is taken.
+
+    Raises:
+        UserError: the target is negative or not finite.
+
+    """
+
+    sides: Literal["two", "one"] = "two"
+    target: float = 1.0
+    around: Literal["interpolates", "data"] = "interpolates"
+
+    double_backward: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.target < math.inf:
+            raise UserError(f"gradient penalty: target must be a norm, 0 or more, not {self.target}")
+
+    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give E[(‖∇D(x̂)‖ - target)²]; costs a pass over x̂ and a second derivative."""
+        norm = vector_norm(gradient_at(real, self._places(real.images.detach(), fake.images.detach())), dim=1)
+        excess = norm - self.target
+        return (relu(excess) if self.sides == "one" else excess).square().mean()
+
+    def _places(self, real: Tensor, fake: Tensor) -> Tensor:
+        epsilon = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
+        if self.around == "interpolates":
+            return epsilon * real + (1 - epsilon) * fake
+        return real + epsilon * 0.5 * real.std(correction=0) * torch.rand_like(real)

@@ -1,0 +1,28 @@
+"""The hinge loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import relu
+
+from gan_experiments.losses.base import Judged, LossTerm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hinge(LossTerm):
+    """The margin loss of a support vector machine: a score beyond its margin of 1 no longer counts.
+
+    With r and f the scores of real and fake images: D minimises E[max(0, 1 - r)] + E[max(0, 1 + f)]; G minimises
+    -E[f]. Lim & Ye 2017, "Geometric GAN", section 3; Miyato et al. 2018, "Spectral Normalization for Generative
+    Adversarial Networks", equations 16 and 17.
+    """
+
+    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give E[max(0, 1 - r)] + E[max(0, 1 + f)]."""
+        return relu(1 - real.scores).mean() + relu(1 + fake.scores).mean()
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give -E[f]."""
+        return -fake.scores.mean()

@@ -1,0 +1,46 @@
+"""The least-squares loss."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.types import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeastSquares(LossTerm):
+    """Squared distance of the scores from targets.
+
+    With r and f the scores of real and fake images: D minimises ½E[(r - b)²] + ½E[(f - a)²]; G minimises ½E[(f - c)²].
+    Mao et al. 2017, "Least Squares Generative Adversarial Networks", equation 2. The defaults are its equation 9;
+    a = -1, b = 1, c = 0 is equation 8, which minimises a Pearson χ² divergence.
+
+    Args:
+        a: D's target for fake images.
+        b: D's target for real images.
+        c: the score that G wants for its images.
+
+    Raises:
+        UserError: a target is not finite.
+
+    """
+
+    a: float = 0.0
+    b: float = 1.0
+    c: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.a, self.b, self.c))):
+            raise UserError(f"least squares: a, b and c must be finite, not {self.a}, {self.b}, {self.c}")
+
+    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give ½E[(r - b)²] + ½E[(f - a)²]."""
+        return 0.5 * (real.scores - self.b).square().mean() + 0.5 * (fake.scores - self.a).square().mean()
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give ½E[(f - c)²]."""
+        return 0.5 * (fake.scores - self.c).square().mean()

@@ -1,0 +1,28 @@
+"""The non-saturating loss of the first GAN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from gan_experiments.losses.base import Judged, LossTerm
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonSaturating(LossTerm):
+    """Binary cross-entropy of the scores; the generator maximises the odds that its images pass for real.
+
+    With σ(s) the probability that an image is real, r and f the scores of real and fake images:
+    D minimises E[-log σ(r)] + E[-log(1 - σ(f))] = E[softplus(-r)] + E[softplus(f)]; G minimises
+    E[-log σ(f)] = E[softplus(-f)]. Goodfellow et al. 2014, "Generative Adversarial Nets", section 3.
+    """
+
+    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give E[softplus(-r)] + E[softplus(f)]."""
+        return softplus(-real.scores).mean() + softplus(fake.scores).mean()
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give E[softplus(-f)]."""
+        return softplus(-fake.scores).mean()

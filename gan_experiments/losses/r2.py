@@ -1,0 +1,26 @@
+"""The zero-centred gradient penalty on fake images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from gan_experiments.losses._image_gradient import judged_gradient
+from gan_experiments.losses.base import Judged, LossTerm
+
+
+@dataclass(frozen=True, kw_only=True)
+class R2(LossTerm):
+    """Flatten D around the generated images: ½·E[‖∇D(x̃)‖²] over fake x̃, the norm being over C×H×W; `weight` is γ.
+
+    Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", equation 10.
+    """
+
+    image_gradient: ClassVar[Literal["real", "fake"] | None] = "fake"
+    double_backward: ClassVar[bool] = True
+
+    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give ½·E[‖∇D(x̃)‖²]; costs a second derivative."""
+        return 0.5 * judged_gradient(fake).square().sum(dim=1).mean()

@@ -1,0 +1,28 @@
+"""The relativistic paired loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from gan_experiments.losses.base import Judged, LossTerm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relativistic(LossTerm):
+    """The odds that a real image is more real than the fake one paired with it.
+
+    With r and f the scores of paired real and fake images: D minimises E[-log σ(r - f)] = E[softplus(-(r - f))]; G
+    minimises E[softplus(-(f - r))]. Jolicoeur-Martineau 2018, "The relativistic discriminator", section 4.1 (RSGAN);
+    Huang et al. 2024, "The GAN is dead; long live the GAN!" (R3GAN), section 2.1.
+    """
+
+    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give E[softplus(-(r - f))]."""
+        return softplus(-(real.scores - fake.scores)).mean()
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give E[softplus(-(f - r))]; judges the real images as well."""
+        return softplus(real.scores - fake.scores).mean()

@@ -1,0 +1,26 @@
+"""The Wasserstein loss, which needs a discriminator that is held Lipschitz."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gan_experiments.losses.base import Judged, LossTerm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wasserstein(LossTerm):
+    """Difference of the mean scores, the dual form of the earth mover's distance up to the Lipschitz constant.
+
+    With r and f the scores of real and fake images: D minimises E[f] - E[r]; G minimises -E[f]. It has no bound alone:
+    add `WeightClipping` or `GradientPenalty`. Arjovsky et al. 2017, "Wasserstein GAN", equation 3 and algorithm 1.
+    """
+
+    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give E[f] - E[r]."""
+        return -real.scores.mean() + fake.scores.mean()
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give -E[f]."""
+        return -fake.scores.mean()

@@ -1,0 +1,1 @@
+"""One file for each published pair of networks; layers, conditioning and initialisation are shared."""

@@ -1,0 +1,215 @@
+"""How labels enter a network, as objects: one family for generators, one for discriminators.
+
+A condition is given its classes where it is made, and the sizes of its network by `attach`, once, when the network is
+built; only then are all its parameters there. So a yaml never repeats a size that the network knows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_experiments.types import NetworkName, UserError
+
+
+class LatentCondition(nn.Module):
+    """How labels enter a generator: through the vector that its first layer sees. This base lets them not enter."""
+
+    def attach(self, latent_dim: int) -> int:
+        """Make the parameters for latents of `latent_dim` and give the size of the network's input vector."""
+        return latent_dim
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Map latents (N×latent_dim) and labels (int64, N) to the network's input vector, N×input_dim."""
+        return latents
+
+
+class NoCondition(LatentCondition):
+    """Labels do not enter: the input is the latent."""
+
+
+class OneHotLatent(LatentCondition):
+    """A one-hot code takes the place of the latent's first `num_classes` entries, which keeps its size."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = _checked("generator", num_classes)
+
+    def attach(self, latent_dim: int) -> int:
+        """Keep the size.
+
+        Raises:
+            UserError: the code would leave no entry of the latent to chance.
+
+        """
+        if latent_dim <= self.num_classes:
+            raise UserError(
+                f"model.latent_dim is {latent_dim}, but a one-hot code takes the place of its first {self.num_classes} "
+                f"entries: write model.latent_dim of at least {self.num_classes + 1}, or use ConcatenateOneHot."
+            )
+        return latent_dim
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Overwrite the first entries."""
+        return torch.cat([_one_hot(labels, self.num_classes, latents), latents[:, self.num_classes :]], dim=1)
+
+
+class ConcatenateOneHot(LatentCondition):
+    """A one-hot code is appended to the latent: Mirza & Osindero 2014, "Conditional Generative Adversarial Nets"."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = _checked("generator", num_classes)
+
+    def attach(self, latent_dim: int) -> int:
+        """Add an entry for each class."""
+        return latent_dim + self.num_classes
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Append the code."""
+        return torch.cat([latents, _one_hot(labels, self.num_classes, latents)], dim=1)
+
+
+class ConcatenateEmbedding(LatentCondition):
+    """A learned vector of the class is appended to the latent. It starts as N(0, 1), the scale of the latent."""
+
+    def __init__(self, num_classes: int, embedding_dim: int = 50) -> None:
+        super().__init__()
+        if embedding_dim < 1:
+            raise UserError(f"model.generator.condition.embedding_dim is {embedding_dim}: write at least 1.")
+        self.embedding = nn.Embedding(_checked("generator", num_classes), embedding_dim)
+
+    def attach(self, latent_dim: int) -> int:
+        """Add the embedding's size."""
+        return latent_dim + self.embedding.embedding_dim
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Append the class's vector."""
+        return torch.cat([latents, self.embedding(labels)], dim=1)
+
+
+class MultiplyEmbedding(LatentCondition):
+    """The latent times a learned vector of the class, entry by entry.
+
+    The form of Keras's example of Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs".
+    """
+
+    embedding: nn.Embedding
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = _checked("generator", num_classes)
+
+    def attach(self, latent_dim: int) -> int:
+        """Make a vector of the latent's size for each class."""
+        self.embedding = nn.Embedding(self.num_classes, latent_dim)
+        return latent_dim
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Multiply by the class's vector."""
+        vectors: Tensor = self.embedding(labels)
+        return latents * vectors
+
+
+class Sizes(NamedTuple):
+    """What a condition may need to know of its discriminator."""
+
+    channels: int  # of an image
+    image_size: int  # pixels of a side
+    num_features: int  # that the score is read from
+
+
+class ImageCondition(nn.Module):
+    """How labels enter a discriminator: as further channels of the image or in the score. This base does neither."""
+
+    def attach(self, sizes: Sizes) -> int:
+        """Make the parameters for the network's sizes and give the number of channels that its first layer sees."""
+        return sizes.channels
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Map images (N×C×H×W) and labels (int64, N) to what the first layer sees."""
+        return images
+
+    def score(self, scores: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """Map the scores (N) of features (N×F) to those under the labels, N."""
+        return scores
+
+
+class NoImageCondition(ImageCondition):
+    """Labels do not enter."""
+
+
+class ConcatenateOneHotMaps(ImageCondition):
+    """A channel for each class, 1 everywhere for the image's own and 0 for the others (Mirza & Osindero 2014)."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = _checked("discriminator", num_classes)
+
+    def attach(self, sizes: Sizes) -> int:
+        """Add a channel for each class."""
+        return sizes.channels + self.num_classes
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Append the maps to the channels."""
+        codes = _one_hot(labels, self.num_classes, images)[:, :, None, None]
+        return torch.cat([images, codes.expand(-1, -1, *images.shape[2:])], dim=1)
+
+
+class ConcatenateEmbeddingMap(ImageCondition):
+    """One further channel: a learned picture of the class. It starts as N(0, 1), about the scale of an image."""
+
+    embedding: nn.Embedding
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = _checked("discriminator", num_classes)
+
+    def attach(self, sizes: Sizes) -> int:
+        """Make a picture for each class and add its channel."""
+        self.embedding = nn.Embedding(self.num_classes, sizes.image_size**2)
+        return sizes.channels + 1
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Append the class's picture to the channels."""
+        return torch.cat([images, self.embedding(labels).view_as(images[:, :1])], dim=1)
+
+
+class Projection(ImageCondition):
+    """Adds <embedding(label), features> to the score.
+
+    Miyato & Koyama 2018, "cGANs with Projection Discriminator", figure 1 (d).
+    """
+
+    embedding: nn.Linear
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = _checked("discriminator", num_classes)
+
+    def attach(self, sizes: Sizes) -> int:
+        """Make a vector of the features' size for each class."""
+        # A linear layer's row for each class, not nn.Embedding: initialisation and spectral normalisation then treat
+        # it as they treat the score's own weights, beside which it stands.
+        self.embedding = nn.Linear(sizes.num_features, self.num_classes, bias=False)
+        return sizes.channels
+
+    def score(self, scores: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """Add the inner product."""
+        return scores + (F.embedding(labels, self.embedding.weight) * features).sum(dim=1)
+
+
+def _one_hot(labels: Tensor, num_classes: int, like: Tensor) -> Tensor:
+    return F.one_hot(labels, num_classes).to(like.dtype)
+
+
+def _checked(network: NetworkName, num_classes: int) -> int:
+    if num_classes < 2:
+        raise UserError(
+            f"model.{network}.condition.num_classes is {num_classes}: a condition tells at least 2 classes apart. "
+            "Choose a labelled data set, or write model=dcgan."
+        )
+    return num_classes

@@ -1,0 +1,172 @@
+"""DCGAN for square images of 8 to 512 pixels, with or without labels.
+
+Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
+section 3. Convolutions have a bias exactly where no batch or layer normalisation, which has its own, follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from gan_experiments.models.conditioning import ImageCondition, LatentCondition, NoCondition, NoImageCondition, Sizes
+from gan_experiments.models.layers import (
+    Normalization,
+    OutputActivation,
+    PointConvTranspose2d,
+    batch_normalized,
+    normalize_spectrally,
+    output_activation,
+    require_positive,
+)
+from gan_experiments.types import DiscriminatorOutput, NetworkName, UserError
+
+IMAGE_SIZES = (8, 16, 28, 32, 64, 128, 256, 512)
+MAX_DEFAULT_WIDTH = 512
+
+
+class Generator(nn.Module):
+    """Latents N×latent_dim to images N×channels×image_size×image_size: 4×4, then doubled by each layer (28: 4→7→14→28).
+
+    Args:
+        latent_dim: size of the latent.
+        image_size: pixels of a side: 28 or a power of two from 8 to 512.
+        channels: channels of an image.
+        output: last activation: `tanh` for images in [-1, 1], `sigmoid` for [0, 1], `linear` for any.
+        widths: features at 4×4, 8×8 and so on up to half the image size: [256, 128, 64] for 28 and 32 pixels. null:
+            `base_width` at half the image size, doubled with each halving towards 4×4, at most 512.
+        base_width: see `widths`; not used where those are given.
+        condition: how labels enter; null: not at all.
+
+    Raises:
+        UserError: a size that is not offered, or widths that do not fit it.
+
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        image_size: int,
+        channels: int,
+        output: OutputActivation = "tanh",
+        widths: Sequence[int] | None = None,
+        base_width: int = 64,
+        condition: LatentCondition | None = None,
+    ) -> None:
+        super().__init__()
+        require_positive("generator", latent_dim=latent_dim, channels=channels, base_width=base_width)
+        widths = _stage_widths("generator", image_size, widths, base_width)
+        kernels = _kernel_sizes(image_size)
+        self.condition = NoCondition() if condition is None else condition
+        self.layers = nn.Sequential(
+            batch_normalized(
+                PointConvTranspose2d(self.condition.attach(latent_dim), widths[0], 4, bias=False), nn.ReLU()
+            )
+        )
+        for (before, after), kernel in zip(pairwise(widths), kernels, strict=False):
+            upsample = nn.ConvTranspose2d(before, after, kernel, stride=2, padding=1, bias=False)
+            self.layers.append(batch_normalized(upsample, nn.ReLU()))
+        last = nn.ConvTranspose2d(widths[-1], channels, kernels[-1], stride=2, padding=1)
+        self.layers.append(nn.Sequential(last, output_activation(output)))
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Generate one image for each latent."""
+        images: Tensor = self.layers(self.condition(latents, labels)[:, :, None, None])
+        return images
+
+
+class Discriminator(nn.Module):
+    """Images to scores, and to class logits where `num_classes` is given: the generator's layers mirrored.
+
+    Features are the last 4×4 maps, flattened; score and class logits are linear in them.
+
+    Args:
+        image_size: pixels of a side: 28 or a power of two from 8 to 512.
+        channels: channels of an image.
+        widths: as the generator's: features at 4×4 first, at half the image size last.
+        base_width: as the generator's.
+        num_classes: size of the class head; 0: none.
+        norm: after each convolution but the first: `batch`; `layer`, over C×H×W, for losses with a gradient penalty,
+            which must not mix samples; `none`; or `spectral`, which normalises all weights instead of the features.
+        dropout: share of features dropped after each activation.
+        condition: how labels enter; null: not at all.
+
+    Raises:
+        UserError: a size that is not offered, widths that do not fit it, or values out of range.
+
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        widths: Sequence[int] | None = None,
+        base_width: int = 64,
+        num_classes: int = 0,
+        norm: Normalization = "batch",
+        dropout: float = 0.0,
+        condition: ImageCondition | None = None,
+    ) -> None:
+        super().__init__()
+        require_positive("discriminator", channels=channels, base_width=base_width)
+        if num_classes < 0 or num_classes == 1:
+            raise UserError(
+                f"model.discriminator.num_classes is {num_classes}: write 0 for no class head, or 2 or more."
+            )
+        if not 0 <= dropout < 1:
+            raise UserError(f"model.discriminator.dropout is {dropout}: write a share from 0 to below 1.")
+        widths = _stage_widths("discriminator", image_size, widths, base_width)
+        num_features = widths[0] * 4 * 4
+        self.condition = NoImageCondition() if condition is None else condition
+        steps = [self.condition.attach(Sizes(channels, image_size, num_features)), *reversed(widths)]
+        self.layers = nn.Sequential()
+        for (before, after), kernel in zip(pairwise(steps), reversed(_kernel_sizes(image_size)), strict=True):
+            norms = [] if not self.layers else _norms(norm, after)
+            convolution = nn.Conv2d(before, after, kernel, stride=2, padding=1, bias=not norms)
+            dropouts = [nn.Dropout(dropout)] if dropout else []
+            self.layers.append(nn.Sequential(convolution, *norms, nn.LeakyReLU(0.2), *dropouts))
+        self.score_head = nn.Linear(num_features, 1)
+        self.class_head = nn.Linear(num_features, num_classes) if num_classes else None
+        if norm == "spectral":
+            normalize_spectrally(self)
+
+    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
+        """Judge images under their labels."""
+        features = self.layers(self.condition(images, labels)).flatten(1)
+        scores = self.condition.score(self.score_head(features).squeeze(1), features, labels)
+        class_logits = None if self.class_head is None else self.class_head(features)
+        return DiscriminatorOutput(scores, class_logits, features)
+
+
+def _norms(norm: Normalization, features: int) -> list[nn.Module]:
+    if norm == "batch":
+        return [nn.BatchNorm2d(features)]
+    if norm == "layer":
+        return [nn.GroupNorm(1, features)]  # statistics over C×H×W of each sample; serves any size
+    return []
+
+
+def _kernel_sizes(image_size: int) -> list[int]:
+    """Give the kernels from the 4×4 end on. 4×4 with stride 2 and padding 1 doubles a side; 3×3 makes 7 of 4."""
+    num_stages = (image_size // 4).bit_length() - 1
+    return [3, 4, 4] if image_size == 28 else [4] * num_stages
+
+
+def _stage_widths(network: NetworkName, image_size: int, widths: Sequence[int] | None, base_width: int) -> list[int]:
+    if image_size not in IMAGE_SIZES:
+        raise UserError(
+            f"model.{network}.image_size is {image_size}: write one of {', '.join(map(str, IMAGE_SIZES))} "
+            "as dataset.image_size."
+        )
+    num_stages = len(_kernel_sizes(image_size))
+    defaults = [min(base_width * 2**stage, max(base_width, MAX_DEFAULT_WIDTH)) for stage in reversed(range(num_stages))]
+    if widths is None:
+        return defaults
+    if len(widths) != num_stages or min(widths) < 1:
+        raise UserError(
+            f"model.{network}.widths is {list(widths)}: images of {image_size}×{image_size} need {num_stages} widths, "
+            f"each at least 1, from 4×4 to half the image size. Write {defaults}, for example, or null."
+        )
+    return list(widths)

@@ -1,0 +1,75 @@
+"""Layers and checks that several architectures share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+from gan_experiments.types import NetworkName, UserError
+
+OutputActivation = Literal["tanh", "sigmoid", "linear"]
+Normalization = Literal["batch", "layer", "spectral", "none"]
+
+
+class PointConvTranspose2d(nn.ConvTranspose2d):
+    """Transposed convolution that is one matrix product where its input is a point, N×C×1×1.
+
+    Parameters, state dict and function (up to rounding) are those of `nn.ConvTranspose2d`, whose own path serves all
+    other inputs and settings. A point meets each weight once, so no sums overlap and no columns need unfolding.
+    """
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Map N×C_in×H×W to N×C_out×H'×W'."""
+        plain = self.groups == 1 and self.padding == (0, 0) and self.output_padding == (0, 0)
+        if (
+            not plain
+            or self.dilation != (1, 1)
+            or output_size is not None
+            or input.shape[1:] != (self.in_channels, 1, 1)
+        ):
+            return super().forward(input, output_size)
+        # The product is written in the weight's memory order, so that neither it nor the output has to be copied.
+        order = (0, 2, 3, 1) if self.weight.is_contiguous(memory_format=torch.channels_last) else (0, 1, 2, 3)
+        weight = self.weight.permute(order)
+        points = (input.flatten(1) @ weight.flatten(1)).view(len(input), *weight.shape[1:])
+        output = points if order == (0, 1, 2, 3) else points.permute(0, 3, 1, 2)
+        return output if self.bias is None else output + self.bias.to(output.dtype)[:, None, None]
+
+
+def output_activation(name: OutputActivation) -> nn.Module:
+    """Make a generator's last activation: `tanh` gives [-1, 1], `sigmoid` [0, 1], `linear` has no bound."""
+    activations: dict[str, nn.Module] = {"tanh": nn.Tanh(), "sigmoid": nn.Sigmoid(), "linear": nn.Identity()}
+    if name not in activations:
+        raise UserError(f"model.output is {name!r}: write one of {', '.join(activations)}.")
+    return activations[name]
+
+
+def batch_normalized(convolution: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module) -> nn.Sequential:
+    """Follow a convolution by batch normalisation over its features and an activation."""
+    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels), activation)
+
+
+def normalize_spectrally(network: nn.Module) -> None:
+    """Divide the weight of every convolution and linear layer by its largest singular value, in place.
+
+    Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", equation 8; one power iteration
+    for each pass in training mode.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            parametrizations.spectral_norm(module)
+
+
+def require_positive(network: NetworkName, **values: int) -> None:
+    """Check sizes and counts of a network.
+
+    Raises:
+        UserError: a value is below 1; names its key, `model.<network>.<name>`.
+
+    """
+    for name, value in values.items():
+        if value < 1:
+            raise UserError(f"model.{network}.{name} is {value}: write a whole number of at least 1.")

@@ -1,0 +1,82 @@
+"""The pair of report E: a small DCGAN for 28×28 images whose discriminator has a class head.
+
+Each convolution has a bias, also before batch normalisation: so the layers have 574,253 (generator) and
+484,148 + 897 + 8,970 (discriminator) trainable parameters with one channel and ten classes.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan_experiments.models.layers import (
+    OutputActivation,
+    PointConvTranspose2d,
+    batch_normalized,
+    output_activation,
+    require_positive,
+)
+from gan_experiments.types import DiscriminatorOutput, NetworkName, UserError
+
+SLOPE = 0.2
+
+
+class Generator(nn.Module):
+    """Latents N×latent_dim to images N×channels×28×28 through 1→2→4→7→14→28 pixels; labels are ignored."""
+
+    def __init__(
+        self, latent_dim: int = 100, image_size: int = 28, channels: int = 1, output: OutputActivation = "sigmoid"
+    ) -> None:
+        super().__init__()
+        _check_image_size("generator", image_size)
+        require_positive("generator", latent_dim=latent_dim, channels=channels)
+        self.layers = nn.Sequential(
+            batch_normalized(PointConvTranspose2d(latent_dim, 224, 2), nn.LeakyReLU(SLOPE)),
+            batch_normalized(nn.ConvTranspose2d(224, 112, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            batch_normalized(nn.ConvTranspose2d(112, 56, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            batch_normalized(nn.ConvTranspose2d(56, 28, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.ConvTranspose2d(28, channels, 4, stride=2, padding=1), output_activation(output)),
+        )
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Generate one image for each latent."""
+        images: Tensor = self.layers(latents[:, :, None, None])
+        return images
+
+
+class Discriminator(nn.Module):
+    """Images N×channels×28×28 to a score and class logits, both read from the same 896 features; labels are ignored.
+
+    The fourth convolution has no activation: both heads are linear in its output.
+    """
+
+    def __init__(self, image_size: int = 28, channels: int = 1, num_classes: int = 10) -> None:
+        super().__init__()
+        _check_image_size("discriminator", image_size)
+        require_positive("discriminator", channels=channels)
+        if num_classes < 2:
+            raise UserError(
+                f"model.discriminator.num_classes is {num_classes}: report E's class head needs at least 2 classes. "
+                "Choose a labelled data set, or write model=dcgan."
+            )
+        self.layers = nn.Sequential(
+            nn.Sequential(nn.Conv2d(channels, 28, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            batch_normalized(nn.Conv2d(28, 56, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            batch_normalized(nn.Conv2d(56, 112, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            nn.Conv2d(112, 224, 4, stride=2, padding=1),
+        )
+        self.score_head = nn.Conv2d(224, 1, 2)
+        self.class_head = nn.Linear(224 * 2 * 2, num_classes)
+
+    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
+        """Judge images."""
+        maps = self.layers(images)
+        features = maps.flatten(1)
+        return DiscriminatorOutput(self.score_head(maps).flatten(), self.class_head(features), features)
+
+
+def _check_image_size(network: NetworkName, image_size: int) -> None:
+    if image_size != 28:
+        raise UserError(
+            f"model.{network}.image_size is {image_size}: report E's networks are for 28×28 images only. "
+            "Write model=dcgan_class_head for other sizes."
+        )

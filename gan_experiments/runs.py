@@ -1,0 +1,173 @@
+"""A run directory, and the rules by which a run starts, goes on, or lends its weights. Imports no torch by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from gan_experiments.config import prepare
+from gan_experiments.tracking.files import is_first_process
+from gan_experiments.tracking.manifest import FILE, read_manifest
+from gan_experiments.types import UserError
+
+log = logging.getLogger(__name__)
+
+FREE_TO_CHANGE = (
+    "budget", "logger", "name", "notes", "tags", "sample_every_kimg", "checkpoint_every_kimg", "keep_checkpoints",
+    "log_every_iterations", "data", "data_dir", "code_dirs", "resume", "allow_changes",
+)  # fmt: skip
+"""What a resumed run may change: nothing of it takes part in an update."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory and what lies in it."""
+
+    directory: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, directory: str | Path) -> Run:
+        """Open a run directory.
+
+        Raises:
+            UserError: it is missing or not a run's.
+
+        """
+        path = Path(directory).expanduser().absolute()
+        return cls(path, read_manifest(path))
+
+    @property
+    def config(self) -> DictConfig:
+        """The resolved config that the run started with."""
+        config = OmegaConf.create(self.manifest["config"])
+        assert isinstance(config, DictConfig)
+        return config
+
+    def check_data(self, fingerprint: str) -> None:
+        """Make sure that the data are those that the run began with.
+
+        Raises:
+            UserError: they are not.
+
+        """
+        before = self.manifest["data"]["fingerprint"]
+        if fingerprint != before:
+            raise UserError(
+                f"the data have changed since {self.directory} began: fingerprint {fingerprint}, was {before}. "
+                f"Put the old data back (dataset {self.config.dataset.name!r}, data_dir={self.config.data_dir})."
+            )
+
+    def last_checkpoint(self) -> tuple[Path, dict[str, Any]]:
+        """Find and load the newest checkpoint that can be read.
+
+        Raises:
+            UserError: there is none.
+
+        """
+        from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
+
+        for path in reversed(list_checkpoints(self.directory / "checkpoints")):
+            try:
+                return path, load_checkpoint(path)
+            except Exception as error:  # a damaged file may raise anything; an older one will do
+                log.warning("%s cannot be read (%s: %s); trying an older one.", path, type(error).__name__, error)
+        raise UserError(
+            f"{self.directory / 'checkpoints'} holds no readable checkpoint. The run ended before its first one "
+            f"(every checkpoint_every_kimg={self.manifest['config'].get('checkpoint_every_kimg')}): start it anew."
+        )
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What `train.run` is to do: a checked config, and the directory where it happens."""
+
+    directory: Path
+    config: DictConfig
+    overrides: list[str]
+    choices: dict[str, Any]
+    resumed: Run | None = None
+
+
+def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choices: Mapping[str, Any]) -> Launch:
+    """Decide from a composed config what is to be run, and check all that can be checked without torch.
+
+    Raises:
+        UserError: the config cannot work, or a resumed run is asked to change what it may not.
+
+    """
+    if cfg.resume is not None:
+        run = Run.open(cfg.resume)
+        config = prepare(merge_resumed(cfg, run, overrides, choices))
+        return Launch(run.directory, config, list(overrides), dict(run.manifest["choices"]), run)
+    if (directory / FILE).exists() and is_first_process():
+        raise UserError(
+            f"{directory} already holds a run. Go on with it by resume={directory}, or choose another hydra.run.dir."
+        )
+    if cfg.init_from is not None:
+        cfg.init_from = str(Run.open(cfg.init_from).directory)
+    return Launch(directory, prepare(cfg), list(overrides), dict(choices))
+
+
+def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:
+    """Take the run's own config and let in what this command line may change.
+
+    Args:
+        cfg: what this command line composes to.
+        run: the run to go on with.
+        overrides: this command line's overrides, as typed.
+        choices: this command line's group choices.
+
+    Raises:
+        UserError: lists each difference that is not allowed, old and new.
+
+    """
+    merged = run.config
+    allowed = (*FREE_TO_CHANGE, *cfg.allow_changes)
+    refused = []
+    for key, is_group in _overridden(overrides, run.manifest["choices"], choices):
+        old: Any
+        new: Any
+        if is_group:
+            old, new = run.manifest["choices"].get(key), choices.get(key)
+        else:
+            old, new = OmegaConf.select(run.config, key), OmegaConf.select(cfg, key)
+        if old == new:
+            continue
+        root = key.replace("/", ".")
+        if not any(root == name or root.startswith(f"{name}.") for name in allowed):
+            refused.append(f"  {key}: {_plain(old)} -> {_plain(new)}")
+            continue
+        value = (
+            OmegaConf.to_container(cfg[key]) if is_group else new
+        )  # unresolved: it is resolved among the run's values
+        OmegaConf.update(merged, root, value, merge=False, force_add=True)
+    if refused:
+        raise UserError(
+            "a resumed run goes on as it was, but this command line changes:\n"
+            + "\n".join(refused)
+            + f"\nLeave that out, start a new run (init_from={run.directory} takes the weights), or allow it by name: "
+            f"allow_changes=[{refused[0].split(':')[0].strip().replace('/', '.')}]"
+        )
+    return merged
+
+
+def _overridden(overrides: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """List what the overrides touch: (dotted key, False) for a value, (group, True) for a choice of a group."""
+    touched = []
+    for override in OverridesParser.create().parse_overrides(overrides=list(overrides)):
+        key = override.key_or_group
+        if key in ("resume", "allow_changes") or key.startswith("hydra"):
+            continue
+        touched.append((key, key in new or key in old))
+    return touched
+
+
+def _plain(value: Any) -> str:
+    return str(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)

@@ -1,0 +1,75 @@
+"""Pausing a network while its loss is low."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gan_experiments.schedules.base import Progress, Updates
+from gan_experiments.types import UserError
+
+
+class LossThreshold:
+    """Train a network only while its last observed loss is above its level.
+
+    Paused networks are observed too, so they wake as soon as their loss is above the level again. If both would pause,
+    the one with the higher loss is trained. A loss that is unknown (nothing was observed yet) or not finite says
+    nothing, so its network is trained.
+
+    Args:
+        discriminator_above: level for D; None never pauses it.
+        generator_above: level for G; None never pauses it.
+        measure_every: iterations between two observations of both losses.
+
+    Raises:
+        UserError: there is no level; a level is not finite; the interval is below 1.
+
+    """
+
+    def __init__(
+        self, discriminator_above: float | None = None, generator_above: float | None = None, measure_every: int = 10
+    ) -> None:
+        if discriminator_above is None and generator_above is None:
+            raise UserError(
+                "schedule.discriminator_above and schedule.generator_above: both are null, so nothing would ever "
+                "pause; write a level for one of them, or schedule=ratio"
+            )
+        for name, level in (("discriminator_above", discriminator_above), ("generator_above", generator_above)):
+            if level is not None and not math.isfinite(level):
+                raise UserError(f"schedule.{name}: a finite loss, or null to never pause, not {level}")
+        if measure_every < 1:
+            raise UserError(f"schedule.measure_every: at least 1 iteration, not {measure_every}")
+        self.discriminator_above = discriminator_above
+        self.generator_above = generator_above
+        self.measure_every: int | None = measure_every
+        self._discriminator_loss: float | None = None
+        self._generator_loss: float | None = None
+
+    def plan(self, progress: Progress) -> Updates:
+        """Say which networks this iteration updates, from the last observation."""
+        discriminator = _trains(self._discriminator_loss, self.discriminator_above)
+        generator = _trains(self._generator_loss, self.generator_above)
+        if not discriminator and not generator:
+            assert self._discriminator_loss is not None
+            assert self._generator_loss is not None
+            discriminator = self._discriminator_loss >= self._generator_loss
+            generator = not discriminator
+        return Updates(discriminator, generator)
+
+    def observe(self, discriminator_loss: float, generator_loss: float) -> None:
+        """Take note of both losses."""
+        self._discriminator_loss = discriminator_loss if math.isfinite(discriminator_loss) else None
+        self._generator_loss = generator_loss if math.isfinite(generator_loss) else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the last observation; None where it says nothing."""
+        return {"discriminator_loss": self._discriminator_loss, "generator_loss": self._generator_loss}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the last observation back."""
+        self._discriminator_loss = state["discriminator_loss"]
+        self._generator_loss = state["generator_loss"]
+
+
+def _trains(loss: float | None, level: float | None) -> bool:
+    return loss is None or level is None or loss > level

@@ -1,0 +1,102 @@
+"""All that a run needs to go on bit for bit: weights, optimisers, clock, schedule, means, random streams."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from gan_experiments.training.gan import GAN
+from gan_experiments.types import UserError
+
+FORMAT = 1
+
+
+def random_state() -> dict[str, Any]:
+    """Give this process's random streams as plain containers and tensors."""
+    kind, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [kind, torch.from_numpy(np.asarray(keys).copy()), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put this process's random streams where they were."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    kind, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((kind, keys.numpy(), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def collect(gan: GAN) -> dict[str, Any]:
+    """Give the state after an iteration. With several processes all must call this; the first one's is whole."""
+    streams = [random_state()]
+    if dist.is_available() and dist.is_initialized():
+        gathered: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(gathered, streams[0])
+        streams = gathered
+    discriminator, generator = gan.trainer.optimizers
+    return {
+        "format": FORMAT,
+        "networks": gan.state_dict(),
+        "optimizers": {"discriminator": discriminator.state_dict(), "generator": generator.state_dict()},
+        "clock": gan.clock.state_dict(),
+        "schedule": gan.schedule.state_dict(),
+        "means": gan.means.state_dict(),
+        "random": streams,
+    }
+
+
+def restore(gan: GAN, state: dict[str, Any]) -> None:
+    """Put all but the random streams back, before the trainer starts.
+
+    Raises:
+        UserError: the checkpoint does not belong to these networks.
+
+    """
+    if state.get("format") != FORMAT:
+        raise UserError(f"the checkpoint has format {state.get('format')}, this version reads format {FORMAT}")
+    load_networks(gan, state["networks"])
+    gan.saved_optimizers = state["optimizers"]
+    gan.clock.load_state_dict(state["clock"])
+    gan.schedule.load_state_dict(state["schedule"])
+    gan.means.load_state_dict(state["means"])
+
+
+def load_networks(gan: GAN, networks: dict[str, Any]) -> None:
+    """Load weights and buffers.
+
+    Raises:
+        UserError: names the first entries that differ, with both shapes.
+
+    """
+    own = gan.state_dict()
+    if gan.ema is None:
+        networks = {name: value for name, value in networks.items() if not name.startswith("ema.")}
+    elif not any(name.startswith("ema.") for name in networks):
+        averages = {
+            f"ema.network.{k.removeprefix('generator.')}": v for k, v in networks.items() if k.startswith("generator.")
+        }
+        networks = {**networks, **averages}
+    here, there = ({name: tuple(value.shape) for name, value in state.items()} for state in (own, networks))
+    different = [
+        f"{name}: here {here.get(name)}, there {there.get(name)}"
+        for name in {**here, **there}
+        if here.get(name) != there.get(name)
+    ]
+    if different:
+        raise UserError(
+            "the weights do not fit these networks: "
+            + "; ".join(different[:3])
+            + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
+        )
+    gan.load_state_dict(networks)

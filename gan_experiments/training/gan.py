@@ -1,0 +1,229 @@
+"""The alternating update of a generator and a discriminator, by manual optimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+
+from gan_experiments.losses.base import Objective
+from gan_experiments.schedules.base import Schedule
+from gan_experiments.training.clock import Clock
+from gan_experiments.training.ema import EMA
+from gan_experiments.training.learning_rate import LearningRate
+from gan_experiments.training.running_means import RunningMeans
+from gan_experiments.types import Batch, NetworkName
+
+OptimizerFactory = Callable[[Any], Optimizer]
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+class GAN(pl.LightningModule):
+    """A generator, a discriminator, and what trains them.
+
+    Args:
+        generator: latents (N×latent_dim, standard normal) and labels (N) to images (N×C×H×W).
+        discriminator: images and labels to a `DiscriminatorOutput`.
+        objective: the sum of loss terms.
+        schedule: which network is updated at which iteration.
+        optimizers: for each network, a factory that takes its parameters.
+        learning_rate: factor of both learning rates as a function of kimg.
+        gradient_clip: for each network, the largest norm of its gradient, or None.
+        latent_dim: size of a latent.
+        batch_size: images of one iteration over all processes.
+        batches_per_epoch: iterations of one pass over the data.
+        ema_half_life_kimg: half-life of the EMA generator; None trains without one.
+        fakes: `fresh` draws new fakes for each step; `shared` draws one batch for both steps of an iteration, so
+            that the generator's step sees the fakes that the discriminator has just been trained on.
+        frozen_batch_norm: what the discriminator's batch norm uses in the generator's step: the `batch`, or its
+            `running` statistics (a frozen Keras network does the latter).
+        memory_format: layout of convolutions; `channels_last` changes the order of summation only.
+        compile: compile the generator, and the discriminator unless a loss term differentiates through a gradient.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        objective: Objective,
+        schedule: Schedule,
+        optimizers: Mapping[NetworkName, OptimizerFactory],
+        learning_rate: LearningRate,
+        gradient_clip: Mapping[NetworkName, float | None],
+        latent_dim: int,
+        batch_size: int,
+        batches_per_epoch: int,
+        ema_half_life_kimg: float | None,
+        fakes: Literal["fresh", "shared"] = "fresh",
+        frozen_batch_norm: Literal["batch", "running"] = "batch",
+        memory_format: Literal["contiguous", "channels_last"] = "contiguous",
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.memory_format = MEMORY_FORMATS[memory_format]
+        self.generator = generator.to(memory_format=self.memory_format)
+        self.discriminator = discriminator.to(memory_format=self.memory_format)
+        self.ema = EMA(self.generator, ema_half_life_kimg) if ema_half_life_kimg else None
+        self.objective = objective
+        self.schedule = schedule
+        self.learning_rate = learning_rate
+        self.gradient_clip = gradient_clip
+        self.latent_dim = latent_dim
+        self.batch_size = batch_size
+        self.batches_per_epoch = batches_per_epoch
+        self.fakes = fakes
+        self.frozen_batch_norm = frozen_batch_norm
+        self.clock = Clock()
+        self.means = RunningMeans()
+        self.saved_optimizers: dict[str, Any] | None = None
+        self._factories = optimizers
+        self._base_rates: dict[NetworkName, list[float]] = {}
+        if compile:
+            self.generator.compile()
+            if not objective.double_backward:
+                self.discriminator.compile()
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The generator that metrics, grids and exports use: the averaged one where there is one."""
+        return self.ema.network if self.ema is not None else self.generator
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Build the discriminator's and the generator's optimiser, with the state of a resumed run."""
+        made: list[Optimizer] = []
+        networks: list[tuple[NetworkName, nn.Module]] = [
+            ("discriminator", self.discriminator),
+            ("generator", self.generator),
+        ]
+        for name, network in networks:
+            optimizer = self._factories[name](network.parameters())
+            self._base_rates[name] = [group["lr"] for group in optimizer.param_groups]
+            if self.saved_optimizers is not None:
+                optimizer.load_state_dict(self.saved_optimizers[name])
+            made.append(optimizer)
+        self.saved_optimizers = None
+        return made
+
+    def on_train_start(self) -> None:
+        """Bring what was restored on the CPU to the device."""
+        self.means.to(self.device)
+
+    def training_step(self, batch: Batch, batch_index: int) -> None:
+        """Make the updates that the schedule plans for this iteration."""
+        real = Batch(batch.images.contiguous(memory_format=self.memory_format), batch.labels)
+        updates = self.schedule.plan(self.clock.progress(self.batches_per_epoch))
+        shared = self.generate(real.labels) if self.fakes == "shared" and all(updates) else None
+        values: dict[NetworkName, dict[str, Tensor]] = {}
+        if updates.discriminator:
+            values["discriminator"] = self._update_discriminator(real, shared)
+        if updates.generator:
+            values["generator"] = self._update_generator(real, shared)
+        self.clock.advance(updates, self.batch_size)
+        if updates.generator and self.ema is not None:
+            self.ema.update(self.generator, self.batch_size, self.clock.images_seen)
+        every = self.schedule.measure_every
+        if every is not None and self.clock.iterations % every == 0:
+            self._observe(real, values)
+        for network, terms in values.items():
+            self.means.add({f"{network}/{name}": value for name, value in terms.items()})
+
+    def generate(self, labels: Tensor) -> Tensor:
+        """Generate one image for each label from latents of the device's default random stream."""
+        latents = torch.randn(len(labels), self.latent_dim, device=labels.device)
+        images: Tensor = self.generator(latents, labels)
+        return images
+
+    def _update_discriminator(self, real: Batch, shared: Tensor | None) -> dict[str, Tensor]:
+        if shared is None:
+            with torch.no_grad():
+                shared = self.generate(real.labels)
+        due = self.objective.due("discriminator", self.clock.discriminator_steps)
+        fake = Batch(shared.detach(), real.labels)
+        values = self.objective.discriminator_loss(self.discriminator, real, fake, due)
+        self._step("discriminator", values["loss"])
+        self.objective.after_discriminator_step(self.discriminator)
+        return values
+
+    def _update_generator(self, real: Batch, shared: Tensor | None) -> dict[str, Tensor]:
+        due = self.objective.due("generator", self.clock.generator_steps)
+        with frozen(self.discriminator, self.frozen_batch_norm):
+            fake = Batch(self.generate(real.labels) if shared is None else shared, real.labels)
+            values = self.objective.generator_loss(self.discriminator, real, fake, due)
+            self._step("generator", values["loss"])
+        return values
+
+    def _step(self, network: NetworkName, loss: Tensor) -> None:
+        index = 0 if network == "discriminator" else 1
+        optimizer: LightningOptimizer = self.optimizers()[index]  # type: ignore[index] # there are two
+        factor = self.learning_rate.factor(self.clock.kimg)
+        for group, rate in zip(optimizer.param_groups, self._base_rates[network], strict=True):
+            group["lr"] = rate * factor
+        optimizer.zero_grad()
+        with torch.autocast(self.device.type, enabled=False):  # or second derivatives would be rounded
+            self.manual_backward(loss)
+        clip = self.gradient_clip[network]
+        if clip is not None:
+            self.clip_gradients(optimizer.optimizer, gradient_clip_val=clip, gradient_clip_algorithm="norm")
+        optimizer.step()
+
+    def _observe(self, real: Batch, values: dict[NetworkName, dict[str, Tensor]]) -> None:
+        """Tell the schedule both losses, without lazy terms; a paused network is measured, with no gradient."""
+        losses = []
+        networks: tuple[NetworkName, ...] = ("discriminator", "generator")
+        for network in networks:
+            terms = values.get(network) or self._measure(network, real)
+            values.setdefault(network, terms)
+            regular = [value for name, value in terms.items() if name in self.objective.regular]
+            losses.append(torch.stack(regular).sum().detach())
+        averaged = self.trainer.strategy.reduce(torch.stack(losses), reduce_op="mean")
+        discriminator_loss, generator_loss = averaged.tolist()
+        self.schedule.observe(discriminator_loss, generator_loss)
+
+    def _measure(self, network: NetworkName, real: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake = Batch(self.generate(real.labels), real.labels)
+            loss = self.objective.discriminator_loss if network == "discriminator" else self.objective.generator_loss
+            return loss(self.discriminator, real, fake, self.objective.regular)
+
+
+@contextmanager
+def frozen(network: nn.Module, batch_norm: str = "batch") -> Iterator[None]:
+    """Take no gradients of the network's parameters; `running` also makes its batch norm use running statistics."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    norms: list[nn.Module] = []
+    if batch_norm == "running":
+        norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.training]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        for norm in norms:
+            norm.train()
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put the network into evaluation mode without gradients, and restore each module's own flag after."""
+    flags = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, flag in flags:
+            module.training = flag

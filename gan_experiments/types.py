@@ -1,0 +1,82 @@
+"""What every part shares: a batch, a discriminator's output, an image set, a data set's facts, the user's error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:  # torch takes seconds to import, and composing a config must not
+    from torch import Tensor
+
+Split = Literal["train", "test"]
+NetworkName = Literal["discriminator", "generator"]
+
+
+class UserError(ValueError):
+    """A mistake that the user can mend. The message says what is wrong, where, and what to write instead.
+
+    Shown without a traceback; the command ends with exit code 2.
+    """
+
+
+class Batch(NamedTuple):
+    """Images (float32, N×C×H×W, in the model's value range) and labels (int64, N; zeros where unlabelled)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class DiscriminatorOutput(NamedTuple):
+    """What a discriminator says of N images. Scores and class logits are unbounded: no network ends in a sigmoid."""
+
+    scores: Tensor  # N, high for real
+    class_logits: Tensor | None = None  # N×K
+    features: Tensor | None = None  # N×F, the input of the last layer
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What is known of a data set from its headers, before any image is decoded."""
+
+    image_size: int  # height and width, pixels
+    channels: int  # 1 grey, 3 colour
+    num_classes: int  # 0 where unlabelled
+    class_names: list[str]
+    num_train: int
+    num_test: int
+
+
+class ImageSet(Protocol):
+    """One split of a data set, held in memory or read image by image."""
+
+    labels: Tensor  # int64, N
+
+    def __len__(self) -> int:
+        """Give the number of images N."""
+        ...
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Read the images at `indices` (int64, n) as uint8, n×C×H×W.
+
+        Raises:
+            UserError: an image cannot be read; names its file.
+
+        """
+        ...
+
+
+class ImageSource(Protocol):
+    """Where a data set comes from. The constructor only stores its arguments: it reads, checks and imports nothing."""
+
+    def describe(self) -> DatasetFacts:
+        """Read headers only. Needs no torch.
+
+        Raises:
+            UserError: the data are missing or inconsistent; says which files to put where.
+
+        """
+        ...
+
+    def open(self, split: Split) -> ImageSet:
+        """Make a split ready for reading, downloading it if it can be had and is not there."""
+        ...
