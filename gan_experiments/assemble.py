@@ -16,18 +16,14 @@ from gan_experiments.tracking.summary import LayerRow, layer_table
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import UserError
 
-OURS = ("max_epochs", "max_steps", "max_time", "logger", "callbacks", "enable_checkpointing", "gradient_clip_val")
-"""Arguments of Lightning's Trainer that this framework has keys of its own for."""
-
 
 def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
     """Build the task's module with the run's seed; also give the layer table of each network.
 
     Raises:
         UserError: a constructor refuses its arguments, or the networks do not fit the data or each other.
-
     """
-    _check_trainer(cfg.trainer)
+    _check_devices(cfg.trainer)
     pl.seed_everything(cfg.seed, verbose=False)
     generator = build(cfg.model.generator, "model.generator")
     discriminator = build(cfg.model.discriminator, "model.discriminator")
@@ -36,6 +32,8 @@ def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
     for network in (generator, discriminator):
         initialization(network)
     optimizer = build(cfg.optimizer, "optimizer")
+    for name, network in (("discriminator", discriminator), ("generator", generator)):
+        _try_optimizer(f"optimizer.{name}", optimizer[name], network)
     task = build(cfg.task, "task")
     gan: GAN = task(
         generator=generator,
@@ -53,15 +51,23 @@ def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
     return gan, tables
 
 
-def _check_trainer(trainer: DictConfig) -> None:
-    taken = [name for name in OURS if name in trainer]
-    if taken:
+def _check_devices(trainer: DictConfig) -> None:
+    if trainer.get("accelerator") not in ("gpu", "cuda"):
+        return
+    found, wanted = torch.cuda.device_count(), trainer.get("devices", 1)
+    if found == 0:
         raise UserError(
-            f"trainer.{taken[0]} has no effect here: write budget.*, logger=, checkpoint_every_kimg or "
-            f"optimizer.gradient_clip.* instead."
+            f"trainer.accelerator={trainer.accelerator}: PyTorch finds no GPU here. Write trainer=cpu, or trainer=auto."
         )
-    if str(trainer.precision) not in ("32", "32-true", "bf16-mixed"):
-        raise UserError(f"trainer.precision={trainer.precision} is not supported; write 32-true or bf16-mixed.")
+    if isinstance(wanted, int) and wanted > found:
+        raise UserError(f"trainer.devices={wanted}: PyTorch finds {found} GPUs here. Write trainer.devices={found}.")
+
+
+def _try_optimizer(key: str, factory: Any, network: nn.Module) -> None:
+    try:
+        factory(network.parameters())
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{key} cannot be made: {error}. Write other values below {key}.") from error
 
 
 def _try_networks(cfg: DictConfig, generator: nn.Module, discriminator: nn.Module) -> dict[str, list[LayerRow]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import logging
 import sys
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from gan_experiments.types import UserError
+
+logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it also raises
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -46,7 +49,6 @@ def build(node: Any, key: str, **supplied: Any) -> Any:
 
     Raises:
         UserError: the target does not exist, or the constructor refused its arguments.
-
     """
     try:
         return hydra.utils.instantiate(node, _convert_="all", **supplied)
@@ -63,7 +65,6 @@ def check_arguments(cfg: DictConfig) -> None:
 
     Raises:
         UserError: names the key, what is wrong with it, and the nearest argument.
-
     """
     for key, node in _parts(OmegaConf.to_container(cfg, resolve=True), ""):
         _check_part(key, node)
@@ -87,7 +88,7 @@ def _check_part(key: str, node: dict[str, Any]) -> None:
     except Exception as error:  # importing a user's own module may raise anything
         cause = error.__cause__ or error
         raise UserError(
-            f"{key}._target_: cannot import {target!r} ({type(cause).__name__}: {cause}). "
+            f"{key}._target_: cannot import {target!r} ({type(cause).__name__}: {cause}){_suggest_target(target)}. "
             f"If it is a part of your own, name the directory that holds it in code_dirs=[...]."
         ) from error
     try:
@@ -107,7 +108,14 @@ def _check_part(key: str, node: dict[str, Any]) -> None:
     hints = _hints(part)
     for name, value in given.items():
         if name in hints and not any(True for _ in _parts(value, "")):
-            _check_type(f"{key}.{name}", value, hints[name])
+            check_type(f"{key}.{name}", value, hints[name])
+
+
+def _suggest_target(target: str) -> str:
+    """Suggest a name where the module is found and has one that is near."""
+    module, _, name = target.rpartition(".")
+    near = difflib.get_close_matches(name, dir(sys.modules.get(module)), n=1)
+    return f"; did you mean '{module}.{near[0]}'?" if module in sys.modules and near else ""
 
 
 def _hints(part: Any) -> Mapping[str, Any]:
@@ -117,7 +125,12 @@ def _hints(part: Any) -> Mapping[str, Any]:
         return {}
 
 
-def _check_type(key: str, value: Any, hint: Any) -> None:
+def check_type(key: str, value: Any, hint: Any) -> None:
+    """Check a value from a yaml against a type.
+
+    Raises:
+        UserError: names the key, its value and what it should be.
+    """
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):

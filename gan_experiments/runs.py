@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from gan_experiments.config import prepare
+from gan_experiments.config import check_composed, prepare
 from gan_experiments.tracking.files import is_first_process
 from gan_experiments.tracking.manifest import FILE, read_manifest
 from gan_experiments.types import UserError
@@ -20,9 +22,9 @@ log = logging.getLogger(__name__)
 
 FREE_TO_CHANGE = (
     "budget", "logger", "name", "notes", "tags", "sample_every_kimg", "checkpoint_every_kimg", "keep_checkpoints",
-    "log_every_iterations", "data", "data_dir", "code_dirs", "resume", "allow_changes",
+    "log_every_iterations", "data", "data_dir", "dataset.path", "code_dirs", "resume", "allow_changes",
 )  # fmt: skip
-"""What a resumed run may change: nothing of it takes part in an update."""
+"""What a resumed run may change: nothing of it takes part in an update (of the data, the fingerprint is checked)."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,20 @@ class Run:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, directory: str | Path) -> Run:
-        """Open a run directory.
+    def open(cls, directory: str | Path, key: str | None = None) -> Run:
+        """Open a run directory, which the config key `key` names.
 
         Raises:
             UserError: it is missing or not a run's.
-
         """
         path = Path(directory).expanduser().absolute()
-        return cls(path, read_manifest(path))
+        try:
+            return cls(path, read_manifest(path))
+        except UserError as error:
+            if key is None:
+                raise
+            advice = f"Write {key}=RUN, a directory that holds a {FILE}, such as outputs/digits/2026-01-31_12-00-00."
+            raise UserError(f"{key}={directory}: {error}. {advice}") from error
 
     @property
     def config(self) -> DictConfig:
@@ -55,7 +62,6 @@ class Run:
 
         Raises:
             UserError: they are not.
-
         """
         before = self.manifest["data"]["fingerprint"]
         if fingerprint != before:
@@ -69,7 +75,6 @@ class Run:
 
         Raises:
             UserError: there is none.
-
         """
         from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
 
@@ -95,23 +100,35 @@ class Launch:
     resumed: Run | None = None
 
 
+def resuming(directory: Path) -> str:
+    """Give the word that resumes a run, quoted for the shell and for Hydra where its path asks for it."""
+    word = f"resume={directory}"
+    if re.fullmatch(r"[\w./:=+-]+", word) and word.count("=") == 1:
+        return word
+    quoted = f"resume='{directory}'"
+    return shlex.quote(quoted) if re.search(r"['\"$`\\]", str(directory)) else f'"{quoted}"'
+
+
 def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choices: Mapping[str, Any]) -> Launch:
     """Decide from a composed config what is to be run, and check all that can be checked without torch.
 
     Raises:
         UserError: the config cannot work, or a resumed run is asked to change what it may not.
-
     """
+    check_composed(cfg)
+    if cfg.init_from is not None:
+        cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
     if cfg.resume is not None:
-        run = Run.open(cfg.resume)
+        run = Run.open(cfg.resume, "resume")
         config = prepare(merge_resumed(cfg, run, overrides, choices))
         return Launch(run.directory, config, list(overrides), dict(run.manifest["choices"]), run)
     if (directory / FILE).exists() and is_first_process():
         raise UserError(
-            f"{directory} already holds a run. Go on with it by resume={directory}, or choose another hydra.run.dir."
+            f"hydra.run.dir={directory} already holds a run. Go on with it by resume={directory}, or choose another "
+            "hydra.run.dir."
         )
     if cfg.init_from is not None:
-        cfg.init_from = str(Run.open(cfg.init_from).directory)
+        Run.open(cfg.init_from, "init_from")
     return Launch(directory, prepare(cfg), list(overrides), dict(choices))
 
 
@@ -126,7 +143,6 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
 
     Raises:
         UserError: lists each difference that is not allowed, old and new.
-
     """
     merged = run.config
     allowed = (*FREE_TO_CHANGE, *cfg.allow_changes)
@@ -144,9 +160,10 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
         if not any(root == name or root.startswith(f"{name}.") for name in allowed):
             refused.append(f"  {key}: {_plain(old)} -> {_plain(new)}")
             continue
-        value = (
-            OmegaConf.to_container(cfg[key]) if is_group else new
-        )  # unresolved: it is resolved among the run's values
+        if is_group and OmegaConf.select(cfg, root) is None:
+            raise UserError(f"{key}={new} cannot be put into a resumed run; write its keys one by one instead.")
+        # A group's content is taken unresolved: it is resolved among the run's values.
+        value = OmegaConf.to_container(OmegaConf.select(cfg, root)) if is_group else new
         OmegaConf.update(merged, root, value, merge=False, force_add=True)
     if refused:
         raise UserError(

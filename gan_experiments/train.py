@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import statistics
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.assemble import assemble
-from gan_experiments.callbacks.budget import BudgetCallback
-from gan_experiments.callbacks.checkpoints import Checkpoints
-from gan_experiments.callbacks.divergence import DivergenceReport
-from gan_experiments.callbacks.progress import Progress
-from gan_experiments.callbacks.record import Record
-from gan_experiments.callbacks.samples import Samples
-from gan_experiments.callbacks.streams import RandomStreams
 from gan_experiments.components import build, check_arguments
-from gan_experiments.data.pipeline import fingerprint, fits_in_memory
+from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.runs import Launch, Run
-from gan_experiments.tracking.files import is_first_process, write_atomically, write_json
-from gan_experiments.tracking.local import TRAINING_MARK, LocalRecord, read_metrics
-from gan_experiments.tracking.manifest import new_manifest, now, write_manifest
-from gan_experiments.tracking.plots import plot_losses
+from gan_experiments.session import Session
+from gan_experiments.tracking.files import is_first_process, write_atomically
+from gan_experiments.tracking.manifest import new_manifest, write_manifest
 from gan_experiments.tracking.summary import count_parameters, format_table
 from gan_experiments.training.exact_state import load_networks, restore
-from gan_experiments.training.feed import Feed
 from gan_experiments.training.gan import GAN
-from gan_experiments.types import ImageSet
+from gan_experiments.types import ImageSet, UserError
 
 log = logging.getLogger(__name__)
 
@@ -46,21 +33,19 @@ def run(launch: Launch) -> dict[str, Any]:
         UserError: something in the config cannot work; raised before data are fetched or anything is written.
         DivergenceError: a loss became infinite or not a number.
         SystemExit: the run was stopped by a signal, after saving.
-
     """
     cfg = launch.config
     check_arguments(cfg)
     _quiet_lightning()
     gan, tables = assemble(cfg)
-    train_set: ImageSet = build(cfg.dataset.source, "dataset.source").open("train")
     saved = _load_weights(launch, gan)
-
+    train_set: ImageSet = build(cfg.dataset.source, "dataset.source").open("train")
     manifest = _manifest(launch, gan, train_set)
     with _log_file(launch.directory):
         text = "\n".join(format_table(name, getattr(gan, name), rows) for name, rows in tables.items())
         if is_first_process():
             write_atomically(launch.directory / "networks.txt", lambda file: file.write(text.encode()))
-        return _Session(launch, gan, train_set, manifest, saved).fit()
+        return Session(launch, gan, train_set, manifest, saved).fit()
 
 
 def _quiet_lightning() -> None:
@@ -83,7 +68,10 @@ def _load_weights(launch: Launch, gan: GAN) -> dict[str, Any] | None:
         return state
     if launch.config.init_from is not None:
         path, state = Run.open(launch.config.init_from).last_checkpoint()
-        load_networks(gan, state["networks"])
+        try:
+            load_networks(gan, state["networks"])
+        except UserError as error:
+            raise UserError(f"init_from={launch.config.init_from}: {error}. Choose the model of that run.") from error
         log.info("Weights taken from %s", path)
     return None
 
@@ -98,6 +86,8 @@ def _manifest(launch: Launch, gan: GAN, train_set: ImageSet) -> dict[str, Any]:
         manifest["parameters"] = {name: count_parameters(network) for name, network in networks.items()}
         manifest["data"] = {"fingerprint": content, "num_train": len(train_set)}
     else:
+        for rest in launch.directory.rglob(".*.partial"):  # of a write that a kill cut short
+            rest.unlink(missing_ok=True)
         manifest = launch.resumed.manifest
         launch.resumed.check_data(content)
         manifest["config"] = config
@@ -108,172 +98,13 @@ def _manifest(launch: Launch, gan: GAN, train_set: ImageSet) -> dict[str, Any]:
     return manifest
 
 
-class _Session:
-    """One execution of a run, from its first or its latest iteration to its end or its interruption."""
-
-    def __init__(
-        self, launch: Launch, gan: GAN, train_set: ImageSet, manifest: dict[str, Any], saved: dict[str, Any] | None
-    ) -> None:
-        cfg, directory = launch.config, launch.directory
-        self.cfg, self.directory, self.gan, self.manifest = cfg, directory, gan, manifest
-        self.began = time.perf_counter()
-        self.entry = {"started": now(), "overrides": launch.overrides, "from_iteration": gan.clock.iterations}
-        self.local = LocalRecord(directory / "metrics.csv")
-        self.record = Record(cfg.log_every_iterations)
-        if saved is not None:
-            self.record.last_row = saved["last_row"]
-            self.local.cut_back(gan.clock.iterations, saved["last_row"])
-        self.checkpoints = Checkpoints(
-            directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, self.record
-        )
-        self.divergence = DivergenceReport(directory / "checkpoints", self.record)
-        self.samples = Samples(
-            directory=directory / "samples",
-            every_kimg=cfg.sample_every_kimg,
-            real=train_set,
-            num_classes=cfg.dataset.num_classes,
-            conditional=cfg.model.conditional,
-            by_class=cfg.samples_by_class,
-            value_range=cfg.model.value_range,
-            latent_dim=cfg.model.latent_dim,
-            seed=cfg.seed,
-        )
-        budget = BudgetCallback(**cfg.budget)
-        # The order matters: a row before the checkpoint that holds its sums, the random streams at the very last.
-        self.callbacks: list[Callback] = [
-            self.record,
-            self.samples,
-            self.checkpoints,
-            budget,
-            Progress(self.record, budget),
-            self.divergence,
-            RandomStreams(cfg.seed, saved["random"] if saved is not None else None),
-        ]
-        self.feed = Feed(
-            train_set,
-            batch_size=cfg.batch_size,
-            seed=cfg.seed,
-            value_range=cfg.model.value_range,
-            augmentations=build(cfg.augment, "augment") or {},
-            in_memory=fits_in_memory(train_set, cfg.data.in_memory_gib),
-            num_workers=cfg.data.num_workers,
-        )
-        self.trackers = self._trackers()
-        self.budget_left = budget.share_spent(gan) < 1
-
-    def _trackers(self) -> list[Any]:
-        """Build the loggers besides the local record. A partial one is given what it should know of the run."""
-        config = {**self.manifest["config"], "choices": self.manifest["choices"]}
-        about = {
-            "directory": self.directory,
-            "name": self.cfg.name or f"{self.directory.parent.name}/{self.directory.name}",
-            "config": config,
-            "tags": list(self.cfg.tags),
-            "notes": self.cfg.notes,
-            "run_ids": self.manifest.setdefault("tracker_ids", {}),
-        }
-        built = build(self.cfg.logger, "logger") or {}
-        return [tracker(**about) if callable(tracker) else tracker for tracker in built.values()]
-
-    def fit(self) -> dict[str, Any]:
-        """Train, write down and close, however it ends."""
-        status, code, error = "failed", 1, None
-        results: dict[str, Any] = {}
-        try:
-            for tracker in self.trackers:
-                if hasattr(tracker, "start"):
-                    tracker.start()
-            self.trainer = self._trainer()
-            if self.budget_left:
-                self.trainer.fit(self.gan, datamodule=self.feed)
-            else:
-                log.info("The budget is spent already; a larger one (such as budget.epochs=...) trains on.")
-            signal = self.checkpoints.stopped_by
-            status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
-            results = self._write_results()
-        except (KeyboardInterrupt, SystemExit):
-            status, code = "interrupted", 130
-            raise
-        except BaseException as raised:
-            error = self.divergence.diagnosis or f"{type(raised).__name__}: {raised}"
-            raise
-        finally:
-            self._close(status, code, error, results)
-        self._say_goodbye(code)
-        return results
-
-    def _trainer(self) -> pl.Trainer:
-        trainer: pl.Trainer = build(self.cfg.trainer, "trainer")(
-            max_epochs=-1,
-            logger=[self.local, *self.trackers],
-            callbacks=self.callbacks,
-            default_root_dir=str(self.directory),
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-        device = trainer.strategy.root_device
-        self.entry["device"] = f"{trainer.num_devices} × {device.type}"
-        return trainer
-
-    def _write_results(self) -> dict[str, Any]:
-        clock, rows = self.gan.clock, read_metrics(self.directory / "metrics.csv")
-        speeds = [row[TRAINING_MARK] for row in rows if TRAINING_MARK in row]
-        last = rows[-1] if rows else {}
-        results = {
-            "iterations": clock.iterations,
-            "kimg": clock.kimg,
-            "epochs": clock.iterations / self.gan.batches_per_epoch,
-            "discriminator_steps": clock.discriminator_steps,
-            "generator_steps": clock.generator_steps,
-            "share_of_pixels_clipped": self.samples.share_clipped,
-            "median_images_per_second": statistics.median(speeds) if speeds else None,
-            **{name: value for name, value in last.items() if "/" in name},
-        }
-        if is_first_process():
-            write_json(self.directory / "results.json", results)
-            plot_losses(rows, self.directory / "losses.png", f"{self.manifest.get('experiment') or 'digits'}")
-        return results
-
-    def _close(self, status: str, code: int, error: str | None, results: dict[str, Any]) -> None:
-        """Bring the manifest up to date and close every tracker; nothing here may hide how the run ended."""
-        for tracker in self.trackers:
-            if hasattr(tracker, "close"):
-                tracker.close(results, code)
-        if not is_first_process():
-            return
-        self.entry |= {
-            "ended": now(),
-            "seconds": round(time.perf_counter() - self.began, 1),
-            "status": status,
-            "to_iteration": self.gan.clock.iterations,
-        }
-        self.manifest |= {"status": status, "ended": self.entry["ended"], "error": error}
-        self.manifest["sessions"].append(self.entry)
-        with contextlib.suppress(OSError):  # a full disk: the older manifest stays whole
-            write_manifest(self.directory, self.manifest)
-        if error is not None:
-            log.error("%s", error)
-            log.error("The run is in %s; its last good checkpoint is kept.", self.directory)
-
-    def _say_goodbye(self, code: int) -> None:
-        clock = self.gan.clock
-        where = f"iteration {clock.iterations} ({clock.kimg:,.1f} kimg)"
-        if code:
-            log.info("Stopped by %s at %s; saved.", self.checkpoints.stopped_by, where)
-            log.info("Go on with: python -m gan_experiments resume=%s", self.directory)
-            raise SystemExit(code)
-        log.info("Done: %s. Pictures: %s, %s", where, self.directory / "samples", self.directory / "losses.png")
-
-
 @contextlib.contextmanager
 def _log_file(directory: Path) -> Iterator[None]:
     """Write what is said on the terminal to the run's own log too."""
     handler = logging.FileHandler(directory / "run.log", delay=True, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)
+    logging.getLogger("gan_experiments").setLevel(logging.INFO)
     try:
         yield
     finally:

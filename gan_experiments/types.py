@@ -60,7 +60,6 @@ class ImageSet(Protocol):
 
         Raises:
             UserError: an image cannot be read; names its file.
-
         """
         ...
 
@@ -73,7 +72,6 @@ class ImageSource(Protocol):
 
         Raises:
             UserError: the data are missing or inconsistent; says which files to put where.
-
         """
         ...
 

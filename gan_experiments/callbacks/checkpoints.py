@@ -83,7 +83,6 @@ class Checkpoints(Callback):
         Raises:
             OSError: it cannot be written; older checkpoints stay as they are.
             DivergenceError: the losses since the last row are not finite, so that nothing good would be saved.
-
         """
         check_finite(gan.means.read(), gan.clock.iterations, self.record.every)
         state = {**collect(gan), "last_row": self.record.last_row}

@@ -55,7 +55,6 @@ class Record(Callback):
 
         Raises:
             DivergenceError: a mean is not finite.
-
         """
         means = gan.means.read()
         if not means:

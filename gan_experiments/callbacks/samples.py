@@ -65,9 +65,12 @@ class Samples(Callback):
         assert isinstance(pl_module, GAN)
         if trainer.is_global_zero:
             self.directory.mkdir(exist_ok=True)
-            save_grid(self.real.read(self.picked), self.columns, self.directory / "real.png")
-            if pl_module.clock.iterations == 0 and self.every_kimg is not None:
-                self.save(trainer, pl_module)
+            path = self.directory / "real.png"
+            save_grid(self.real.read(self.picked), self.columns, path)
+            if pl_module.clock.iterations == 0:
+                self._hand_over(trainer, "real", path, 0.0)
+                if self.every_kimg is not None:
+                    self.save(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Save a grid when one is due."""
@@ -88,9 +91,12 @@ class Samples(Callback):
         path = self.directory / f"kimg_{gan.clock.kimg:010.3f}.png"
         save_grid(pixels, self.columns, path)
         self._saved = gan.clock.iterations
+        self._hand_over(trainer, "samples", path, gan.clock.kimg)
+
+    def _hand_over(self, trainer: pl.Trainer, key: str, path: Path, kimg: float) -> None:
         for logger in trainer.loggers:
             if hasattr(logger, "log_grid"):
-                logger.log_grid("samples", path, gan.clock.kimg)
+                logger.log_grid(key, path, kimg)
 
 
 def sample(gan: GAN, latents: Tensor, labels: Tensor, batch_size: int = 100) -> Tensor:

@@ -27,7 +27,6 @@ class RandomStreams(Callback):
 
         Raises:
             UserError: the run was made with another number of processes.
-
         """
         if self.saved is None:
             if trainer.global_rank > 0:

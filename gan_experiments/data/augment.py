@@ -54,20 +54,14 @@ class RandomCrop:
             raise UserError(f"augment: crop padding={self.padding}; write 0 or more pixels.")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Shift each image by its own draw.
-
-        Raises:
-            UserError: the padding is not smaller than the image, so that it cannot be mirrored.
-
-        """
+        """Shift each image by its own draw; a UserError where the padding is too large to be mirrored."""
         height, width = images.shape[-2:]
         if self.fill == "reflect" and self.padding >= min(height, width):
             raise UserError(
                 f"augment: crop padding={self.padding} does not fit images of {height}×{width}. "
                 f"Write at most {min(height, width) - 1}, or fill: zeros."
             )
-        mode = "reflect" if self.fill == "reflect" else "constant"
-        padded = F.pad(images, (self.padding,) * 4, mode=mode)
+        padded = F.pad(images, (self.padding,) * 4, mode="reflect" if self.fill == "reflect" else "constant")
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: N×C×shifts×shifts×H×W
         shifts = torch.randint(2 * self.padding + 1, (2, len(images)), generator=generator, device=images.device)
         samples = torch.arange(len(images), device=images.device)
@@ -76,16 +70,10 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class RandomResizedCrop:
-    """Enlarge a random rectangle to the full image, bilinearly.
+    """Enlarge a random rectangle to the full image, bilinearly. A side that would exceed the image is cut to it."""
 
-    Args:
-        scale: lowest and highest share of the image's area, in (0, 1].
-        ratio: lowest and highest width / height, drawn log-uniformly. A side that would exceed the image is cut to it.
-
-    """
-
-    scale: Sequence[float] = (0.7, 1.0)
-    ratio: Sequence[float] = (3 / 4, 4 / 3)
+    scale: Sequence[float] = (0.7, 1.0)  # lowest and highest share of the image's area, in (0, 1]
+    ratio: Sequence[float] = (3 / 4, 4 / 3)  # lowest and highest width / height, drawn log-uniformly
 
     def __post_init__(self) -> None:
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= 1:
@@ -102,8 +90,8 @@ class RandomResizedCrop:
         centre_x = uniform(images, -1, 1, generator) * (1 - width)
         centre_y = uniform(images, -1, 1, generator) * (1 - height)
         zero = torch.zeros_like(width)
-        rows = [torch.cat([width, zero, centre_x], dim=-1), torch.cat([zero, height, centre_y], dim=-1)]
-        grid = F.affine_grid(torch.cat(rows, dim=1).squeeze(2), list(images.shape), align_corners=False)
+        maps = torch.stack([width, zero, centre_x, zero, height, centre_y], dim=-1).view(-1, 2, 3)
+        grid = F.affine_grid(maps, list(images.shape), align_corners=False)
         enlarged = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
         return enlarged.clamp(0, 1)  # interpolation weights may sum to a rounding error above 1
 
@@ -128,19 +116,17 @@ class ColorJitter:
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Change the colours of each image by its own draw."""
-        colour = images.shape[1] == 3
-        images = images * self._factor(images, self.brightness, generator)
-        mean = _luma(images).mean(dim=(-2, -1), keepdim=True)
-        images = torch.lerp(mean, images, self._factor(images, self.contrast, generator))
-        if colour:
-            images = torch.lerp(_luma(images), images, self._factor(images, self.saturation, generator))
-        if colour and self.hue:
-            images = _turn_hue(images, uniform(images, -self.hue, self.hue, generator) * (2 * math.pi))
-        return images.clamp(0, 1)
 
-    @staticmethod
-    def _factor(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-        return uniform(images, max(0.0, 1 - strength), 1 + strength, generator)
+        def factor(strength: float) -> Tensor:
+            return uniform(images, max(0.0, 1 - strength), 1 + strength, generator)
+
+        images = images * factor(self.brightness)
+        images = torch.lerp(_luma(images).mean(dim=(-2, -1), keepdim=True), images, factor(self.contrast))
+        if images.shape[1] == 3:
+            images = torch.lerp(_luma(images), images, factor(self.saturation))
+            if self.hue:
+                images = _turn_hue(images, uniform(images, -self.hue, self.hue, generator) * (2 * math.pi))
+        return images.clamp(0, 1)
 
 
 def _luma(images: Tensor) -> Tensor:
@@ -153,8 +139,6 @@ def _luma(images: Tensor) -> Tensor:
 def _turn_hue(images: Tensor, angles: Tensor) -> Tensor:
     to_yiq = images.new_tensor(RED_GREEN_BLUE_TO_YIQ)
     cosine, sine = angles.flatten().cos(), angles.flatten().sin()
-    turn = torch.zeros(len(images), 3, 3, dtype=images.dtype, device=images.device)
-    turn[:, 0, 0] = 1
-    turn[:, 1, 1] = turn[:, 2, 2] = cosine
-    turn[:, 1, 2], turn[:, 2, 1] = -sine, sine
+    zero, one = torch.zeros_like(sine), torch.ones_like(sine)
+    turn = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=-1).view(-1, 3, 3)
     return torch.einsum("nij,njhw->nihw", torch.linalg.inv(to_yiq) @ turn @ to_yiq, images)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -33,7 +32,6 @@ def open_image(path: Path) -> Iterator[Image.Image]:
 
     Raises:
         UserError: names the file, where the header or, inside the `with` block, the content cannot be read.
-
     """
     try:
         with Image.open(path) as image:
@@ -44,53 +42,29 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         raise UserError(f"{path}: not a readable image ({error}). Replace it, or take it out of the folder.") from error
 
 
-@dataclass(frozen=True)
-class SquareLayout:
-    """How an image becomes a square array.
+def decode_square(path: Path, image_size: int, channels: int, fit: Fit, background: Sequence[int]) -> NDArray[np.uint8]:
+    """Decode a file, turned upright, to a square: uint8, C×H×W. The arguments are those of `ImageFolderSource`.
 
-    Args:
-        image_size: side, pixels.
-        channels: 1 grey, 3 colour.
-        fit: `resize` changes the aspect ratio, `crop` cuts the largest central square first.
-        background: red, green, blue, 0..255, that transparent parts are laid over.
-
+    Raises:
+        UserError: names the file that cannot be decoded.
     """
-
-    image_size: int
-    channels: int
-    fit: Fit
-    background: tuple[int, int, int]
-
-    def decode(self, path: Path) -> NDArray[np.uint8]:
-        """Decode a file, turned upright: uint8, C×H×W.
-
-        Raises:
-            UserError: names the file that cannot be decoded.
-
-        """
-        with open_image(path) as opened:
-            image = self._flatten(ImageOps.exif_transpose(opened))
-        if self.fit == "crop":
-            side = min(image.size)
-            image = ImageOps.fit(image, (side, side), Image.Resampling.NEAREST)  # no resampling at this size
-        if image.size != (self.image_size, self.image_size):
-            image = image.resize((self.image_size, self.image_size), Image.Resampling.BICUBIC)  # antialiased
-        pixels = np.asarray(image)
-        return pixels[None] if self.channels == 1 else pixels.transpose(2, 0, 1)
-
-    def _flatten(self, image: Image.Image) -> Image.Image:
-        """Bring any mode to 8-bit grey or RGB. Before resizing, or hidden colours of transparent parts would bleed."""
-        if image.mode.startswith("I"):
-            image = _to_8_bit(image)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, (*self.background, 255)), image)
-        return image.convert("L" if self.channels == 1 else "RGB")
+    with open_image(path) as opened:
+        image = _flatten(ImageOps.exif_transpose(opened), channels, background)
+    if fit == "crop":
+        side = min(image.size)
+        image = ImageOps.fit(image, (side, side), Image.Resampling.NEAREST)  # no resampling at this size
+    image = image.resize((image_size, image_size), Image.Resampling.BICUBIC)  # antialiased; a copy at the same size
+    return np.asarray(image).reshape(image_size, image_size, channels).transpose(2, 0, 1)
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale 0..65535 to 0..255 (Pillow's own conversion cuts at 255)."""
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"its values {values.min()}..{values.max()} are not 16-bit")
-    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+def _flatten(image: Image.Image, channels: int, background: Sequence[int]) -> Image.Image:
+    """Bring any mode to 8-bit grey or RGB. Before resizing, or hidden colours of transparent parts would bleed."""
+    if image.mode.startswith("I"):  # 16 bits, which Pillow's own conversion cuts at 255
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError(f"its values {values.min()}..{values.max()} are not 16-bit")
+        image = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)
+    return image.convert("L" if channels == 1 else "RGB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,18 +15,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(eq=False)
 class TensorImageSet:
-    """Images (uint8, N×C×H×W) and labels (int64, N; zeros where unlabelled) held in memory."""
+    """Images held in memory."""
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
-        assert images.ndim == 4, "images are N×C×H×W"
-        assert images.element_size() == 1, "images are uint8"
-        assert labels.shape == images.shape[:1], "one label for each image"
-        self.images = images
-        self.labels = labels
+    images: Tensor  # uint8, N×C×H×W
+    labels: Tensor  # int64, N; zeros where unlabelled
+
+    def __post_init__(self) -> None:
+        assert self.images.ndim == 4, "images are N×C×H×W"
+        assert self.images.element_size() == 1, "images are uint8"
+        assert self.labels.shape == self.images.shape[:1], "one label for each image"
 
     def __len__(self) -> int:
-        """Give the number of images N."""
         return len(self.labels)
 
     def read(self, indices: Tensor) -> Tensor:
@@ -33,15 +35,13 @@ class TensorImageSet:
         return self.images[indices]
 
 
-def check_labels(
-    labels: NDArray[Any], num_classes: int, class_names: Sequence[str], origin: str, *, every_class: bool = True
-) -> None:
-    """Check that labels are 0..num_classes-1 and, for `every_class`, that no class lacks an image.
+def check_labels(labels: NDArray[Any], class_names: Sequence[str], split: Split, origin: str) -> None:
+    """Check that labels number the classes from 0 and that no class lacks an image to train with.
 
     Raises:
         UserError: says where (`origin`) which labels are wrong and what to write instead.
-
     """
+    num_classes = len(class_names)
     if num_classes == 0:
         return
     lowest, highest = int(labels.min()), int(labels.max())
@@ -55,7 +55,7 @@ def check_labels(
             f"Correct the labels, or write dataset.num_classes={highest + 1} with as many dataset.class_names."
         )
     counts = np.bincount(labels, minlength=num_classes)
-    if every_class and not counts.all():
+    if split == "train" and not counts.all():
         missing = [f"{i} ({class_names[i]})" for i in range(num_classes) if counts[i] == 0]
         raise UserError(
             f"{origin}: no image of class {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}. "
@@ -68,7 +68,6 @@ def check_class_names(num_classes: int, class_names: Sequence[str] | None, origi
 
     Raises:
         UserError: there are more or fewer names than classes.
-
     """
     names = [str(i) for i in range(num_classes)] if class_names is None else list(class_names)
     if len(names) != num_classes:
@@ -84,23 +83,18 @@ def check_split(shape: Sequence[int], labels: NDArray[Any], facts: DatasetFacts,
 
     Raises:
         UserError: the split is empty, or counts, sizes, channels or labels differ from the facts.
-
     """
     where = f"{origin}, {split} split"
     if shape[0] == 0:
         raise UserError(f"{where}: there is no image in it. Use another split or other data.")
-    declared = facts.num_train if split == "train" else facts.num_test
-    stated: list[tuple[str, int, int]] = [
-        (f"dataset.num_{split}", declared, shape[0]),
-        ("dataset.channels", facts.channels, shape[1]),
-        ("dataset.image_size", facts.image_size, shape[2]),
-        ("dataset.image_size", facts.image_size, shape[3]),
-    ]
-    for key, expected, found in stated:
+    num_images = facts.num_train if split == "train" else facts.num_test
+    stated = {f"num_{split}": num_images, "channels": facts.channels, "image_size": facts.image_size}
+    for (key, expected), found in zip(stated.items(), shape, strict=False):  # all sources give squares
         if expected != found:
             raise UserError(
-                f"{where}: {key}={expected}, but the data have {found}. Write {key}={found}, or use other data."
+                f"{where}: dataset.{key}={expected}, but the data have {found}. "
+                f"Write dataset.{key}={found}, or use other data."
             )
     if len(labels) != shape[0]:
         raise UserError(f"{where}: {shape[0]} images but {len(labels)} labels. Give one label for each image.")
-    check_labels(labels, facts.num_classes, facts.class_names, where, every_class=split == "train")
+    check_labels(labels, facts.class_names, split, where)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,71 +17,61 @@ from gan_experiments.types import DatasetFacts, Split, UserError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+T = TypeVar("T")
 
+
+@dataclass(frozen=True)
 class NpzSource:
     """Images uint8, N×H×W or N×H×W×3, square; labels whole numbers 0..num_classes-1, N or N×1.
 
     Arrays other than train_* and test_* (MedMNIST's val_*) are left alone.
-
-    Args:
-        path: the file.
-        num_classes: where null, the highest training label + 1; 0 takes the images as unlabelled.
-        class_names: where null, the numbers.
-
     """
 
-    def __init__(
-        self, path: str | None, num_classes: int | None = None, class_names: Sequence[str] | None = None
-    ) -> None:
-        self.path = path
-        self.num_classes = num_classes
-        self.class_names = class_names
+    path: str | None
+    num_classes: int | None = None  # where null, the highest training label + 1; 0 takes the images as unlabelled
+    class_names: Sequence[str] | None = None  # where null, the numbers
 
     def describe(self) -> DatasetFacts:
         """Read the headers of the images, and the labels.
 
         Raises:
             UserError: the file is missing or not in this layout, or its arrays do not fit each other.
-
         """
         path = self._existing_path()
-        keys = _keys(path)
-        image_size, channels, num_train = self._image_header(path, keys, "train")
-        labels = self._labels(path, keys, "train", num_train)
+        size, num_train = self._image_header(path, "train")
+        labels = self._labels(path, "train", num_train)
         num_classes = int(labels.max()) + 1 if self.num_classes is None else self.num_classes
         names = check_class_names(num_classes, self.class_names, str(path))
-        check_labels(labels, num_classes, names, f"{path}: train_labels")
+        check_labels(labels, names, "train", f"{path}: train_labels")
         num_test = 0
-        if "test_images" in keys:
-            test_size, test_channels, num_test = self._image_header(path, keys, "test")
-            if (test_size, test_channels) != (image_size, channels):
+        if "test_images" in _names(path):
+            test_size, num_test = self._image_header(path, "test")
+            if test_size != size:
+                train, test = (f"{side}×{side}×{channels}" for side, channels in (size, test_size))
                 raise UserError(
-                    f"{path}: train_images are {image_size}×{image_size}×{channels}, but test_images are "
-                    f"{test_size}×{test_size}×{test_channels}. Give both the same size and channels."
+                    f"{path}: train_images are {train}, but test_images are {test}. "
+                    "Give both the same size and channels."
                 )
-            labels = self._labels(path, keys, "test", num_test)
-            check_labels(labels, num_classes, names, f"{path}: test_labels", every_class=False)
-        return DatasetFacts(image_size, channels, num_classes, names, num_train, num_test)
+            check_labels(self._labels(path, "test", num_test), names, "test", f"{path}: test_labels")
+        return DatasetFacts(*size, num_classes, names, num_train, num_test)
 
     def open(self, split: Split) -> TensorImageSet:
         """Load the split into memory.
 
         Raises:
             UserError: as `describe`, or there is no such split.
-
         """
         import torch
 
-        facts = self.describe()
-        path = self._existing_path()
+        facts, path = self.describe(), self._existing_path()
         if split == "test" and facts.num_test == 0:
             raise UserError(
                 f"{path}: there is no held-out split. Add test_images and test_labels, "
-                f"or measure against the train split. Its arrays: {', '.join(sorted(_keys(path)))}."
+                f"or measure against the train split. Its arrays: {', '.join(_names(path))}."
             )
-        images = _load(path, f"{split}_images")
-        labels = self._labels(path, _keys(path), split, len(images))
+        images = _read(path, f"{split}_images", _array)
         images = images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1)
+        labels = self._labels(path, split, len(images))
         return TensorImageSet(torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels))
 
     def _existing_path(self) -> Path:
@@ -90,25 +82,25 @@ class NpzSource:
             raise UserError(f"dataset.path={path}: there is no such file. Write dataset.path=FILE.npz.")
         return path
 
-    def _image_header(self, path: Path, keys: Sequence[str], split: Split) -> tuple[int, int, int]:
-        """Give (image size, channels, number of images) from the header of the split's images."""
+    def _image_header(self, path: Path, split: Split) -> tuple[tuple[int, int], int]:
+        """Give ((image size, channels), number of images) from the header of the split's images."""
         name = f"{split}_images"
-        shape, dtype = _header(path, keys, name)
+        shape, dtype = _read(path, name, _header)
         if dtype != np.uint8:
             raise UserError(f"{path}: {name} is {dtype}. Save it as uint8, 0 black to 255 white.")
-        if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 3):
+        if len(shape) != 3 and (len(shape) != 4 or shape[3] != 3):
             raise UserError(f"{path}: {name} has shape {shape}. Save it as N×H×W (grey) or N×H×W×3 (colour).")
-        if shape[0] == 0 or shape[1] == 0:
+        if 0 in shape:
             raise UserError(f"{path}: {name} is empty, its shape is {shape}. Leave the split out, or use other data.")
         if shape[1] != shape[2]:
             raise UserError(f"{path}: {name} are {shape[1]}×{shape[2]} pixels. Crop or resize them to a square.")
-        return shape[1], 1 if len(shape) == 3 else 3, shape[0]
+        return (shape[1], 1 if len(shape) == 3 else 3), shape[0]
 
-    def _labels(self, path: Path, keys: Sequence[str], split: Split, num_images: int) -> NDArray[np.int64]:
+    def _labels(self, path: Path, split: Split, num_images: int) -> NDArray[np.int64]:
         if self.num_classes == 0:
             return np.zeros(num_images, np.int64)
         name = f"{split}_labels"
-        shape, dtype = _header(path, keys, name)
+        shape, dtype = _read(path, name, _header)
         if dtype.kind not in "iub":
             raise UserError(f"{path}: {name} is {dtype}. Save whole numbers 0..num_classes-1.")
         if len(shape) == 2 and shape[1] > 1:
@@ -118,38 +110,39 @@ class NpzSource:
             )
         if shape not in ((num_images,), (num_images, 1)):
             raise UserError(f"{path}: {name} has shape {shape} for {num_images} images. Save one label for each image.")
-        return _load(path, name).reshape(num_images).astype(np.int64)
+        return _read(path, name, _array).reshape(num_images).astype(np.int64)
 
 
-def _keys(path: Path) -> list[str]:
+def _names(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
+            return sorted(name.removesuffix(".npy") for name in archive.namelist())
     except zipfile.BadZipFile as error:
         raise UserError(f"{path}: not an npz file ({error}). Save it with numpy.savez, or copy it again.") from error
 
 
-def _header(path: Path, keys: Sequence[str], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read an array's shape and type without its content: at most a few hundred bytes of the zip member."""
-    if name not in keys:
+def _read(path: Path, name: str, parse: Callable[[IO[bytes]], T]) -> T:
+    """Parse one array of the file, or as much of it as is wanted."""
+    if name not in (names := _names(path)):
         raise UserError(
-            f"{path}: there is no array {name!r}, only {', '.join(sorted(keys))}. "
+            f"{path}: there is no array {name!r}, only {', '.join(names)}. "
             "Save the arrays as train_images, train_labels, test_images, test_labels (the layout of MedMNIST)."
         )
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-            version = np.lib.format.read_magic(member)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(member)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+            return parse(member)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: array {name!r} cannot be read ({error}). Save or copy the file again.") from error
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Give shape and type without the content: at most a few hundred bytes of the zip member."""
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(member)
     return shape, dtype
 
 
-def _load(path: Path, name: str) -> NDArray[Any]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            array: NDArray[Any] = archive[name]
-            return array
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: array {name!r} cannot be read ({error}). Save or copy the file again.") from error
+def _array(member: IO[bytes]) -> NDArray[Any]:
+    array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+    return array

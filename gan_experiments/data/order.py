@@ -25,15 +25,9 @@ def epoch_order(seed: int, epoch: int, num_images: int) -> Tensor:
 
 
 def batch_indices(order: Tensor, position: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Tensor:
-    """Give one process's share of the global batch at `position` in an epoch's order.
+    """Give process `rank`'s equal share of the global batch at `position` in an epoch's order.
 
-    Args:
-        order: of the epoch, from `epoch_order`.
-        position: 0..len(order) // batch_size - 1; the last partial batch is dropped.
-        batch_size: images of the global batch, over all processes; a multiple of `world_size`.
-        rank: number of this process.
-        world_size: number of processes.
-
+    `batch_size` counts the images of all processes; positions are 0..len(order) // batch_size - 1.
     """
     assert batch_size % world_size == 0, "every process takes as many images"
     assert 0 <= position < len(order) // batch_size, "the last partial batch is dropped"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 from torch import Tensor
@@ -17,89 +18,66 @@ Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 CHUNK_SIZE = 1024  # images read at once where all are read
 
 
+@dataclass(eq=False)
 class Pipeline:
     """Batches of an image set in a seeded order, augmented in [0, 1] and then mapped to the model's value range.
 
     Batch k is a pure function of (seed, k, rank, world_size), the same bit for bit from memory and through workers.
 
-    Args:
-        image_set: the training images.
-        batch_size: images of a global batch, over all processes.
-        seed: of the order and of the augmentations.
-        value_range: what black and white become.
-        augmentations: by name, applied in this order.
-        device: where the batches are made.
-        rank: number of this process.
-        world_size: number of processes, each of which takes an equal share of every batch.
-        in_memory: hold all images once as uint8 on the device. Otherwise they are read anew in each epoch.
-        num_workers: processes that read, where not in memory.
-
     Raises:
         UserError: the batch is larger than the set or does not divide among the processes.
-
     """
 
-    def __init__(
-        self,
-        image_set: ImageSet,
-        *,
-        batch_size: int,
-        seed: int,
-        value_range: Sequence[float] = (-1.0, 1.0),
-        augmentations: Mapping[str, Augmentation] | None = None,
-        device: torch.device | str = "cpu",
-        rank: int = 0,
-        world_size: int = 1,
-        in_memory: bool = True,
-        num_workers: int = 0,
-    ) -> None:
-        if not 0 < batch_size <= len(image_set):
-            raise UserError(
-                f"batch_size={batch_size}, but there are {len(image_set)} training images, and the last partial batch "
-                f"is dropped. Write batch_size={len(image_set)} or less, at least 1, or use more images."
-            )
-        if batch_size % world_size:
-            raise UserError(
-                f"batch_size={batch_size} does not divide among {world_size} processes. "
-                f"It counts the images of all of them: write a multiple of {world_size}."
-            )
-        self.image_set = image_set
-        self.batch_size = batch_size
-        self.seed = seed
-        self.low, self.high = value_range
-        self.augmentations = dict(augmentations or {})
-        self.device = torch.device(device)
-        self.rank = rank
-        self.world_size = world_size
-        self.num_workers = num_workers
-        self._images = read_all(image_set).to(self.device) if in_memory else None
-        self._labels = image_set.labels.to(self.device)
+    image_set: ImageSet
+    _: KW_ONLY
+    batch_size: int  # images of a global batch, over all processes
+    seed: int  # of the order and of the augmentations
+    value_range: Sequence[float] = (-1.0, 1.0)  # what black and white become
+    augmentations: Mapping[str, Augmentation] = field(default_factory=dict)  # by name, applied in this order
+    device: torch.device | str = "cpu"  # where the batches are made
+    rank: int = 0  # number of this process
+    world_size: int = 1  # number of processes, each of which takes an equal share of every batch
+    in_memory: bool = True  # hold all images once as uint8 on the device; otherwise read them anew in each epoch
+    num_workers: int = 0  # processes that read, where not in memory
 
-    @property
-    def batches_per_epoch(self) -> int:
-        """Whole batches in one pass over the data; the last partial batch is dropped."""
-        return len(self.image_set) // self.batch_size
+    def __post_init__(self) -> None:
+        num_images = len(self.image_set)
+        if not 0 < self.batch_size <= num_images:
+            raise UserError(
+                f"batch_size={self.batch_size}, but there are {num_images} training images, and the last partial batch "
+                f"is dropped. Write batch_size={num_images} or less, at least 1, or use more images."
+            )
+        if self.batch_size % self.world_size:
+            raise UserError(
+                f"batch_size={self.batch_size} does not divide among {self.world_size} processes. "
+                f"It counts the images of all of them: write a multiple of {self.world_size}."
+            )
+        self.batches_per_epoch = num_images // self.batch_size  # whole ones; the last partial batch is dropped
+        self._images = read_all(self.image_set).to(self.device) if self.in_memory else None
+        self._labels = self.image_set.labels.to(self.device)
 
     def from_iteration(self, iteration: int) -> Iterator[Batch]:
         """Give batch `iteration` and those after it, to the end of its epoch."""
         epoch, start = divmod(iteration, self.batches_per_epoch)
         order = epoch_order(self.seed, epoch, len(self.image_set))
-        raw = self._from_loader(order, start) if self._images is None else self._from_memory(self._images, order, start)
-        for offset, (images, labels) in enumerate(raw):
+        if self.in_memory:
+            order = order.to(self.device)  # once an epoch: a copy for each batch would wait for the device
+        positions = range(start, self.batches_per_epoch)
+        shares = [batch_indices(order, at, self.batch_size, self.rank, self.world_size) for at in positions]
+        for offset, (images, labels) in enumerate(self._read(shares)):
             yield Batch(self._prepare(images, iteration + offset), labels)
 
-    def _from_memory(self, images: Tensor, order: Tensor, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-        order = order.to(self.device)  # once an epoch: a copy for each batch would wait for the device
-        for indices in self._shares(order, start):
-            yield images[indices], self._labels[indices]
-
-    def _from_loader(self, order: Tensor, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _read(self, shares: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._images is not None:
+            for indices in shares:
+                yield self._images[indices], self._labels[indices]
+            return
         loader = DataLoader(
             _ReadBatches(self.image_set),
-            sampler=self._shares(order, start),
+            sampler=shares,
             batch_size=None,  # an item of the sampler is a whole batch
             num_workers=self.num_workers,
-            pin_memory=self.device.type == "cuda",
+            pin_memory=self._labels.is_cuda,
             generator=torch.Generator(),  # for the workers' base seed, which would come from the default stream
         )
         for item in loader:
@@ -108,10 +86,6 @@ class Pipeline:
             images, labels = item
             yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
-    def _shares(self, order: Tensor, start: int) -> list[Tensor]:
-        positions = range(start, self.batches_per_epoch)
-        return [batch_indices(order, at, self.batch_size, self.rank, self.world_size) for at in positions]
-
     def _prepare(self, images: Tensor, iteration: int) -> Tensor:
         images = images.float() / 255
         if self.augmentations:
@@ -119,7 +93,8 @@ class Pipeline:
             generator = torch.Generator(self.device).manual_seed(seed)
             for augmentation in self.augmentations.values():
                 images = augmentation(images, generator)
-        return images * (self.high - self.low) + self.low
+        low, high = self.value_range
+        return images * (high - low) + low
 
 
 class _ReadBatches(Dataset[tuple[Tensor, Tensor] | UserError]):
@@ -135,21 +110,13 @@ class _ReadBatches(Dataset[tuple[Tensor, Tensor] | UserError]):
             return error
 
 
-def _chunks(image_set: ImageSet) -> Iterator[Tensor]:
-    for start in range(0, len(image_set), CHUNK_SIZE):
-        yield image_set.read(torch.arange(start, min(start + CHUNK_SIZE, len(image_set))))
-
-
 def read_all(image_set: ImageSet) -> Tensor:
     """Give all images, uint8, N×C×H×W; those of a set in memory without a copy."""
     if isinstance(image_set, TensorImageSet):
         return image_set.images
-    images: Tensor | None = None
-    for number, chunk in enumerate(_chunks(image_set)):
-        if images is None:
-            images = chunk.new_empty((len(image_set), *chunk.shape[1:]))
-        images[number * CHUNK_SIZE :][: len(chunk)] = chunk
-    assert images is not None, "an image set is not empty"
+    images = image_set.read(torch.tensor([0])).repeat(len(image_set), 1, 1, 1)
+    for indices in torch.split(torch.arange(len(image_set)), CHUNK_SIZE):
+        images[indices] = image_set.read(indices)
     return images
 
 
@@ -161,8 +128,7 @@ def fits_in_memory(image_set: ImageSet, limit_gib: float) -> bool:
 def fingerprint(image_set: ImageSet) -> str:
     """Hash labels and images in their order to 16 hexadecimal digits. Reads all images, a chunk at a time."""
     digest = hashlib.sha256(image_set.labels.numpy().astype("<i8").tobytes())
-    for number, chunk in enumerate(_chunks(image_set)):
-        if number == 0:
-            digest.update(repr(tuple(chunk.shape[1:])).encode())
-        digest.update(chunk.contiguous().numpy().data)
+    digest.update(repr(tuple(image_set.read(torch.tensor([0])).shape[1:])).encode())
+    for indices in torch.split(torch.arange(len(image_set)), CHUNK_SIZE):
+        digest.update(image_set.read(indices).contiguous().numpy().data)
     return digest.hexdigest()[:16]

@@ -6,8 +6,9 @@ import inspect
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,53 +25,29 @@ if TYPE_CHECKING:
 NETWORK_TIMEOUT_SECONDS = 30.0  # machines behind a firewall drop packets, and torchvision would wait for minutes
 
 
+@dataclass(frozen=True)
 class TorchvisionSource:
     """A set that torchvision can build from (root, train or split, download), at its native square size.
 
     Looked for in `directory`: torchvision's own layout, then one file `<name>.npz` in MedMNIST's layout; then
     downloaded. Torchvision is asked only when a split is opened, so the facts come from the yaml and are checked then.
-
-    Args:
-        name: of the yaml and of the npz file.
-        dataset: torchvision's class, such as `FashionMNIST`.
-        directory: where the data are or will be.
-        image_size: side, pixels.
-        channels: 1 grey, 3 colour.
-        num_classes: labels are 0..num_classes-1.
-        class_names: where null, the numbers.
-        num_train: images to train with.
-        num_test: images held out.
-
     """
 
-    def __init__(
-        self,
-        name: str,
-        dataset: str,
-        directory: str | None,
-        image_size: int,
-        channels: int,
-        num_classes: int,
-        num_train: int,
-        num_test: int,
-        class_names: Sequence[str] | None = None,
-    ) -> None:
-        self.name = name
-        self.dataset = dataset
-        self.directory = directory
-        self.image_size = image_size
-        self.channels = channels
-        self.num_classes = num_classes
-        self.num_train = num_train
-        self.num_test = num_test
-        self.class_names = class_names
+    name: str  # of the yaml and of the npz file
+    dataset: str  # torchvision's class, such as `FashionMNIST`
+    directory: str | None  # where the data are or will be
+    image_size: int  # side, pixels
+    channels: int  # 1 grey, 3 colour
+    num_classes: int  # labels are 0..num_classes-1
+    num_train: int  # images to train with
+    num_test: int  # images held out
+    class_names: Sequence[str] | None = None  # where null, the numbers
 
     def describe(self) -> DatasetFacts:
         """Give the facts that the yaml states.
 
         Raises:
             UserError: the class names do not fit the number of classes.
-
         """
         names = check_class_names(self.num_classes, self.class_names, f"dataset={self.name}")
         return DatasetFacts(self.image_size, self.channels, self.num_classes, names, self.num_train, self.num_test)
@@ -80,7 +57,6 @@ class TorchvisionSource:
 
         Raises:
             UserError: the data can neither be found nor downloaded, or differ from the stated facts.
-
         """
         import torch
 
@@ -92,22 +68,40 @@ class TorchvisionSource:
             )
         directory = Path(self.directory).expanduser()
         single_file = directory / f"{self.name}.npz"
-        builder = _torchvision_class(self.dataset, self.name)
+        builder = self._builder(split)
         try:
-            content = builder(str(directory), **_split_argument(builder, split, self.name))
+            content = builder(str(directory))
         except Exception as error:  # not there (RuntimeError), or damaged (anything)
             if single_file.is_file():
                 images = NpzSource(str(single_file), self.num_classes, self.class_names).open(split)
                 check_split(images.images.shape, images.labels.numpy(), facts, split, str(single_file))
                 return images
-            content = self._download(builder, directory, split, reason=error)
+            content = self._download(builder, directory, reason=error)
         pixels, labels = self._arrays(content)
         check_split(pixels.shape, labels, facts, split, f"{directory}, torchvision's {self.dataset}")
         return TensorImageSet(torch.from_numpy(pixels), torch.from_numpy(labels))
 
-    def _download(self, builder: Any, directory: Path, split: Split, reason: Exception) -> Any:
+    def _builder(self, split: Split) -> partial[Any]:
+        """Find torchvision's class and how it names its splits."""
+        builder = getattr(import_module("torchvision.datasets"), self.dataset, None)
+        if builder is None:
+            raise UserError(
+                f"dataset={self.name}: torchvision has no data set {self.dataset!r}. Write one of its class names, "
+                "such as dataset.source.dataset=FashionMNIST."
+            )
+        parameters = inspect.signature(builder).parameters
+        if "train" in parameters:
+            return partial(builder, train=split == "train")
+        if "split" in parameters:
+            return partial(builder, split=split)
+        raise UserError(
+            f"dataset={self.name}: torchvision's {self.dataset} has neither `train` nor `split`. "
+            "Save its images in a folder and write dataset=image_folder."
+        )
+
+    def _download(self, builder: partial[Any], directory: Path, reason: Exception) -> Any:
         """Download into a directory beside the data and move the finished files, so that no half file is left."""
-        packed, unpacked = _files(builder)
+        packed, unpacked = _files(builder.func)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".download-", dir=directory) as temporary:
@@ -115,13 +109,17 @@ class TorchvisionSource:
                     if (directory / archive).is_file():
                         Path(temporary, archive).parent.mkdir(parents=True, exist_ok=True)
                         shutil.copyfile(directory / archive, Path(temporary, archive))
-                with _network_timeout():
-                    builder(temporary, **_split_argument(builder, split, self.name), download=True)
+                before = socket.getdefaulttimeout()
+                socket.setdefaulttimeout(NETWORK_TIMEOUT_SECONDS)
+                try:
+                    builder(temporary, download=True)
+                finally:
+                    socket.setdefaulttimeout(before)
                 for path in [path for path in Path(temporary).rglob("*") if path.is_file()]:
                     target = directory / path.relative_to(temporary)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     path.replace(target)
-            return builder(str(directory), **_split_argument(builder, split, self.name))
+            return builder(str(directory))
         except Exception as error:  # no network, no permission, a full disk, a damaged archive: many types
             archives = "\n".join(f"  {directory / name}" for name in packed) or "  (as torchvision documents them)"
             names = f" (or, unpacked: {', '.join(unpacked)})" if unpacked else ""
@@ -136,17 +134,13 @@ class TorchvisionSource:
 
     def _arrays(self, content: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Give pixels uint8 N×C×H×W and labels: the set's own arrays where they are plain, else image by image."""
-        data, labels = getattr(content, "data", None), getattr(content, "targets", getattr(content, "labels", None))
         size = (self.image_size, self.image_size)
-        if data is not None and labels is not None:
-            pixels = np.asarray(data)
-            if pixels.dtype == np.uint8 and pixels.shape[1:] == size and self.channels == 1:
-                return np.ascontiguousarray(pixels[:, None]), np.asarray(labels, np.int64)
-            if pixels.dtype == np.uint8 and pixels.shape[1:] == (*size, self.channels):
-                return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), np.asarray(labels, np.int64)
-            if pixels.dtype == np.uint8 and pixels.shape[1:] == (self.channels, *size):
-                return np.ascontiguousarray(pixels), np.asarray(labels, np.int64)
-        mode, decoded, targets = "L" if self.channels == 1 else "RGB", [], []
+        data, labels = getattr(content, "data", None), getattr(content, "targets", getattr(content, "labels", None))
+        if data is not None and labels is not None and (pixels := np.asarray(data)).dtype == np.uint8:
+            for arranged in (pixels[:, None], np.moveaxis(pixels, -1, 1), pixels):  # of N×H×W, N×H×W×C and N×C×H×W
+                if arranged.shape[1:] == (self.channels, *size):
+                    return np.ascontiguousarray(arranged), np.asarray(labels, np.int64)
+        decoded, targets = [], []
         for i in range(len(content)):
             image, target = content[i]
             if image.size != size:
@@ -155,31 +149,10 @@ class TorchvisionSource:
                     f"dataset.image_size={self.image_size}. Correct it, or save the images in a folder and write "
                     "dataset=image_folder, which resizes."
                 )
-            decoded.append(np.asarray(image.convert(mode)).reshape(*size, self.channels).transpose(2, 0, 1))
+            image = np.asarray(image.convert("L" if self.channels == 1 else "RGB"))
+            decoded.append(image.reshape(*size, self.channels).transpose(2, 0, 1))
             targets.append(int(target))
         return np.stack(decoded), np.array(targets, np.int64)
-
-
-def _torchvision_class(dataset: str, name: str) -> Any:
-    datasets = import_module("torchvision.datasets")
-    if not hasattr(datasets, dataset):
-        raise UserError(
-            f"dataset={name}: torchvision has no data set {dataset!r}. Write one of its class names, such as "
-            "dataset.source.dataset=FashionMNIST."
-        )
-    return getattr(datasets, dataset)
-
-
-def _split_argument(builder: Any, split: Split, name: str) -> dict[str, bool | str]:
-    parameters = inspect.signature(builder).parameters
-    if "train" in parameters:
-        return {"train": split == "train"}
-    if "split" in parameters:
-        return {"split": split}
-    raise UserError(
-        f"dataset={name}: torchvision's {builder.__name__} has neither `train` nor `split`. "
-        "Save its images in a folder and write dataset=image_folder."
-    )
 
 
 def _files(builder: Any) -> tuple[list[str], list[str]]:
@@ -194,16 +167,6 @@ def _files(builder: Any) -> tuple[list[str], list[str]]:
     if isinstance(getattr(builder, "split_list", None), dict):  # SVHN, USPS
         return [entry[1] for key, entry in builder.split_list.items() if key in ("train", "test")], []
     return [], []
-
-
-@contextmanager
-def _network_timeout() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(NETWORK_TIMEOUT_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _short(error: Exception) -> str:

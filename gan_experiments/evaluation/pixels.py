@@ -21,7 +21,6 @@ def to_uint8(images: Tensor, value_range: Sequence[float]) -> tuple[Tensor, floa
 
     Returns:
         The pixels (uint8, same shape), and the share of values that lay outside the range and were clipped.
-
     """
     low, high = value_range
     scaled = (images.float() - low) / (high - low)
@@ -37,7 +36,6 @@ def save_grid(pixels: Tensor, columns: int, path: Path, smallest_side: int = 28)
         columns: images in a row.
         path: the file.
         smallest_side: images smaller than this are enlarged to at least it.
-
     """
     factor = max(1, -(-smallest_side // pixels.shape[-1]))
     enlarged = pixels.repeat_interleave(factor, -1).repeat_interleave(factor, -2)

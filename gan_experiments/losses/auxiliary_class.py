@@ -21,22 +21,15 @@ class AuxiliaryClass(LossTerm):
     With k(x) the class logits of an image and y, ỹ the labels of real x and fake x̃: D minimises
     real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]; G minimises generator_weight·E[CE(k(x̃), ỹ)].
     Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", equation 3.
-
-    Args:
-        num_classes: number of classes K.
-        fake_labels: ỹ is the label that the generator was given, or drawn uniformly at random at each step, which asks
-            D for an undecided and G for a decided class without a conditional generator.
-        real_weight: factor of the real images in D's loss.
-        fake_weight: factor of the fake images in D's loss.
-        generator_weight: factor in G's loss.
+    The label ỹ is the one that the generator was given, or drawn uniformly at random at each step, which asks D for an
+    undecided and G for a decided class without a conditional generator.
 
     Raises:
         UserError: there are fewer than 2 classes; a factor is not finite.
-
     """
 
-    num_classes: int
-    fake_labels: Literal["given", "random"] = "given"
+    num_classes: int  # K
+    fake_labels: Literal["given", "random"] = "given"  # ỹ
     real_weight: float = 1.0
     fake_weight: float = 1.0
     generator_weight: float = 1.0

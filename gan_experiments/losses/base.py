@@ -4,7 +4,7 @@
 # other files as objects, so that `get_type_hints` resolves them there without the names being imported.
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
@@ -65,17 +65,13 @@ class Judged:
 class LossTerm:
     """One published term of an objective. A side that it does not concern returns None.
 
-    Args:
-        weight: factor of the term in the sum.
-        every: lazy interval in the concerned network's own steps; a due value counts `every` times (lazy
-            regularisation: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 3.1).
-        needs: facts that the model's yaml must declare true, such as `class_head`.
-
+    A lazy term is due at every `every`-th step of the network that it concerns, and counts `every` times there:
+    Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 3.1.
     """
 
-    weight: float = 1.0
+    weight: float = 1.0  # factor in the sum
     every: int = 1
-    needs: Sequence[str] = ()
+    needs: Sequence[str] = ()  # facts that the model's yaml must declare true, such as `class_head`
 
     image_gradient: ClassVar[Literal["real", "fake"] | None] = None
     """Whose images the discriminator's step differentiates with respect to: marked as leaves before the first read."""
@@ -95,14 +91,10 @@ class LossTerm:
 
 
 class Objective:
-    """A named sum of loss terms.
-
-    Args:
-        terms: by the name under which each is weighted, logged and overridden; evaluated in this order.
+    """A sum of loss terms by the names under which they are weighted, logged and overridden; evaluated in this order.
 
     Raises:
         UserError: there is no term; a weight or an interval makes no sense; a network is left without a loss.
-
     """
 
     def __init__(self, terms: Mapping[str, LossTerm]) -> None:
@@ -129,18 +121,9 @@ class Objective:
         return any(term.double_backward for term in self.terms.values())
 
     @property
-    def needs(self) -> frozenset[str]:
-        """Facts that the model's yaml must declare true for the terms to work."""
-        return frozenset(fact for term in self.terms.values() for fact in term.needs)
-
-    @property
     def regular(self) -> frozenset[str]:
         """Names of the terms that are due at each step: a sum of these is comparable from step to step."""
-        return frozenset(name for name in self.terms if not self.is_lazy(name))
-
-    def is_lazy(self, name: str) -> bool:
-        """Say whether a term is due at some steps only."""
-        return self.terms[name].every > 1
+        return frozenset(name for name, term in self.terms.items() if term.every == 1)
 
     def names(self, network: NetworkName) -> frozenset[str]:
         """Names of the terms that give this network a loss, known from the methods that they override."""
@@ -156,26 +139,16 @@ class Objective:
     def discriminator_loss(
         self, discriminator: Discriminator, real: Batch, fake: Batch, due: AbstractSet[str]
     ) -> dict[str, Tensor]:
-        """Sum the due terms of the discriminator's step.
+        """Sum the terms named in `due`, from `due` or `regular`, in the discriminator's step.
 
-        Args:
-            discriminator: gives scores and more for images and labels.
-            real: a batch of the data.
-            fake: as many generated images, detached from the generator.
-            due: names of the terms to evaluate, from `due` or `regular`.
-
-        Returns:
-            Scalars: `loss`, the sum to go backward from, and each term's share of it by name, detached.
-
+        `fake` is as many generated images as `real`, detached from the generator. Gives scalars: `loss`, the sum to go
+        backward from, and each term's share of it by name, detached.
         """
-        leaves = {term.image_gradient for name, term in self.terms.items() if name in due}
+        leaves = {self.terms[name].image_gradient for name in due}
         judged_real = Judged(discriminator, _leaf(real.images) if "real" in leaves else real.images, real.labels)
-        judged_fake = Judged(
-            discriminator, _leaf(fake.images) if "fake" in leaves else fake.images, fake.labels, after=judged_real
-        )
-        return _total(
-            (name, term, term.discriminator_loss(judged_real, judged_fake)) for name, term in self._due_terms(due)
-        )
+        fake_images = _leaf(fake.images) if "fake" in leaves else fake.images
+        judged_fake = Judged(discriminator, fake_images, fake.labels, after=judged_real)
+        return self._sum(due, lambda term: term.discriminator_loss(judged_real, judged_fake))
 
     def generator_loss(
         self, discriminator: Discriminator, real: Batch, fake: Batch, due: AbstractSet[str]
@@ -186,30 +159,23 @@ class Objective:
         """
         judged_real = Judged(discriminator, real.images, real.labels)
         judged_fake = Judged(discriminator, fake.images, fake.labels)
-        return _total(
-            (name, term, term.generator_loss(judged_real, judged_fake)) for name, term in self._due_terms(due)
-        )
+        return self._sum(due, lambda term: term.generator_loss(judged_real, judged_fake))
 
     def after_discriminator_step(self, discriminator: nn.Module) -> None:
         """Let the terms constrain the discriminator's parameters in place after its optimiser has stepped."""
         for term in self.terms.values():
             term.after_discriminator_step(discriminator)
 
-    def _due_terms(self, due: AbstractSet[str]) -> Iterator[tuple[str, LossTerm]]:
-        return ((name, term) for name, term in self.terms.items() if name in due)
+    def _sum(self, due: AbstractSet[str], give: Callable[[LossTerm], Tensor | None]) -> dict[str, Tensor]:
+        shares: dict[str, Tensor] = {}
+        for name, term in self.terms.items():
+            if name in due and (value := give(term)) is not None:
+                # A lazy term counts `every` times when it is due, so that its mean over the steps is a regular one's.
+                shares[name] = value * (term.weight * term.every)
+        assert len(shares) > 0, "no due term gives this network a loss"
+        loss = torch.stack(list(shares.values())).sum()
+        return {name: share.detach() for name, share in shares.items()} | {"loss": loss}
 
 
 def _leaf(images: Tensor) -> Tensor:
     return images.detach().requires_grad_()
-
-
-def _total(values: Iterator[tuple[str, LossTerm, Tensor | None]]) -> dict[str, Tensor]:
-    shares = {
-        # A lazy term counts `every` times when it is due, so that its mean over the steps is that of a regular one.
-        name: value * (term.weight * term.every)
-        for name, term, value in values
-        if value is not None
-    }
-    assert len(shares) > 0, "no due term gives this network a loss"
-    loss = torch.stack(list(shares.values())).sum()
-    return {name: share.detach() for name, share in shares.items()} | {"loss": loss}

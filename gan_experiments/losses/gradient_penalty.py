@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -26,21 +26,15 @@ class GradientPenalty(LossTerm):
     (DRAGAN), section 2.3, with the noise of the authors' code. In both ε is uniform on [0, 1], one for each sample.
     A conditional D judges x̂ with the labels of the real images.
 
-    Args:
-        sides: `one` leaves gradients below the target alone: E[max(0, ‖∇D(x̂)‖ - target)²].
-        target: norm at which the penalty is 0.
-        around: where the gradient is taken.
-
     Raises:
         UserError: the target is negative or not finite.
-
     """
 
-    sides: Literal["two", "one"] = "two"
-    target: float = 1.0
-    around: Literal["interpolates", "data"] = "interpolates"
+    sides: Literal["two", "one"] = "two"  # `one` leaves gradients below the target alone: E[max(0, ‖∇D(x̂)‖ - target)²]
+    target: float = 1.0  # norm at which the penalty is 0
+    around: Literal["interpolates", "data"] = "interpolates"  # where the gradient is taken
 
-    double_backward: ClassVar[bool] = True
+    double_backward = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.target < math.inf:

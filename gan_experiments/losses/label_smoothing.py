@@ -19,17 +19,12 @@ class LabelSmoothing(LossTerm):
     cross-entropy this sum has no bound. Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.4,
     which smooths the real side only.
 
-    Args:
-        real_target: probability of being real that D is to give real images.
-        fake_target: the same for fake images; 0 is one-sided smoothing.
-
     Raises:
         UserError: a target is no probability.
-
     """
 
-    real_target: float = 0.9
-    fake_target: float = 0.0
+    real_target: float = 0.9  # probability of being real that D is to give real images
+    fake_target: float = 0.0  # the same for fake images; 0 is one-sided smoothing
 
     def __post_init__(self) -> None:
         for name, target in (("real_target", self.real_target), ("fake_target", self.fake_target)):

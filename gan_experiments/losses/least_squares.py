@@ -19,19 +19,13 @@ class LeastSquares(LossTerm):
     Mao et al. 2017, "Least Squares Generative Adversarial Networks", equation 2. The defaults are its equation 9;
     a = -1, b = 1, c = 0 is equation 8, which minimises a Pearson χ² divergence.
 
-    Args:
-        a: D's target for fake images.
-        b: D's target for real images.
-        c: the score that G wants for its images.
-
     Raises:
         UserError: a target is not finite.
-
     """
 
-    a: float = 0.0
-    b: float = 1.0
-    c: float = 1.0
+    a: float = 0.0  # D's target for fake images
+    b: float = 1.0  # D's target for real images
+    c: float = 1.0  # the score that G wants for its images
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (self.a, self.b, self.c))):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -18,8 +17,8 @@ class R1(LossTerm):
     Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", equation 9.
     """
 
-    image_gradient: ClassVar[Literal["real", "fake"] | None] = "real"
-    double_backward: ClassVar[bool] = True
+    image_gradient = "real"
+    double_backward = True
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
         """Give ½·E[‖∇D(x)‖²]; costs a second derivative."""

@@ -18,15 +18,11 @@ class WeightClipping(LossTerm):
     It adds no loss, so `weight` and `every` are without effect. Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1,
     where the limit is c = 0.01.
 
-    Args:
-        limit: largest absolute value that a parameter keeps.
-
     Raises:
         UserError: the limit is not above 0.
-
     """
 
-    limit: float = 0.01
+    limit: float = 0.01  # largest absolute value that a parameter keeps
 
     def __post_init__(self) -> None:
         if not self.limit > 0:

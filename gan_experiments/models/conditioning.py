@@ -43,7 +43,6 @@ class OneHotLatent(LatentCondition):
 
         Raises:
             UserError: the code would leave no entry of the latent to chance.
-
         """
         if latent_dim <= self.num_classes:
             raise UserError(

@@ -42,7 +42,6 @@ class Generator(nn.Module):
 
     Raises:
         UserError: a size that is not offered, or widths that do not fit it.
-
     """
 
     def __init__(
@@ -95,7 +94,6 @@ class Discriminator(nn.Module):
 
     Raises:
         UserError: a size that is not offered, widths that do not fit it, or values out of range.
-
     """
 
     def __init__(

@@ -46,7 +46,6 @@ class NormalInitialization(Initialization):
         std: standard deviation.
         layers: the kinds of layers that it concerns; the others keep torch's defaults.
         biases: of convolution and linear layers: set to `zero`, or `keep` torch's uniform ones.
-
     """
 
     std: float = 0.02

@@ -68,7 +68,6 @@ def require_positive(network: NetworkName, **values: int) -> None:
 
     Raises:
         UserError: a value is below 1; names its key, `model.<network>.<name>`.
-
     """
     for name, value in values.items():
         if value < 1:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from gan_experiments.types import UserError
+
 
 class Updates(NamedTuple):
     """Which networks are updated at an iteration."""
@@ -44,3 +46,37 @@ class Schedule(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the state back."""
         ...
+
+
+class StaticSchedule:
+    """The parts of a schedule of two counts, one of which may be 0, that needs neither losses nor a state.
+
+    Raises:
+        UserError: a count is negative, or both are 0.
+    """
+
+    unit: str
+    """What is counted, for messages."""
+    measure_every: int | None = None
+
+    def __init__(self, discriminator: int = 1, generator: int = 1) -> None:
+        for name, count in (("discriminator", discriminator), ("generator", generator)):
+            if count < 0:
+                raise UserError(f"schedule.{name}: a number of {self.unit}, 0 or more, not {count}")
+        if discriminator == generator == 0:
+            raise UserError(
+                f"schedule.discriminator and schedule.generator: both are 0, so nothing would be trained; "
+                f"write the number of {self.unit} of each, such as 1 and 1"
+            )
+        self.discriminator = discriminator
+        self.generator = generator
+
+    def observe(self, discriminator_loss: float, generator_loss: float) -> None:
+        """Losses do not matter here."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """There is no state: the plan depends on the progress alone."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """There is no state to take back."""

@@ -14,16 +14,11 @@ class LossThreshold:
 
     Paused networks are observed too, so they wake as soon as their loss is above the level again. If both would pause,
     the one with the higher loss is trained. A loss that is unknown (nothing was observed yet) or not finite says
-    nothing, so its network is trained.
-
-    Args:
-        discriminator_above: level for D; None never pauses it.
-        generator_above: level for G; None never pauses it.
-        measure_every: iterations between two observations of both losses.
+    nothing, so its network is trained, and so is one whose level is None. Both losses are observed every
+    `measure_every` iterations.
 
     Raises:
         UserError: there is no level; a level is not finite; the interval is below 1.
-
     """
 
     def __init__(
@@ -42,33 +37,32 @@ class LossThreshold:
         self.discriminator_above = discriminator_above
         self.generator_above = generator_above
         self.measure_every: int | None = measure_every
-        self._discriminator_loss: float | None = None
-        self._generator_loss: float | None = None
+        self._losses: dict[str, float | None] = {"discriminator_loss": None, "generator_loss": None}
 
     def plan(self, progress: Progress) -> Updates:
         """Say which networks this iteration updates, from the last observation."""
-        discriminator = _trains(self._discriminator_loss, self.discriminator_above)
-        generator = _trains(self._generator_loss, self.generator_above)
+        discriminator_loss, generator_loss = self._losses["discriminator_loss"], self._losses["generator_loss"]
+        discriminator = _trains(discriminator_loss, self.discriminator_above)
+        generator = _trains(generator_loss, self.generator_above)
         if not discriminator and not generator:
-            assert self._discriminator_loss is not None
-            assert self._generator_loss is not None
-            discriminator = self._discriminator_loss >= self._generator_loss
+            assert discriminator_loss is not None
+            assert generator_loss is not None
+            discriminator = discriminator_loss >= generator_loss
             generator = not discriminator
         return Updates(discriminator, generator)
 
     def observe(self, discriminator_loss: float, generator_loss: float) -> None:
         """Take note of both losses."""
-        self._discriminator_loss = discriminator_loss if math.isfinite(discriminator_loss) else None
-        self._generator_loss = generator_loss if math.isfinite(generator_loss) else None
+        losses = {"discriminator_loss": discriminator_loss, "generator_loss": generator_loss}
+        self._losses = {name: loss if math.isfinite(loss) else None for name, loss in losses.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Give the last observation; None where it says nothing."""
-        return {"discriminator_loss": self._discriminator_loss, "generator_loss": self._generator_loss}
+        return dict(self._losses)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the last observation back."""
-        self._discriminator_loss = state["discriminator_loss"]
-        self._generator_loss = state["generator_loss"]
+        self._losses = dict(state)
 
 
 def _trains(loss: float | None, level: float | None) -> bool:

@@ -14,7 +14,6 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
     Raises:
         OSError: the directory cannot be written, or the disk is full.
-
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

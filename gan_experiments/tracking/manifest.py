@@ -77,7 +77,6 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
     Raises:
         UserError: there is none, or it cannot be read.
-
     """
     path = directory / FILE
     if not directory.is_dir():

@@ -16,7 +16,6 @@ def plot_losses(rows: list[dict[str, float]], path: Path, title: str) -> bool:
         rows: a run's metrics, as `read_metrics` gives them.
         path: the PNG file.
         title: what stands above.
-
     """
     from matplotlib.figure import Figure
 

@@ -30,7 +30,6 @@ class WandbTracker(Logger):
         mode: `online` or `offline`. Where online fails, the run goes on offline and says so.
         run_ids: identities of runs by tracker; a resumed run finds its own there, a new one writes it.
         timeout_seconds: how long to wait for the server before going on offline.
-
     """
 
     def __init__(

@@ -16,7 +16,6 @@ class EMA(nn.Module):
         half_life_kimg: thousands of images after which an old weight counts half.
         ramp_up: the half-life is at most this share of the images seen so far, so that the early weights are
             forgotten early (Karras et al. 2020, training code of StyleGAN2: 0.05).
-
     """
 
     def __init__(self, network: nn.Module, half_life_kimg: float, ramp_up: float = 0.05) -> None:

@@ -61,7 +61,6 @@ def restore(gan: GAN, state: dict[str, Any]) -> None:
 
     Raises:
         UserError: the checkpoint does not belong to these networks.
-
     """
     if state.get("format") != FORMAT:
         raise UserError(f"the checkpoint has format {state.get('format')}, this version reads format {FORMAT}")
@@ -77,7 +76,6 @@ def load_networks(gan: GAN, networks: dict[str, Any]) -> None:
 
     Raises:
         UserError: names the first entries that differ, with both shapes.
-
     """
     own = gan.state_dict()
     if gan.ema is None:

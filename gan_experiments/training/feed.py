@@ -24,7 +24,6 @@ class Feed(pl.LightningDataModule):
         augmentations: by name.
         in_memory: hold the images on the training device.
         num_workers: processes that read images otherwise.
-
     """
 
     def __init__(

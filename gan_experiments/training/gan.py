@@ -46,7 +46,6 @@ class GAN(pl.LightningModule):
             `running` statistics (a frozen Keras network does the latter).
         memory_format: layout of convolutions; `channels_last` changes the order of summation only.
         compile: compile the generator, and the discriminator unless a loss term differentiates through a gradient.
-
     """
 
     def __init__(

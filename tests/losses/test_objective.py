@@ -165,15 +165,12 @@ def test_what_an_objective_says_of_itself() -> None:
         {
             "hinge": Hinge(),
             "r1": R1(every=4),
-            "class": AuxiliaryClass(num_classes=3, needs=["class_head"]),
+            "class": AuxiliaryClass(num_classes=3),
             "clip": WeightClipping(),
         }
     )
     assert objective.double_backward
-    assert objective.needs == {"class_head"}
     assert objective.regular == {"hinge", "class", "clip"}
-    assert objective.is_lazy("r1")
-    assert not objective.is_lazy("hinge")
     assert objective.names("discriminator") == {"hinge", "r1", "class"}
     assert objective.names("generator") == {"hinge", "class"}
     assert [("r1" in objective.due("discriminator", step)) for step in range(6)] == [True, *[False] * 3, True, False]

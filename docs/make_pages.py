@@ -1,0 +1,139 @@
+"""Results in the pages: collected from runs and benchmarks into docs/results/, written into the pages from there alone.
+
+python docs/make_pages.py collect RUN STUDY     a run's numbers, curve and pictures -> docs/results/STUDY/
+python docs/make_pages.py collect-bench JSON    a benchmark's numbers -> docs/results/bench/training.json
+python docs/make_pages.py                       docs/results/ -> the pages
+python docs/make_pages.py --check               exit 1 if a page is not what docs/results/ gives
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+RESULTS = DOCS / "results"
+PAGES = (DOCS.parent / "README.md",)
+MARK = re.compile(r"(<!-- result: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+CURVE_POINTS = 400
+
+
+def collect(run: Path, study: str) -> None:
+    """Copy what a page shows of a run: numbers, a thinned curve, and one picture of real beside generated images."""
+    from PIL import Image
+
+    from gan_experiments.tracking.local import read_metrics
+    from gan_experiments.tracking.plots import plot_losses
+
+    manifest = json.loads((run / "manifest.json").read_text())
+    rows = [row for row in read_metrics(run / "metrics.csv") if "discriminator/loss" in row or "generator/loss" in row]
+    step = -(-len(rows) // CURVE_POINTS)
+    kept = ("iteration", "kimg", "discriminator_steps", "generator_steps", "discriminator/loss", "generator/loss")
+    curve = [{name: round(row[name], 5) for name in kept if name in row} for row in rows[::step]]
+    local = ("hydra.", "data_dir=", "dataset.path=", "logger=")
+    overrides = [word for word in manifest["overrides"] if not word.startswith(local)]
+    target = RESULTS / study
+    target.mkdir(parents=True, exist_ok=True)
+    result = {
+        "experiment": manifest["experiment"],
+        "command": " ".join(["python -m gan_experiments", *overrides]),
+        "commit": manifest["git"].get("commit", "unknown") + (" (modified)" if manifest["git"].get("dirty") else ""),
+        "date": manifest["started"][:10],
+        "machine": f"{manifest['machine']['processor']}, {manifest['sessions'][-1]['device']}",
+        "torch": manifest["versions"]["torch"],
+        "seconds": sum(session["seconds"] for session in manifest["sessions"]),
+        "parameters": manifest["parameters"],
+        "data_fingerprint": manifest["data"]["fingerprint"],
+        "results": json.loads((run / "results.json").read_text()),
+        "curve": curve,
+    }
+    (target / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    plot_losses(curve, target / "losses.png", study)
+    real, made = (
+        Image.open(path) for path in (run / "samples" / "real.png", sorted((run / "samples").glob("kimg_*"))[-1])
+    )
+    gap = 12
+    both = Image.new(made.mode, (real.width + gap + made.width, made.height), "white")
+    both.paste(real, (0, 0))
+    both.paste(made, (real.width + gap, 0))
+    both.save(target / "real_and_generated.png", optimize=True)
+
+
+def collect_bench(path: Path) -> None:
+    """Copy a benchmark's numbers."""
+    target = RESULTS / "bench" / "training.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(json.loads(path.read_text()), indent=1) + "\n")
+
+
+def run_section(study: str) -> str:
+    """Write a run's part of a page."""
+    result = json.loads((RESULTS / study / "result.json").read_text())
+    numbers = result["results"]
+    minutes = result["seconds"] / 60
+    return (
+        f"![Real images left, generated ones right](docs/results/{study}/real_and_generated.png)\n\n"
+        f"![Losses](docs/results/{study}/losses.png)\n\n"
+        f"Left real images, right samples of the averaged generator after {numbers['epochs']:.0f} epochs "
+        f"({numbers['kimg']:,.0f} kimg, {numbers['iterations']:,} iterations); below the losses. "
+        f"`{result['command']}` took {minutes:.0f} minutes on {result['machine']} "
+        f"({numbers['median_images_per_second']:,.0f} images/s, torch {result['torch']}, "
+        f"commit `{result['commit'][:10]}`, {result['date']}); numbers and curve are in "
+        f"[result.json](docs/results/{study}/result.json).\n"
+    )
+
+
+def bench_section(name: str) -> str:
+    """Write a benchmark's table."""
+    result = json.loads((RESULTS / "bench" / f"{name}.json").read_text())
+    machine: dict[str, Any] = result.pop("machine")
+    columns = {
+        "hand_written_images_per_second": "hand-written loop, images/s",
+        "same_arithmetic_ratio": "same arithmetic",
+        "same_arithmetic_with_ema_ratio": "with EMA, log and progress",
+        "best_ratio": "best setting",
+        "peak_memory_ratio": "peak memory",
+    }
+    lines = [f"| networks | {' | '.join(columns.values())} |", "|---|" + "---|" * len(columns)]
+    for networks, row in result.items():
+        cells = [f"{row[key]:,.0f}" if key.endswith("second") else f"{row[key]:.2f} ×" for key in columns]
+        lines.append(f"| {networks} | {' | '.join(cells)} |")
+    about = ", ".join(f"{key} {value}" for key, value in machine.items() if isinstance(value, str | int | float))
+    return "\n".join(lines) + f"\n\nMeasured by `make bench` ({about}).\n"
+
+
+def filled(page: str) -> str:
+    """Put every marked section of a page in its current form."""
+
+    def section(match: re.Match[str]) -> str:
+        kind, _, name = match.group(2).partition("/")
+        body = {"run": run_section, "bench": bench_section}[kind](name)
+        return f"{match.group(1)}{body}{match.group(3)}"
+
+    return MARK.sub(section, page)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line above."""
+    if arguments[:1] == ["collect"] and len(arguments) == 3:
+        collect(Path(arguments[1]), arguments[2])
+    elif arguments[:1] == ["collect-bench"] and len(arguments) == 2:
+        collect_bench(Path(arguments[1]))
+    elif arguments not in ([], ["--check"]):
+        sys.stderr.write(__doc__ or "")
+        return 2
+    stale = [page for page in PAGES if filled(page.read_text()) != page.read_text()]
+    if arguments == ["--check"]:
+        for page in stale:
+            sys.stderr.write(f"{page.name} is not what docs/results/ gives: run `make pages`\n")
+        return 1 if stale else 0
+    for page in stale:
+        page.write_text(filled(page.read_text()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,166 @@
+"""Every yaml under conf/ composes; every experiment fits together and trains; facts flow by interpolation."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from launching import composed, launch, planned
+from omegaconf import DictConfig, OmegaConf
+
+from gan_experiments.components import check_arguments
+from gan_experiments.config import CONFIG_DIR, prepare
+
+FILES = sorted(path.relative_to(CONFIG_DIR) for path in CONFIG_DIR.rglob("*.yaml"))
+OPTIONS = [path.with_suffix("") for path in FILES if path != Path("config.yaml")]
+EXPERIMENTS = [option.name for option in OPTIONS if option.parent == Path("experiment")]
+DATASETS = [option.name for option in OPTIONS if option.parent == Path("dataset")]
+FACTS = [
+    *("dataset.image_size=8", "dataset.channels=1", "dataset.num_classes=2", "dataset.class_names=[a,b]"),
+    *("dataset.num_train=100", "dataset.num_test=10"),
+]
+BESIDE = {"dataset/npz": FACTS, "dataset/image_folder": FACTS, "model/report_e": ["dataset=fmnist"]}
+"""What some options need beside them: facts that are otherwise read from the user's files, images that fit."""
+SMALL = 20_000_000  # parameters of a pair that is trained here; larger ones are assembled only
+
+
+def override(option: Path) -> str:
+    """Name an option as the command line does; groups outside the defaults list are added."""
+    added = option.parent.as_posix() in ("experiment", "loss/term")
+    return f"{'+' if added else ''}{option.parent.as_posix()}={option.name}"
+
+
+def parameters(experiment: str) -> int:
+    from gan_experiments.assemble import assemble
+
+    gan, _ = assemble(planned(Path("unused"), f"+experiment={experiment}").config)
+    return sum(weight.numel() for network in (gan.generator, gan.discriminator) for weight in network.parameters())
+
+
+def write_npz(directory: Path, dataset: DictConfig, count: int = 20) -> None:
+    """Write random images in MedMNIST's layout, of the sizes, channels and classes that a dataset's yaml states."""
+    generator = np.random.default_rng(0)
+    colour = [3] if dataset.channels == 3 else []
+    arrays: dict[str, Any] = {}
+    for split in ("train", "test"):
+        shape = [count, dataset.image_size, dataset.image_size, *colour]
+        arrays[f"{split}_images"] = generator.integers(0, 256, shape, dtype=np.uint8)
+        arrays[f"{split}_labels"] = np.arange(count) % max(dataset.num_classes, 1)
+    directory.mkdir()
+    np.savez(directory / f"{dataset.name}.npz", **arrays)
+
+
+def test_the_files_are_found() -> None:
+    assert len(FILES) > 50
+    assert {"digits_acgan", "fmnist_acgan"} <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
+def test_every_option_composes_alone_with_arguments_that_its_parts_take(option: Path) -> None:
+    group = option.parent.as_posix()
+    overrides = [override(option), *BESIDE.get(option.as_posix(), [])]
+    if group == "model":
+        overrides.append("loss=non_saturating")  # the default one needs a class head
+
+    cfg, choices = composed(*overrides)
+
+    if group != "loss/term":
+        assert choices[group] == option.name
+    check_arguments(prepare(cfg))
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_file_begins_by_saying_where_its_numbers_come_from(file: Path) -> None:
+    lines = (CONFIG_DIR / file).read_text(encoding="utf-8").splitlines()
+    first = lines[1] if lines[0].startswith("# @package") else lines[0]
+
+    assert first.startswith("# ")
+    assert len(first.split()) > 2
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_has_at_most_25_lines_and_belongs_at_the_root(experiment: str) -> None:
+    lines = (CONFIG_DIR / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8").splitlines()
+
+    assert len(lines) <= 25
+    assert lines[0] == "# @package _global_"
+
+
+def test_the_primary_config_overrides_nothing() -> None:
+    """An `override` entry there would silently defeat an experiment's."""
+    defaults = OmegaConf.load(CONFIG_DIR / "config.yaml").defaults
+    assert not [entry for entry in defaults if not isinstance(entry, str) and "override" in " ".join(entry)]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_networks_of_an_experiment_are_what_its_yaml_declares(experiment: str) -> None:
+    from gan_experiments.assemble import assemble
+
+    config = planned(Path("unused"), f"+experiment={experiment}").config
+    check_arguments(config)
+    _, tables = assemble(config)  # runs both networks on the meta device and compares them with the declared facts
+
+    shape = [config.dataset.channels, config.dataset.image_size, config.dataset.image_size]
+    assert tables["generator"][-1].output_shape == shape
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_makes_two_steps(experiment: str, tmp_path: Path) -> None:
+    if parameters(experiment) >= SMALL:
+        pytest.skip(f"{experiment} has {SMALL:,} parameters or more: assembled only")
+    overrides = [f"+experiment={experiment}", "batch_size=2", "sample_every_kimg=null", "trainer=cpu"]
+    dataset = composed(*overrides)[0].dataset
+    if dataset.name != "digits":
+        write_npz(tmp_path / "data", dataset, count := max(dataset.num_classes, 20))
+        overrides += [f"data_dir={tmp_path / 'data'}", f"dataset.num_train={count}", f"dataset.num_test={count}"]
+
+    # Two steps of the generator, however many of the discriminator its schedule has for each.
+    budget = ["budget.epochs=null", "budget.kimg=null", "budget.generator_steps=2"]
+    results = launch(tmp_path / "run", *overrides, *budget)
+
+    assert results["generator_steps"] == 2
+    losses = [value for key, value in results.items() if key.endswith("/loss")]
+    assert losses
+    assert all(map(math.isfinite, losses))
+
+
+@pytest.mark.parametrize("dataset", [name for name in DATASETS if name not in ("npz", "image_folder")])
+def test_another_dataset_changes_channels_size_and_classes_wherever_they_are_used(dataset: str) -> None:
+    config = planned(Path("unused"), f"dataset={dataset}").config
+    facts, model = config.dataset, config.model
+
+    assert (model.generator.image_size, model.generator.channels) == (facts.image_size, facts.channels)
+    assert (model.discriminator.image_size, model.discriminator.channels) == (facts.image_size, facts.channels)
+    assert model.generator.condition.num_classes == model.discriminator.num_classes == facts.num_classes
+    assert config.loss.auxiliary_class.num_classes == facts.num_classes == len(facts.class_names)
+
+
+def test_the_facts_of_the_users_file_are_filled_in_from_its_headers(tmp_path: Path) -> None:
+    dataset = OmegaConf.create({"name": "mine", "image_size": 16, "channels": 3, "num_classes": 4})
+    write_npz(tmp_path / "data", dataset, 12)
+
+    config = planned(tmp_path / "run", "dataset=npz", f"dataset.path={tmp_path / 'data' / 'mine.npz'}", "batch_size=4")
+    facts = config.config.dataset
+
+    assert (facts.image_size, facts.channels, facts.num_classes, facts.num_train) == (16, 3, 4, 12)
+    assert config.config.model.generator.channels == 3
+
+
+def test_a_value_on_the_command_line_wins_over_the_experiment() -> None:
+    cfg, choices = composed("+experiment=fmnist_acgan", "loss=hinge", "model=dcgan", "batch_size=7")
+
+    assert choices["loss"] == "hinge"
+    assert choices["experiment"] == "fmnist_acgan"
+    assert list(cfg.loss) == ["hinge"]
+    assert cfg.batch_size == 7
+
+
+def test_a_relative_path_is_kept_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a run could not go on from another directory."""
+    monkeypatch.chdir(tmp_path)
+    config = planned(tmp_path, "dataset=npz", "dataset.path=mine.npz", *FACTS, "data_dir=data").config
+
+    assert config.dataset.path == config.dataset.source.path == str(tmp_path / "mine.npz")
+    assert config.data_dir == str(tmp_path / "data")
+    assert config.code_dirs == [str(tmp_path)]

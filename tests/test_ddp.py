@@ -1,0 +1,26 @@
+"""Two processes on the CPU train one run."""
+
+import json
+from pathlib import Path
+
+import pytest
+from launching import TINY, command
+
+from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
+
+
+@pytest.mark.slow
+def test_two_processes_share_each_batch_write_one_run_and_resume(tmp_path: Path) -> None:
+    arguments = [*TINY[:-1], "trainer=ddp", "trainer.accelerator=cpu", "schedule=loss_threshold", "loss=r1"]
+    done = command(*arguments, "hydra.run.dir=run", "logger=wandb_offline", cwd=tmp_path, OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    state = load_checkpoint(list_checkpoints(tmp_path / "run" / "checkpoints")[-1])
+    assert state["clock"]["images_seen"] == 320
+    assert len(state["random"]) == 2
+    assert not state["random"][0]["torch"].equal(state["random"][1]["torch"]), "each process has its own noise"
+    assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*"))) == 1
+    done = command("resume=run", "budget.kimg=0.64", cwd=tmp_path, OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["kimg"] == 0.64
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "finished"

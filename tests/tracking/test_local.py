@@ -1,0 +1,61 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from gan_experiments.tracking.files import write_atomically, write_json
+from gan_experiments.tracking.local import TRAINING_MARK, LocalRecord, read_metrics
+from gan_experiments.tracking.plots import plot_losses
+
+
+def test_rows_come_back_and_a_new_column_keeps_the_old_rows(tmp_path: Path) -> None:
+    record = LocalRecord(tmp_path / "metrics.csv")
+    record.log_metrics({"iteration": 1, "a": 0.1})
+    record.log_metrics({"iteration": 2, "a": 0.2, "b": 1e-300})
+    record.log_metrics({"iteration": 3, "b": -5})
+    rows = [{"iteration": 1, "a": 0.1}, {"iteration": 2, "a": 0.2, "b": 1e-300}, {"iteration": 3, "b": -5}]
+    assert read_metrics(tmp_path / "metrics.csv") == rows
+
+
+def test_a_truncated_last_line_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    record = LocalRecord(path)
+    for iteration in range(3):
+        record.log_metrics({"iteration": iteration, "value": 123456.5})
+    path.write_text(path.read_text()[:-4])
+    assert [row["iteration"] for row in read_metrics(path)] == [0, 1]
+    again = LocalRecord(path)
+    again.cut_back(1, 1)
+    again.log_metrics({"iteration": 2, "value": 7})
+    assert [row["value"] for row in read_metrics(path)] == [123456.5, 123456.5, 7]
+
+
+def test_cutting_back_keeps_evaluations_up_to_the_checkpoint_and_whole_loss_intervals(tmp_path: Path) -> None:
+    record = LocalRecord(tmp_path / "metrics.csv")
+    for iteration in (10, 20, 25):
+        record.log_metrics({"iteration": iteration, TRAINING_MARK: 1.0})
+    for iteration in (22, 30):
+        record.log_metrics({"iteration": iteration, "fid/x": 2.0})
+    record.cut_back(iteration=25, last_row=20)
+    assert [row["iteration"] for row in read_metrics(tmp_path / "metrics.csv")] == [10, 20, 22]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+    write_json(path, {"a": 1})
+
+    def broken(file: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, broken)
+    assert os.listdir(tmp_path) == ["value.json"]  # noqa: PTH208 - names suffice
+    assert '"a": 1' in path.read_text()
+
+
+def test_losses_are_drawn_also_when_one_network_was_never_trained(tmp_path: Path) -> None:
+    rows = [{"kimg": k / 10, "discriminator_steps": k, "generator_steps": 0, "discriminator/loss": k} for k in range(5)]
+    assert plot_losses(rows, tmp_path / "losses.png", "title")
+    assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
+    assert not plot_losses([], tmp_path / "none.png", "title")
+    assert not (tmp_path / "none.png").exists()
