@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import statistics
 import time
 from typing import Any
@@ -12,7 +13,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.budget import BudgetCallback
-from gan_experiments.callbacks.checkpoints import Checkpoints
+from gan_experiments.callbacks.checkpoints import Checkpoints, keeping_signals
 from gan_experiments.callbacks.divergence import DivergenceReport
 from gan_experiments.callbacks.progress import Progress
 from gan_experiments.callbacks.record import Record
@@ -109,7 +110,8 @@ class Session:
                     tracker.start()
             self.trainer = self._trainer()
             if self.budget_left:
-                self.trainer.fit(self.gan, datamodule=self.feed)
+                with keeping_signals():
+                    self.trainer.fit(self.gan, datamodule=self.feed)
             else:
                 log.info("The budget is spent already; a larger one (such as budget.epochs=...) trains on.")
             signal = self.checkpoints.stopped_by
@@ -139,6 +141,8 @@ class Session:
             use_distributed_sampler=False,
         )
         device = trainer.strategy.root_device
+        if device.type == "cpu":  # Lightning sets this; with it each of Adam's steps asks the driver for a GPU
+            os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
         self.entry["device"] = f"{trainer.num_devices} × {device.type}"
         return trainer
 

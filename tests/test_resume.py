@@ -1,5 +1,6 @@
 """A run can be killed at any time and goes on bit for bit."""
 
+import gc
 import os
 import random
 import resource
@@ -14,8 +15,10 @@ import torch
 from launching import TINY, launch, launch_in_child, wait_until
 
 from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
+from gan_experiments.callbacks.record import DivergenceError
 from gan_experiments.tracking.local import TRAINING_MARK, read_metrics
 from gan_experiments.tracking.manifest import read_manifest
+from gan_experiments.training.gan import GAN
 
 EVERYTHING = [
     "dataset=npz",
@@ -209,3 +212,14 @@ def test_losses_that_are_no_numbers_stop_the_run_with_a_diagnosis(base: list[str
         for path in list_checkpoints(run / "checkpoints")
         for value in load_checkpoint(path)["networks"].values()
     )
+
+
+def test_a_run_leaves_no_signal_handler_and_no_network_behind(base: list[str], tmp_path: Path) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    launch(tmp_path / "run", *base)
+    with pytest.raises(DivergenceError):
+        launch(tmp_path / "broken", *base, "optimizer.discriminator.lr=1e30")
+    gc.collect()
+    assert [signal.getsignal(number) for number in numbers] == handlers
+    assert not [thing for thing in gc.get_objects() if type(thing) is GAN]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,6 +21,7 @@ from gan_experiments.training.exact_state import collect
 from gan_experiments.training.gan import GAN
 
 log = logging.getLogger(__name__)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATTERN = re.compile(r"iteration_(\d+)\.pt")
 
 
@@ -27,6 +30,17 @@ def list_checkpoints(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     return sorted((path for path in directory.iterdir() if PATTERN.fullmatch(path.name)), key=lambda path: path.name)
+
+
+@contextmanager
+def keeping_signals() -> Iterator[None]:
+    """Put the handlers of SIGINT and SIGTERM back: Lightning's would keep the whole run alive, and the process too."""
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 class Checkpoints(Callback):
@@ -41,15 +55,14 @@ class Checkpoints(Callback):
         self.keep = keep
         self.record = record
         self.stopped_by: signal.Signals | None = None
-        self._handlers: dict[signal.Signals, Any] = {}
         self._saved = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals over from Lightning, which would leave without saving."""
+        """Take the signals over from Lightning, which would leave without saving; `keeping_signals` gives them back."""
         assert isinstance(pl_module, GAN)
         self._saved = pl_module.clock.iterations
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._stop)
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.stopped_by is not None:  # asked twice: leave at once
@@ -70,12 +83,6 @@ class Checkpoints(Callback):
         assert isinstance(pl_module, GAN)
         if pl_module.clock.iterations != self._saved:
             self.save(trainer, pl_module)
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()
 
     def save(self, trainer: pl.Trainer, gan: GAN) -> None:
         """Save the exact state after the latest iteration.

@@ -15,8 +15,26 @@ from torch.nn import functional as F
 from gan_experiments.types import NetworkName, UserError
 
 
+class _KnowsClasses(nn.Module):
+    network: NetworkName
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        if num_classes < 2:
+            raise UserError(
+                f"model.{self.network}.condition.num_classes is {num_classes}: a condition tells at least 2 classes "
+                "apart. Choose a labelled data set, or write model=dcgan."
+            )
+        self.num_classes = num_classes
+
+    def one_hot(self, labels: Tensor, like: Tensor) -> Tensor:
+        return F.one_hot(labels, self.num_classes).to(like.dtype)
+
+
 class LatentCondition(nn.Module):
     """How labels enter a generator: through the vector that its first layer sees. This base lets them not enter."""
+
+    network: NetworkName = "generator"
 
     def attach(self, latent_dim: int) -> int:
         """Make the parameters for latents of `latent_dim` and give the size of the network's input vector."""
@@ -27,23 +45,11 @@ class LatentCondition(nn.Module):
         return latents
 
 
-class NoCondition(LatentCondition):
-    """Labels do not enter: the input is the latent."""
-
-
-class OneHotLatent(LatentCondition):
+class OneHotLatent(_KnowsClasses, LatentCondition):
     """A one-hot code takes the place of the latent's first `num_classes` entries, which keeps its size."""
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = _checked("generator", num_classes)
-
     def attach(self, latent_dim: int) -> int:
-        """Keep the size.
-
-        Raises:
-            UserError: the code would leave no entry of the latent to chance.
-        """
+        """Keep the size; a UserError where the code would leave no entry of the latent to chance."""
         if latent_dim <= self.num_classes:
             raise UserError(
                 f"model.latent_dim is {latent_dim}, but a one-hot code takes the place of its first {self.num_classes} "
@@ -53,15 +59,11 @@ class OneHotLatent(LatentCondition):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         """Overwrite the first entries."""
-        return torch.cat([_one_hot(labels, self.num_classes, latents), latents[:, self.num_classes :]], dim=1)
+        return torch.cat([self.one_hot(labels, latents), latents[:, self.num_classes :]], dim=1)
 
 
-class ConcatenateOneHot(LatentCondition):
+class ConcatenateOneHot(_KnowsClasses, LatentCondition):
     """A one-hot code is appended to the latent: Mirza & Osindero 2014, "Conditional Generative Adversarial Nets"."""
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = _checked("generator", num_classes)
 
     def attach(self, latent_dim: int) -> int:
         """Add an entry for each class."""
@@ -69,17 +71,17 @@ class ConcatenateOneHot(LatentCondition):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         """Append the code."""
-        return torch.cat([latents, _one_hot(labels, self.num_classes, latents)], dim=1)
+        return torch.cat([latents, self.one_hot(labels, latents)], dim=1)
 
 
-class ConcatenateEmbedding(LatentCondition):
+class ConcatenateEmbedding(_KnowsClasses, LatentCondition):
     """A learned vector of the class is appended to the latent. It starts as N(0, 1), the scale of the latent."""
 
     def __init__(self, num_classes: int, embedding_dim: int = 50) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         if embedding_dim < 1:
             raise UserError(f"model.generator.condition.embedding_dim is {embedding_dim}: write at least 1.")
-        self.embedding = nn.Embedding(_checked("generator", num_classes), embedding_dim)
+        self.embedding = nn.Embedding(num_classes, embedding_dim)
 
     def attach(self, latent_dim: int) -> int:
         """Add the embedding's size."""
@@ -90,17 +92,11 @@ class ConcatenateEmbedding(LatentCondition):
         return torch.cat([latents, self.embedding(labels)], dim=1)
 
 
-class MultiplyEmbedding(LatentCondition):
+class MultiplyEmbedding(_KnowsClasses, LatentCondition):
     """The latent times a learned vector of the class, entry by entry.
 
     The form of Keras's example of Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs".
     """
-
-    embedding: nn.Embedding
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = _checked("generator", num_classes)
 
     def attach(self, latent_dim: int) -> int:
         """Make a vector of the latent's size for each class."""
@@ -124,6 +120,8 @@ class Sizes(NamedTuple):
 class ImageCondition(nn.Module):
     """How labels enter a discriminator: as further channels of the image or in the score. This base does neither."""
 
+    network: NetworkName = "discriminator"
+
     def attach(self, sizes: Sizes) -> int:
         """Make the parameters for the network's sizes and give the number of channels that its first layer sees."""
         return sizes.channels
@@ -137,16 +135,8 @@ class ImageCondition(nn.Module):
         return scores
 
 
-class NoImageCondition(ImageCondition):
-    """Labels do not enter."""
-
-
-class ConcatenateOneHotMaps(ImageCondition):
+class ConcatenateOneHotMaps(_KnowsClasses, ImageCondition):
     """A channel for each class, 1 everywhere for the image's own and 0 for the others (Mirza & Osindero 2014)."""
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = _checked("discriminator", num_classes)
 
     def attach(self, sizes: Sizes) -> int:
         """Add a channel for each class."""
@@ -154,18 +144,12 @@ class ConcatenateOneHotMaps(ImageCondition):
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Append the maps to the channels."""
-        codes = _one_hot(labels, self.num_classes, images)[:, :, None, None]
+        codes = self.one_hot(labels, images)[:, :, None, None]
         return torch.cat([images, codes.expand(-1, -1, *images.shape[2:])], dim=1)
 
 
-class ConcatenateEmbeddingMap(ImageCondition):
+class ConcatenateEmbeddingMap(_KnowsClasses, ImageCondition):
     """One further channel: a learned picture of the class. It starts as N(0, 1), about the scale of an image."""
-
-    embedding: nn.Embedding
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = _checked("discriminator", num_classes)
 
     def attach(self, sizes: Sizes) -> int:
         """Make a picture for each class and add its channel."""
@@ -177,17 +161,11 @@ class ConcatenateEmbeddingMap(ImageCondition):
         return torch.cat([images, self.embedding(labels).view_as(images[:, :1])], dim=1)
 
 
-class Projection(ImageCondition):
+class Projection(_KnowsClasses, ImageCondition):
     """Adds <embedding(label), features> to the score.
 
     Miyato & Koyama 2018, "cGANs with Projection Discriminator", figure 1 (d).
     """
-
-    embedding: nn.Linear
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = _checked("discriminator", num_classes)
 
     def attach(self, sizes: Sizes) -> int:
         """Make a vector of the features' size for each class."""
@@ -199,16 +177,3 @@ class Projection(ImageCondition):
     def score(self, scores: Tensor, features: Tensor, labels: Tensor) -> Tensor:
         """Add the inner product."""
         return scores + (F.embedding(labels, self.embedding.weight) * features).sum(dim=1)
-
-
-def _one_hot(labels: Tensor, num_classes: int, like: Tensor) -> Tensor:
-    return F.one_hot(labels, num_classes).to(like.dtype)
-
-
-def _checked(network: NetworkName, num_classes: int) -> int:
-    if num_classes < 2:
-        raise UserError(
-            f"model.{network}.condition.num_classes is {num_classes}: a condition tells at least 2 classes apart. "
-            "Choose a labelled data set, or write model=dcgan."
-        )
-    return num_classes

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan_experiments.models.conditioning import ImageCondition, LatentCondition, NoCondition, NoImageCondition, Sizes
+from gan_experiments.models.conditioning import ImageCondition, LatentCondition, Sizes
 from gan_experiments.models.layers import (
     Normalization,
     OutputActivation,
@@ -58,12 +58,9 @@ class Generator(nn.Module):
         require_positive("generator", latent_dim=latent_dim, channels=channels, base_width=base_width)
         widths = _stage_widths("generator", image_size, widths, base_width)
         kernels = _kernel_sizes(image_size)
-        self.condition = NoCondition() if condition is None else condition
-        self.layers = nn.Sequential(
-            batch_normalized(
-                PointConvTranspose2d(self.condition.attach(latent_dim), widths[0], 4, bias=False), nn.ReLU()
-            )
-        )
+        self.condition = LatentCondition() if condition is None else condition
+        first = PointConvTranspose2d(self.condition.attach(latent_dim), widths[0], 4, bias=False)
+        self.layers = nn.Sequential(batch_normalized(first, nn.ReLU()))
         for (before, after), kernel in zip(pairwise(widths), kernels, strict=False):
             upsample = nn.ConvTranspose2d(before, after, kernel, stride=2, padding=1, bias=False)
             self.layers.append(batch_normalized(upsample, nn.ReLU()))
@@ -117,11 +114,15 @@ class Discriminator(nn.Module):
             raise UserError(f"model.discriminator.dropout is {dropout}: write a share from 0 to below 1.")
         widths = _stage_widths("discriminator", image_size, widths, base_width)
         num_features = widths[0] * 4 * 4
-        self.condition = NoImageCondition() if condition is None else condition
+        self.condition = ImageCondition() if condition is None else condition
         steps = [self.condition.attach(Sizes(channels, image_size, num_features)), *reversed(widths)]
         self.layers = nn.Sequential()
         for (before, after), kernel in zip(pairwise(steps), reversed(_kernel_sizes(image_size)), strict=True):
-            norms = [] if not self.layers else _norms(norm, after)
+            norms: list[nn.Module] = []
+            if self.layers and norm == "batch":
+                norms = [nn.BatchNorm2d(after)]
+            elif self.layers and norm == "layer":
+                norms = [nn.GroupNorm(1, after)]  # statistics over C×H×W of each sample; serves any size
             convolution = nn.Conv2d(before, after, kernel, stride=2, padding=1, bias=not norms)
             dropouts = [nn.Dropout(dropout)] if dropout else []
             self.layers.append(nn.Sequential(convolution, *norms, nn.LeakyReLU(0.2), *dropouts))
@@ -138,18 +139,9 @@ class Discriminator(nn.Module):
         return DiscriminatorOutput(scores, class_logits, features)
 
 
-def _norms(norm: Normalization, features: int) -> list[nn.Module]:
-    if norm == "batch":
-        return [nn.BatchNorm2d(features)]
-    if norm == "layer":
-        return [nn.GroupNorm(1, features)]  # statistics over C×H×W of each sample; serves any size
-    return []
-
-
 def _kernel_sizes(image_size: int) -> list[int]:
     """Give the kernels from the 4×4 end on. 4×4 with stride 2 and padding 1 doubles a side; 3×3 makes 7 of 4."""
-    num_stages = (image_size // 4).bit_length() - 1
-    return [3, 4, 4] if image_size == 28 else [4] * num_stages
+    return [3, 4, 4] if image_size == 28 else [4] * ((image_size // 4).bit_length() - 1)
 
 
 def _stage_widths(network: NetworkName, image_size: int, widths: Sequence[int] | None, base_width: int) -> list[int]:

@@ -6,8 +6,7 @@ torch's N(0, 1): they enter beside latents and images and share their scale.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -26,31 +25,21 @@ _KINDS: dict[Layer, tuple[type[nn.Module], ...]] = {
     "norm": (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d),
 }
 
-
-class Initialization(ABC):
-    """Sets a network's weights in place."""
-
-    @abstractmethod
-    def __call__(self, network: nn.Module) -> None:
-        """Initialise every layer of `network` that this object concerns."""
+Initialization = Callable[[nn.Module], None]
+"""Sets a network's weights in place."""
 
 
 @dataclass(frozen=True)
-class NormalInitialization(Initialization):
+class NormalInitialization:
     """Convolution and linear weights N(0, std), norm weights N(1, std), norm biases 0.
 
     The scheme of DCGAN: Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative
     Adversarial Networks", section 4.
-
-    Args:
-        std: standard deviation.
-        layers: the kinds of layers that it concerns; the others keep torch's defaults.
-        biases: of convolution and linear layers: set to `zero`, or `keep` torch's uniform ones.
     """
 
     std: float = 0.02
-    layers: Sequence[Layer] = ("convolution", "linear", "norm")
-    biases: Literal["zero", "keep"] = "zero"
+    layers: Sequence[Layer] = ("convolution", "linear", "norm")  # the others keep torch's defaults
+    biases: Literal["zero", "keep"] = "zero"  # of convolution and linear layers; `keep` torch's uniform ones
 
     def __post_init__(self) -> None:
         if self.std < 0:
@@ -58,18 +47,14 @@ class NormalInitialization(Initialization):
 
     def __call__(self, network: nn.Module) -> None:
         """Draw the weights of `network`."""
-        for module in network.modules():
-            kind = _kind(module)
-            if kind is None or kind not in self.layers:
-                continue
-            mean = 1.0 if kind == "norm" else 0.0
-            _set_weight(module, partial(nn.init.normal_, mean=mean, std=self.std))
-            if kind == "norm" or self.biases == "zero":
-                _zero_bias(module)
+        for kind, module in _layers(network):
+            if kind in self.layers:
+                draw = partial(nn.init.normal_, mean=float(kind == "norm"), std=self.std)
+                _set(module, draw, zero_bias=kind == "norm" or self.biases == "zero")
 
 
 @dataclass(frozen=True)
-class OrthogonalInitialization(Initialization):
+class OrthogonalInitialization:
     """Convolution and linear weights (semi-)orthogonal times `gain`, their biases 0; norms keep 1 and 0.
 
     Saxe et al. 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks"; used for
@@ -84,7 +69,7 @@ class OrthogonalInitialization(Initialization):
 
 
 @dataclass(frozen=True)
-class XavierUniformInitialization(Initialization):
+class XavierUniformInitialization:
     """Convolution and linear weights U(-a, a), a = gain √(6 / (fan_in + fan_out)), their biases 0; norms keep 1 and 0.
 
     Glorot & Bengio 2010, equation 16; the default of Keras (`glorot_uniform`).
@@ -98,27 +83,31 @@ class XavierUniformInitialization(Initialization):
 
 
 @dataclass(frozen=True)
-class DefaultInitialization(Initialization):
+class DefaultInitialization:
     """Leaves what torch drew when the layers were made."""
 
     def __call__(self, network: nn.Module) -> None:
         """Leave `network` as it is."""
 
 
-def _kind(module: nn.Module) -> Layer | None:
-    return next((kind for kind, types in _KINDS.items() if isinstance(module, types)), None)
+def _layers(network: nn.Module) -> Iterator[tuple[Layer, nn.Module]]:
+    for module in network.modules():
+        for kind, types in _KINDS.items():
+            if isinstance(module, types):
+                yield kind, module
 
 
 def _set_all(network: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
-    for module in network.modules():
-        if _kind(module) in ("convolution", "linear"):
-            _set_weight(module, draw)
-            _zero_bias(module)
+    for kind, module in _layers(network):
+        if kind != "norm":
+            _set(module, draw, zero_bias=True)
 
 
 @torch.no_grad()
-def _set_weight(module: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
-    weight = module.weight
+def _set(module: nn.Module, draw: Callable[[Tensor], Tensor], *, zero_bias: bool) -> None:
+    weight, bias = module.weight, module.bias
+    if zero_bias and isinstance(bias, Tensor):
+        bias.zero_()
     if not isinstance(weight, Tensor):  # a norm without affine parameters
         return
     if not parametrize.is_parametrized(module, "weight"):
@@ -129,8 +118,3 @@ def _set_weight(module: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
     # power iteration; the layer's own constructor makes 15 as well.
     for _ in range(15):
         _ = module.weight
-
-
-def _zero_bias(module: nn.Module) -> None:
-    if isinstance(module.bias, Tensor):
-        nn.init.zeros_(module.bias)

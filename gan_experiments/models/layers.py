@@ -23,13 +23,8 @@ class PointConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map N×C_in×H×W to N×C_out×H'×W'."""
-        plain = self.groups == 1 and self.padding == (0, 0) and self.output_padding == (0, 0)
-        if (
-            not plain
-            or self.dilation != (1, 1)
-            or output_size is not None
-            or input.shape[1:] != (self.in_channels, 1, 1)
-        ):
+        plain = self.groups == 1 and self.padding == self.output_padding == (0, 0) and self.dilation == (1, 1)
+        if not plain or output_size is not None or input.shape[1:] != (self.in_channels, 1, 1):
             return super().forward(input, output_size)
         # The product is written in the weight's memory order, so that neither it nor the output has to be copied.
         order = (0, 2, 3, 1) if self.weight.is_contiguous(memory_format=torch.channels_last) else (0, 1, 2, 3)

@@ -101,3 +101,12 @@ def test_file_that_is_not_there_or_not_npz(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no zip")
     with pytest.raises(UserError, match=r"text.npz: not an npz file"):
         NpzSource(str(tmp_path / "text.npz")).describe()
+
+
+def test_damaged_content_is_named(tmp_path: Path) -> None:
+    path = Path(save(tmp_path))
+    content = bytearray(path.read_bytes())
+    content[66:400] = b"\xff" * 334  # the first array's compressed bytes, after the header of the zip member
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"set.npz: array 'train_images' cannot be read.*copy the file again"):
+        NpzSource(str(path)).open("train")
