@@ -31,8 +31,8 @@ def collect(run: Path, study: str) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     rows = [row for row in read_metrics(run / "metrics.csv") if "discriminator/loss" in row or "generator/loss" in row]
     step = -(-len(rows) // CURVE_POINTS)
-    kept = ("iteration", "kimg", "discriminator_steps", "generator_steps", "discriminator/loss", "generator/loss")
-    curve = [{name: round(row[name], 5) for name in kept if name in row} for row in rows[::step]]
+    kept = ("kimg", "discriminator_steps", "generator_steps", "discriminator/loss", "generator/loss")
+    curve = [{name: float(f"{row[name]:.5g}") for name in kept if name in row} for row in rows[::step]]
     local = ("hydra.", "data_dir=", "dataset.path=", "logger=")
     overrides = [word for word in manifest["overrides"] if not word.startswith(local)]
     target = RESULTS / study
@@ -48,9 +48,10 @@ def collect(run: Path, study: str) -> None:
         "parameters": manifest["parameters"],
         "data_fingerprint": manifest["data"]["fingerprint"],
         "results": json.loads((run / "results.json").read_text()),
-        "curve": curve,
     }
-    (target / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    lines = ",\n  ".join(json.dumps(row) for row in curve)
+    text = json.dumps({**result, "curve": []}, indent=1).replace('"curve": []', f'"curve": [\n  {lines}\n ]')
+    (target / "result.json").write_text(text + "\n")
     plot_losses(curve, target / "losses.png", study)
     real, made = (
         Image.open(path) for path in (run / "samples" / "real.png", sorted((run / "samples").glob("kimg_*"))[-1])

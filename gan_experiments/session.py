@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.budget import BudgetCallback
@@ -143,7 +144,8 @@ class Session:
         device = trainer.strategy.root_device
         if device.type == "cpu":  # Lightning sets this; with it each of Adam's steps asks the driver for a GPU
             os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
-        self.entry["device"] = f"{trainer.num_devices} × {device.type}"
+        threads = f" ({torch.get_num_threads()} threads)" if device.type == "cpu" else ""
+        self.entry["device"] = f"{trainer.num_devices} × {device.type}{threads}"
         return trainer
 
     def _write_results(self) -> dict[str, Any]:
