@@ -1,7 +1,7 @@
 """Results in the pages: collected from runs and benchmarks into docs/results/, written into the pages from there alone.
 
 python docs/make_pages.py collect RUN STUDY     a run's numbers, curve and pictures -> docs/results/STUDY/
-python docs/make_pages.py collect-bench JSON    a benchmark's numbers -> docs/results/bench/training.json
+python docs/make_pages.py collect-bench JSON    a benchmark's numbers -> docs/results/bench/
 python docs/make_pages.py                       docs/results/ -> the pages
 python docs/make_pages.py --check               exit 1 if a page is not what docs/results/ gives
 """
@@ -65,7 +65,7 @@ def collect(run: Path, study: str) -> None:
 
 def collect_bench(path: Path) -> None:
     """Copy a benchmark's numbers."""
-    target = RESULTS / "bench" / "training.json"
+    target = RESULTS / "bench" / path.name
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(json.loads(path.read_text()), indent=1) + "\n")
 
@@ -102,8 +102,14 @@ def bench_section(name: str) -> str:
     for networks, row in result.items():
         cells = [f"{row[key]:,.0f}" if key.endswith("second") else f"{row[key]:.2f} ×" for key in columns]
         lines.append(f"| {networks} | {' | '.join(cells)} |")
+    made_by = "make bench"
+    variants = [(key, name, ratio) for key, row in result.items() for name, ratio in row.get("variants", {}).items()]
+    if variants:
+        made_by = f"python benchmarks/training.py --variants --workloads {' '.join(result)}"
+        lines = ["| networks | option alone | against *same arithmetic* |", "|---|---|---|"]
+        lines += [f"| {key} | {name.replace('_', ' ')} | {ratio:.2f} × |" for key, name, ratio in variants]
     about = ", ".join(f"{key} {value}" for key, value in machine.items() if isinstance(value, str | int | float))
-    return "\n".join(lines) + f"\n\nMeasured by `make bench` ({about}).\n"
+    return "\n".join(lines) + f"\n\nMeasured by `{made_by}` ({about}).\n"
 
 
 def filled(page: str) -> str:
