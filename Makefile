@@ -32,7 +32,7 @@ lint: $(INSTALLED) ## format, lint, types, floors, current pages
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_pages.py --check
 
-test-slow: $(INSTALLED) ## run the slow tests too
+test-slow: $(INSTALLED) ## run the slow tests
 	$(BIN)/python -m pytest -n 2 -m 'slow and not gpu and not network and not realdata'
 
 bench: $(INSTALLED) ## measure training speed against a hand-written loop

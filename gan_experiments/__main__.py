@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from gan_experiments.config import CONFIG_DIR, register_schema
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
-from gan_experiments.runs import plan_launch
+from gan_experiments.runs import plan_launch, resuming
 from gan_experiments.types import UserError
 
 STORAGE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR}
@@ -68,11 +68,12 @@ def _run(cfg: DictConfig, hydra_config: Any, directory: Path) -> Any:
     try:
         return run(launch)
     except DivergenceError as error:
-        raise RunFailedError(str(error)) from error
+        raise RunFailedError(f"{error}\nThe run is in {launch.directory}") from error
     except OSError as error:
         if error.errno not in STORAGE_ERRORS:
             raise
-        raise RunFailedError(f"cannot write: {error}") from error
+        left = f"The run is in {launch.directory}; once there is room, go on with {resuming(launch.directory)}"
+        raise RunFailedError(f"cannot write: {error}\n{left}") from error
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
     generator = build(cfg.model.generator, "model.generator")
     discriminator = build(cfg.model.discriminator, "model.discriminator")
     tables = _try_networks(cfg, generator, discriminator)
+    _try_augmentations(cfg)
     initialization = build(cfg.model.initialization, "model.initialization")
     for network in (generator, discriminator):
         initialization(network)
@@ -38,7 +39,7 @@ def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
     gan: GAN = task(
         generator=generator,
         discriminator=discriminator,
-        objective=Objective(build(cfg.loss, "loss")),
+        objective=_objective(cfg),
         schedule=build(cfg.schedule, "schedule"),
         optimizers={name: optimizer[name] for name in ("discriminator", "generator")},
         learning_rate=optimizer["learning_rate"],
@@ -68,6 +69,24 @@ def _try_optimizer(key: str, factory: Any, network: nn.Module) -> None:
         factory(network.parameters())
     except (TypeError, ValueError) as error:
         raise UserError(f"{key} cannot be made: {error}. Write other values below {key}.") from error
+
+
+def _objective(cfg: DictConfig) -> Objective:
+    objective = Objective(build(cfg.loss, "loss"))
+    for name, term in objective.terms.items():
+        for need in term.needs:
+            if not cfg.model.get(need):
+                raise UserError(f"loss.{name} needs a model that declares model.{need}: true, such as model=report_e")
+    return objective
+
+
+def _try_augmentations(cfg: DictConfig) -> None:
+    images = torch.zeros(2, cfg.dataset.channels, cfg.dataset.image_size, cfg.dataset.image_size)
+    for name, augmentation in (build(cfg.augment, "augment") or {}).items():
+        try:
+            augmentation(images, torch.Generator())
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"augment.{name} does not fit images of {tuple(images.shape[1:])}: {error}") from error
 
 
 def _try_networks(cfg: DictConfig, generator: nn.Module, discriminator: nn.Module) -> dict[str, list[LayerRow]]:

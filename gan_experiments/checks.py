@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import Field
 
 from gan_experiments.components import check_type, suggest
@@ -191,6 +191,10 @@ def _check_trainer(trainer: DictConfig) -> None:
     for key, instead in TRAINER_KEYS.items():
         if key in trainer:
             raise UserError(f"trainer.{key} has no place here: write {instead} instead.")
+    devices = trainer.get("devices", 1)
+    one = len(devices) == 1 if isinstance(devices, ListConfig) else str(devices) in ("1", "auto")
+    if "strategy" not in trainer and not one:
+        raise UserError(f"trainer.devices={devices} needs trainer=ddp: write trainer=ddp trainer.devices={devices}.")
     if str(trainer.get("precision", "32-true")) not in ("32", "32-true", "bf16-mixed"):
         raise UserError(
             f"trainer.precision={trainer.precision} is not supported: write trainer.precision=32-true or bf16-mixed."

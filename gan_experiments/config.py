@@ -118,7 +118,10 @@ def _fill_in_facts(cfg: DictConfig) -> None:
     if not missing:
         return
     source: ImageSource = build(cfg.dataset.source, "dataset.source")
-    described = asdict(source.describe())
+    try:
+        described = asdict(source.describe())
+    except OSError as error:
+        raise UserError(f"dataset {cfg.dataset.name!r} cannot be read: {error}") from error
     OmegaConf.set_struct(cfg.dataset, False)
     for key in facts:
         cfg.dataset[key] = described[key]

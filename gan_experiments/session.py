@@ -7,6 +7,7 @@ import logging
 import os
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -25,7 +26,7 @@ from gan_experiments.data.pipeline import fits_in_memory
 from gan_experiments.runs import Launch, resuming
 from gan_experiments.tracking.files import is_first_process, write_json
 from gan_experiments.tracking.local import TRAINING_MARK, LocalRecord, read_metrics
-from gan_experiments.tracking.manifest import now, write_manifest
+from gan_experiments.tracking.manifest import git_state, now, versions, write_manifest
 from gan_experiments.tracking.plots import plot_losses
 from gan_experiments.training.feed import Feed
 from gan_experiments.training.gan import GAN
@@ -43,12 +44,21 @@ class Session:
         cfg, directory = launch.config, launch.directory
         self.cfg, self.directory, self.gan, self.manifest = cfg, directory, gan, manifest
         self.began = time.perf_counter()
-        self.entry = {"started": now(), "overrides": launch.overrides, "from_iteration": gan.clock.iterations}
+        self.entry: dict[str, Any] = {
+            "started": now(),
+            "overrides": launch.overrides,
+            "from_iteration": gan.clock.iterations,
+            "versions": versions(),
+            "git": git_state(Path(__file__).parent),
+        }
         self.local = LocalRecord(directory / "metrics.csv")
         self.record = Record(cfg.log_every_iterations)
+        budget = BudgetCallback(**cfg.budget)
+        self.budget_left = budget.share_spent(gan) < 1
         if saved is not None:
             self.record.last_row = saved["last_row"]
-            self.local.cut_back(gan.clock.iterations, saved["last_row"])
+            if self.budget_left and is_first_process():
+                self.local.cut_back(gan.clock.iterations, saved["last_row"])
         self.checkpoints = Checkpoints(
             directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, self.record
         )
@@ -64,7 +74,6 @@ class Session:
             latent_dim=cfg.model.latent_dim,
             seed=cfg.seed,
         )
-        budget = BudgetCallback(**cfg.budget)
         # The order matters: a row before the checkpoint that holds its sums, the random streams at the very last.
         self.callbacks: list[Callback] = [
             self.record,
@@ -85,7 +94,6 @@ class Session:
             num_workers=cfg.data.num_workers,
         )
         self.trackers = self._trackers()
-        self.budget_left = budget.share_spent(gan) < 1
 
     def _trackers(self) -> list[Any]:
         """Build the loggers besides the local record. A partial one is given what it should know of the run."""
@@ -106,15 +114,15 @@ class Session:
         status, code, error = "failed", 1, None
         results: dict[str, Any] = {}
         try:
+            trainer = self._trainer()
+            self.manifest["sessions"].append(self.entry)
+            self._write_manifest("running", None)
             for tracker in self.trackers:
                 if hasattr(tracker, "start"):
                     tracker.start()
-            self.trainer = self._trainer()
             if self.budget_left:
                 with keeping_signals():
-                    self.trainer.fit(self.gan, datamodule=self.feed)
-            else:
-                log.info("The budget is spent already; a larger one (such as budget.epochs=...) trains on.")
+                    trainer.fit(self.gan, datamodule=self.feed)
             signal = self.checkpoints.stopped_by
             status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
             results = self._write_results()
@@ -122,7 +130,7 @@ class Session:
             status, code = "interrupted", 130
             raise
         except BaseException as raised:
-            error = self.divergence.diagnosis or f"{type(raised).__name__}: {raised}"
+            error = f"{type(raised).__name__}: {raised}"
             raise
         finally:
             self._close(status, code, error, results)
@@ -164,16 +172,19 @@ class Session:
         }
         if is_first_process():
             write_json(self.directory / "results.json", results)
-            plot_losses(rows, self.directory / "losses.png", f"{self.manifest.get('experiment') or 'digits'}")
+            plot_losses(rows, self.directory / "losses.png", self.manifest.get("experiment") or self.cfg.dataset.name)
         return results
 
     def _close(self, status: str, code: int, error: str | None, results: dict[str, Any]) -> None:
         """Bring the manifest up to date and close every tracker; nothing here may hide how the run ended."""
+        with contextlib.suppress(OSError):  # a full disk: the older manifest stays whole
+            self._write_manifest(status, error)
         for tracker in self.trackers:
             if hasattr(tracker, "close"):
                 tracker.close(results, code)
-        if not is_first_process():
-            return
+
+    def _write_manifest(self, status: str, error: str | None) -> None:
+        """Write how the run stands; at its start already, so that a kill leaves a trace of this session."""
         self.entry |= {
             "ended": now(),
             "seconds": round(time.perf_counter() - self.began, 1),
@@ -181,12 +192,8 @@ class Session:
             "to_iteration": self.gan.clock.iterations,
         }
         self.manifest |= {"status": status, "ended": self.entry["ended"], "error": error}
-        self.manifest["sessions"].append(self.entry)
-        with contextlib.suppress(OSError):  # a full disk: the older manifest stays whole
+        if is_first_process():
             write_manifest(self.directory, self.manifest)
-        if error is not None:
-            log.error("%s", error)
-            log.error("The run is in %s; its last good checkpoint is kept.", self.directory)
 
     def _say_goodbye(self) -> None:
         clock, signal = self.gan.clock, self.checkpoints.stopped_by

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gan_experiments.assemble import assemble
+from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.components import build, check_arguments
 from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.runs import Launch, Run
 from gan_experiments.session import Session
 from gan_experiments.tracking.files import is_first_process, write_atomically
-from gan_experiments.tracking.manifest import new_manifest, write_manifest
+from gan_experiments.tracking.manifest import new_manifest, versions, write_manifest
 from gan_experiments.tracking.summary import count_parameters, format_table
 from gan_experiments.training.exact_state import load_networks, restore
 from gan_experiments.training.gan import GAN
@@ -39,6 +41,10 @@ def run(launch: Launch) -> dict[str, Any]:
     _quiet_lightning()
     gan, tables = assemble(cfg)
     saved = _load_weights(launch, gan)
+    finished = _finished_results(launch, gan)
+    if finished is not None:
+        log.info("The run is finished; a larger budget (such as budget.epochs=...) trains on.")
+        return finished
     train_set: ImageSet = build(cfg.dataset.source, "dataset.source").open("train")
     manifest = _manifest(launch, gan, train_set)
     with _log_file(launch.directory):
@@ -76,6 +82,17 @@ def _load_weights(launch: Launch, gan: GAN) -> dict[str, Any] | None:
     return None
 
 
+def _finished_results(launch: Launch, gan: GAN) -> dict[str, Any] | None:
+    """Give the results of a resumed run that has nothing left to do."""
+    if launch.resumed is None or launch.resumed.manifest["status"] != "finished":
+        return None
+    path = launch.directory / "results.json"
+    if BudgetCallback(**launch.config.budget).share_spent(gan) < 1 or not path.exists():
+        return None
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return results
+
+
 def _manifest(launch: Launch, gan: GAN, train_set: ImageSet) -> dict[str, Any]:
     config = OmegaConf.to_container(launch.config)
     assert isinstance(config, dict)
@@ -86,10 +103,12 @@ def _manifest(launch: Launch, gan: GAN, train_set: ImageSet) -> dict[str, Any]:
         manifest["parameters"] = {name: count_parameters(network) for name, network in networks.items()}
         manifest["data"] = {"fingerprint": content, "num_train": len(train_set)}
     else:
-        for rest in launch.directory.rglob(".*.partial"):  # of a write that a kill cut short
-            rest.unlink(missing_ok=True)
         manifest = launch.resumed.manifest
         launch.resumed.check_data(content)
+        _warn_of_versions(manifest["versions"])
+        if is_first_process():
+            for rest in launch.directory.rglob(".*.partial"):  # of a write that a kill cut short
+                rest.unlink(missing_ok=True)
         manifest["config"] = config
         manifest["status"] = "running"
     if is_first_process():
@@ -98,15 +117,28 @@ def _manifest(launch: Launch, gan: GAN, train_set: ImageSet) -> dict[str, Any]:
     return manifest
 
 
+def _warn_of_versions(before: dict[str, str]) -> None:
+    here = versions()
+    changed = [f"{name} {old} -> {here[name]}" for name, old in before.items() if here.get(name, old) != old]
+    if changed:
+        log.warning("Going on with other versions, so not bit for bit: %s", ", ".join(changed))
+
+
 @contextlib.contextmanager
 def _log_file(directory: Path) -> Iterator[None]:
-    """Write what is said on the terminal to the run's own log too."""
+    """Write what is said on the terminal to the run's own log too, and the error that ends it."""
+    if not is_first_process():
+        yield
+        return
     handler = logging.FileHandler(directory / "run.log", delay=True, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger("gan_experiments").setLevel(logging.INFO)
     try:
         yield
+    except Exception as error:
+        handler.emit(log.makeRecord(log.name, logging.ERROR, __file__, 0, "%s", (error,), None))
+        raise
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()

@@ -223,3 +223,58 @@ def test_a_run_leaves_no_signal_handler_and_no_network_behind(base: list[str], t
     gc.collect()
     assert [signal.getsignal(number) for number in numbers] == handlers
     assert not [thing for thing in gc.get_objects() if type(thing) is GAN]
+
+
+def test_resuming_a_finished_run_leaves_it_as_it_is(base: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    results = launch(run, *base)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert launch(tmp_path / "unused", f"resume={run}") == results
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_resumed_run_shows_its_progress_on_a_terminal(
+    base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    launch(tmp_path / "run", *base, "budget.kimg=0.112")
+    launch(tmp_path / "unused", f"resume={tmp_path / 'run'}", "budget.kimg=0.32")
+    shown = capsys.readouterr().err
+    for part in ("epoch ", " kimg", "D ", "G ", "images/s", "left"):
+        assert part in shown
+
+
+def test_what_a_resumed_run_may_change_takes_effect(base: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    launch(run, *base, "budget.kimg=0.064")
+    changes = ["optimizer.generator.betas=[0.1,0.9]", "schedule=loss_threshold"]
+    launch(tmp_path / "unused", f"resume={run}", "budget.kimg=0.128", *changes, "allow_changes=[optimizer,schedule]")
+    state = state_of(run)[0]
+    assert list(state["optimizers"]["generator"]["param_groups"][0]["betas"]) == [0.1, 0.9]
+    assert state["schedule"]["kind"].endswith("LossThreshold")
+
+
+def test_a_killed_session_leaves_its_trace_and_goes_on_in_the_same_wandb_run(base: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert end_at_row(run, [*base, "logger=wandb_offline"], 8, signal.SIGKILL) == -signal.SIGKILL
+    killed = read_manifest(run)
+    assert killed["status"] == "running"
+    assert len(killed["sessions"]) == 1
+    launch(tmp_path / "unused", f"resume={run}", "budget.kimg=0.96")
+    manifest = read_manifest(run)
+    assert manifest["tracker_ids"] == killed["tracker_ids"]
+    assert [session["status"] for session in manifest["sessions"]] == ["running", "finished"]
+    names = [path.name.rpartition("-")[2] for path in (run / "wandb").glob("offline-run-*")]
+    assert set(names) == {manifest["tracker_ids"]["wandb"]}
+
+
+def test_a_lazy_term_is_logged_at_its_own_size_and_its_weight_counts_every_times(
+    base: list[str], tmp_path: Path
+) -> None:
+    launch(tmp_path / "run", *base, "log_every_iterations=1", "budget.kimg=0.08", "ema_half_life_kimg=null")
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    terms = ("discriminator/non_saturating", "discriminator/auxiliary_class")
+    for number, row in enumerate(rows):
+        assert ("discriminator/r1" in row) == (number % 4 == 0)
+        total = sum(row[term] for term in terms) + 4 * row.get("discriminator/r1", 0)
+        assert row["discriminator/loss"] == pytest.approx(total, rel=1e-5)

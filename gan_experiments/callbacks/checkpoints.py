@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.callbacks.record import Record, check_finite
+from gan_experiments.callbacks.record import DivergenceError, Record, check_finite
 from gan_experiments.tracking.files import write_atomically
 from gan_experiments.training.exact_state import collect
 from gan_experiments.training.gan import GAN
@@ -91,7 +91,9 @@ class Checkpoints(Callback):
             OSError: it cannot be written; older checkpoints stay as they are.
             DivergenceError: the losses since the last row are not finite, so that nothing good would be saved.
         """
-        check_finite(gan.means.read(), gan.clock.iterations, self.record.every)
+        check_finite(gan.read_means(), gan.clock.iterations, self.record.every)
+        if not torch.stack([value.isfinite().all() for value in gan.parameters()]).all():
+            raise DivergenceError(f"a weight became infinite or nan by iteration {gan.clock.iterations}.")
         state = {**collect(gan), "last_row": self.record.last_row}
         if trainer.is_global_zero:
             self.directory.mkdir(exist_ok=True)

@@ -22,13 +22,12 @@ class DivergenceReport(Callback):
     def __init__(self, directory: Path, record: Record) -> None:
         self.directory = directory
         self.record = record
-        self.diagnosis: str | None = None
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Look into the networks while they are there."""
         if not isinstance(exception, DivergenceError) or not isinstance(pl_module, GAN):
             return
-        self.diagnosis = f"{exception} {_describe(pl_module, self.record.previous)}"
+        exception.args = (f"{exception} {_describe(pl_module, self.record.previous)}",)
         if trainer.is_global_zero:
             state = collect(pl_module)
             with contextlib.suppress(OSError):  # the diagnosis matters more than the disk
@@ -52,6 +51,8 @@ def _describe(gan: GAN, last_good: dict[str, Any]) -> str:
         values = ", ".join(f"{key} {value:.4g}" for key, value in losses.items())
         parts.append(f"The last finite row, iteration {last_good['iteration']}, had {values}.")
     parts.append(
-        "Lower the learning rates, clip gradients (optimizer.gradient_clip), or add a penalty (+loss/term=r1)."
+        "Lower the learning rates, clip gradients (optimizer.gradient_clip.discriminator=1, say), or add a penalty "
+        "(+loss/term=r1) in a new run; or go on from the last good checkpoint with allow_changes=[optimizer] and a "
+        "lower optimizer.discriminator.lr and optimizer.generator.lr."
     )
     return " ".join(parts)

@@ -26,7 +26,7 @@ class Progress(Callback):
         self.budget = budget
         self.line_every_seconds = line_every_seconds
         self._bar: Any = None
-        self._shown = 0
+        self._shown = record.latest
         self._start = (0.0, 0.0)
         self._last_line = 0.0
 
@@ -42,9 +42,9 @@ class Progress(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Show the latest row once."""
         assert isinstance(pl_module, GAN)
-        if not trainer.is_global_zero or self.record.last_row == self._shown:
+        if not trainer.is_global_zero or self.record.latest is self._shown:
             return
-        self._shown = self.record.last_row
+        self._shown = self.record.latest
         now, share = time.perf_counter(), self.budget.share_spent(pl_module)
         if self._bar is not None:
             self._bar.n = min(1.0, share)

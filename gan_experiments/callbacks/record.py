@@ -56,7 +56,7 @@ class Record(Callback):
         Raises:
             DivergenceError: a mean is not finite.
         """
-        means = gan.means.read()
+        means = gan.read_means()
         if not means:
             return
         clock, now = gan.clock, time.perf_counter()

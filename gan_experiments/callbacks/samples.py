@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
+from gan_experiments.data.order import stream_seed
 from gan_experiments.evaluation.pixels import save_grid, to_uint8
 from gan_experiments.training.gan import GAN, evaluating
 from gan_experiments.types import ImageSet
@@ -48,7 +49,7 @@ class Samples(Callback):
         labels = (
             torch.arange(rows).repeat_interleave(SHOWN_SIDE) if conditional else torch.zeros(rows * SHOWN_SIDE).long()
         )
-        stream = torch.Generator().manual_seed(seed)
+        stream = torch.Generator().manual_seed(stream_seed("samples", seed))
         latents = torch.randn(len(labels), latent_dim, generator=stream)
         picked = _pick(real.labels, labels if conditional else None, len(labels), stream)
         if conditional and by_class == "columns":

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from gan_experiments.data.order import stream_seed
 from gan_experiments.training.exact_state import set_random_state
 from gan_experiments.types import UserError
 
@@ -30,7 +31,7 @@ class RandomStreams(Callback):
         """
         if self.saved is None:
             if trainer.global_rank > 0:
-                torch.manual_seed(self.seed + trainer.global_rank)
+                torch.manual_seed(stream_seed("process", self.seed, trainer.global_rank))
             return
         if len(self.saved) != trainer.world_size:
             raise UserError(

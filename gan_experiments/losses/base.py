@@ -142,7 +142,7 @@ class Objective:
         """Sum the terms named in `due`, from `due` or `regular`, in the discriminator's step.
 
         `fake` is as many generated images as `real`, detached from the generator. Gives scalars: `loss`, the sum to go
-        backward from, and each term's share of it by name, detached.
+        backward from, and each term's share by name, detached, without the factor of a lazy term.
         """
         leaves = {self.terms[name].image_gradient for name in due}
         judged_real = Judged(discriminator, _leaf(real.images) if "real" in leaves else real.images, real.labels)
@@ -170,10 +170,10 @@ class Objective:
         shares: dict[str, Tensor] = {}
         for name, term in self.terms.items():
             if name in due and (value := give(term)) is not None:
-                # A lazy term counts `every` times when it is due, so that its mean over the steps is a regular one's.
-                shares[name] = value * (term.weight * term.every)
+                shares[name] = value * term.weight
         assert len(shares) > 0, "no due term gives this network a loss"
-        loss = torch.stack(list(shares.values())).sum()
+        # A lazy term counts `every` times when it is due, so that its mean over the steps is a regular one's.
+        loss = torch.stack([share * self.terms[name].every for name, share in shares.items()]).sum()
         return {name: share.detach() for name, share in shares.items()} | {"loss": loss}
 
 

@@ -29,7 +29,12 @@ def layer_table(network: nn.Module, *inputs: Tensor) -> tuple[Any, list[LayerRow
         trainable = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
         rows.append(LayerRow(names[module], type(module).__name__, shape, trainable))
 
-    hooks = [module.register_forward_hook(note) for module in names if not any(module.children())]
+    def is_leaf(module: nn.Module) -> bool:
+        """Say whether it is a layer; spectral normalisation hangs below one, as its parametrisation."""
+        within = "parametrizations" in names[module].split(".")
+        return not within and all(name == "parametrizations" for name, _ in module.named_children())
+
+    hooks = [module.register_forward_hook(note) for module in names if is_leaf(module)]
     try:
         with torch.no_grad():
             output = network(*inputs)

@@ -89,6 +89,8 @@ class WandbTracker(Logger):
             self._mode = "offline"
             self.start()
             return
+        if self._run.url:
+            log.info("W&B: %s", self._run.url)
         self._run.define_metric("kimg")
         self._run.define_metric("*", step_metric="kimg")
 
@@ -109,14 +111,22 @@ class WandbTracker(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log one row; kimg, which is among the metrics, is the axis of all others."""
-        if self._run is not None:
-            self._run.log(dict(metrics))
+        self._log(dict(metrics))
 
     @rank_zero_only
     def log_grid(self, key: str, path: Path, kimg: float) -> None:
         """Log one picture."""
         if self._run is not None:
-            self._run.log({key: wandb.Image(str(path)), "kimg": kimg})
+            self._log({key: wandb.Image(str(path)), "kimg": kimg})
+
+    def _log(self, values: dict[str, Any]) -> None:
+        if self._run is None:
+            return
+        try:
+            self._run.log(values)
+        except Exception as error:  # whatever W&B raises, training goes on; the run's own record is complete
+            log.warning("W&B takes no more (%s: %s); the run goes on without it.", type(error).__name__, error)
+            self._run = None
 
     @rank_zero_only
     def close(self, results: Mapping[str, Any], exit_code: int) -> None:

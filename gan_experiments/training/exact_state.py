@@ -50,7 +50,7 @@ def collect(gan: GAN) -> dict[str, Any]:
         "networks": gan.state_dict(),
         "optimizers": {"discriminator": discriminator.state_dict(), "generator": generator.state_dict()},
         "clock": gan.clock.state_dict(),
-        "schedule": gan.schedule.state_dict(),
+        "schedule": {"kind": _kind(gan), "state": gan.schedule.state_dict()},
         "means": gan.means.state_dict(),
         "random": streams,
     }
@@ -67,8 +67,13 @@ def restore(gan: GAN, state: dict[str, Any]) -> None:
     load_networks(gan, state["networks"])
     gan.saved_optimizers = state["optimizers"]
     gan.clock.load_state_dict(state["clock"])
-    gan.schedule.load_state_dict(state["schedule"])
+    if state["schedule"]["kind"] == _kind(gan):  # another one, where that was allowed, begins anew
+        gan.schedule.load_state_dict(state["schedule"]["state"])
     gan.means.load_state_dict(state["means"])
+
+
+def _kind(gan: GAN) -> str:
+    return f"{type(gan.schedule).__module__}.{type(gan.schedule).__qualname__}"
 
 
 def load_networks(gan: GAN, networks: dict[str, Any]) -> None:

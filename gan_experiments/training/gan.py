@@ -108,7 +108,10 @@ class GAN(pl.LightningModule):
             optimizer = self._factories[name](network.parameters())
             self._base_rates[name] = [group["lr"] for group in optimizer.param_groups]
             if self.saved_optimizers is not None:
+                chosen = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
                 optimizer.load_state_dict(self.saved_optimizers[name])
+                for group, values in zip(optimizer.param_groups, chosen, strict=True):
+                    group.update(values)  # the config's: a resumed run may have been allowed to change them
             made.append(optimizer)
         self.saved_optimizers = None
         return made
@@ -140,7 +143,11 @@ class GAN(pl.LightningModule):
         """Generate one image for each label from latents of the device's default random stream."""
         latents = torch.randn(len(labels), self.latent_dim, device=labels.device)
         images: Tensor = self.generator(latents, labels)
-        return images
+        return images.float()  # under autocast networks give less
+
+    def read_means(self) -> dict[str, float]:
+        """Give the means of the losses since the last row, averaged over all processes, which must all ask."""
+        return self.means.read(lambda means: self.trainer.strategy.reduce(means, reduce_op="mean"))
 
     def _update_discriminator(self, real: Batch, shared: Tensor | None) -> dict[str, Tensor]:
         if shared is None:

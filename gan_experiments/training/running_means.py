@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -23,12 +23,12 @@ class RunningMeans:
             self._sums[name] = value.detach().clone() if held is None else held + value.detach()
             self._counts[name] = self._counts.get(name, 0) + 1
 
-    def read(self) -> dict[str, float]:
-        """Give the means so far; the only place where the device is waited for, once for all names."""
+    def read(self, reduce: Callable[[Tensor], Any]) -> dict[str, float]:
+        """Give the means so far, after `reduce`; the only place where the device is waited for, once for all names."""
         if not self._sums:
             return {}
-        means = torch.stack([self._sums[name].float() / self._counts[name] for name in self._sums]).tolist()
-        return dict(zip(self._sums, means, strict=True))
+        means = torch.stack([self._sums[name].float() / self._counts[name] for name in self._sums])
+        return dict(zip(self._sums, reduce(means).tolist(), strict=True))
 
     def clear(self) -> None:
         """Begin anew."""
