@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from typing import Any
 
 import pytorch_lightning as pl
@@ -15,6 +16,8 @@ from gan_experiments.losses.base import Objective
 from gan_experiments.tracking.summary import LayerRow, layer_table
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import UserError
+
+log = logging.getLogger(__name__)
 
 
 def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
@@ -77,6 +80,12 @@ def _objective(cfg: DictConfig) -> Objective:
         for need in term.needs:
             if not cfg.model.get(need):
                 raise UserError(f"loss.{name} needs a model that declares model.{need}: true, such as model=report_e")
+    told = any("class_head" in term.needs for term in objective.terms.values())
+    if cfg.model.conditional and not told and cfg.model.discriminator.get("condition", "its own") is None:
+        log.warning(
+            "The generator is told classes, but neither the loss nor the discriminator looks at them: samples will not "
+            "follow their labels. Add +loss/term=auxiliary_class, or choose model=dcgan_projection or model=dcgan."
+        )
     return objective
 
 

@@ -112,14 +112,18 @@ def test_killed_several_times_the_run_ends_as_if_it_had_not_been(
         assert min(clock["discriminator_steps"], clock["generator_steps"]) < 60, "the thresholds paused nothing"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "schedule"),
+    [(signal.SIGTERM, "ratio"), (signal.SIGTERM, "loss_threshold"), (signal.SIGINT, "ratio")],
+)
 def test_stopped_by_a_signal_it_saves_says_how_to_go_on_and_goes_on_exactly(
-    number: signal.Signals, base: list[str], tmp_path: Path
+    number: signal.Signals, schedule: str, base: list[str], tmp_path: Path
 ) -> None:
-    launch(tmp_path / "whole", *base)
+    arguments = [*base, *SCHEDULES[schedule]]
+    launch(tmp_path / "whole", *arguments)
     run = tmp_path / "stopped"
     row = random.SystemRandom().randrange(1, 18)
-    assert end_at_row(run, base, row, number) == 128 + number
+    assert end_at_row(run, arguments, row, number) == 128 + number
     assert read_manifest(run)["status"] == "interrupted"
     log = (run / "run.log").read_text()
     assert f"resume={run}" in log
