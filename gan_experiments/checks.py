@@ -165,6 +165,8 @@ def _check_numbers(cfg: DictConfig) -> None:
             f"budget needs exactly one of budget.epochs, budget.kimg, budget.generator_steps; got {given or 'none'}. "
             f"To change the unit write, say, budget.epochs=null budget.kimg=500."
         )
+    if not 0 <= cfg.seed < 2**32:
+        raise UserError(f"seed={cfg.seed} is out of range: write a whole number from 0 to {2**32 - 1}.")
     positive = {f"budget.{unit}": value for unit, value in given.items()}
     positive |= {
         key: cfg[key] for key in ("batch_size", "log_every_iterations", "checkpoint_every_kimg", "keep_checkpoints")

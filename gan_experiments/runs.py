@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
+import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,9 +86,10 @@ class Run:
                 return path, load_checkpoint(path)
             except Exception as error:  # a damaged file may raise anything; an older one will do
                 log.warning("%s cannot be read (%s: %s); trying an older one.", path, type(error).__name__, error)
+        every = self.manifest["config"].get("checkpoint_every_kimg")
         raise UserError(
-            f"{self.directory / 'checkpoints'} holds no readable checkpoint. The run ended before its first one "
-            f"(every checkpoint_every_kimg={self.manifest['config'].get('checkpoint_every_kimg')}): start it anew."
+            f"{self.directory / 'checkpoints'} holds no readable checkpoint: they were deleted, or the run ended before "
+            f"its first one (checkpoint_every_kimg={every}). Start it anew."
         )
 
 
@@ -98,6 +102,28 @@ class Launch:
     overrides: list[str]
     choices: dict[str, Any]
     resumed: Run | None = None
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a run directory for this process; the lock ends with the process, however it ends.
+
+    Raises:
+        UserError: another process is at it.
+    """
+    if not is_first_process():
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise UserError(f"another process is training in {directory}: wait for it, or stop it first.") from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def resuming(directory: Path) -> str:
@@ -162,6 +188,8 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
             continue
         if is_group and OmegaConf.select(cfg, root) is None:
             raise UserError(f"{key}={new} cannot be put into a resumed run; write its keys one by one instead.")
+        if key.startswith("budget.") and new is not None:  # a unit given now takes the place of the run's own
+            merged.budget = dict.fromkeys(merged.budget)
         # A group's content is taken unresolved: it is resolved among the run's values.
         value = OmegaConf.to_container(OmegaConf.select(cfg, root)) if is_group else new
         OmegaConf.update(merged, root, value, merge=False, force_add=True)

@@ -58,6 +58,8 @@ class Session:
         if saved is not None:
             self.record.last_row = saved["last_row"]
             if self.budget_left and is_first_process():
+                if not self.local.path.exists():
+                    log.warning("%s is missing: curves begin where the run goes on.", self.local.path)
                 self.local.cut_back(gan.clock.iterations, saved["last_row"])
         self.checkpoints = Checkpoints(
             directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, self.record
@@ -115,6 +117,7 @@ class Session:
         results: dict[str, Any] = {}
         try:
             trainer = self._trainer()
+            self._say_hello()
             self.manifest["sessions"].append(self.entry)
             self._write_manifest("running", None)
             for tracker in self.trackers:
@@ -195,6 +198,23 @@ class Session:
         if is_first_process():
             write_manifest(self.directory, self.manifest)
 
+    def _say_hello(self) -> None:
+        cfg, counts = self.cfg, self.manifest["parameters"]
+        budget = ", ".join(
+            f"{value:g} {unit.replace('_', ' ')}" for unit, value in cfg.budget.items() if value is not None
+        )
+        log.info(
+            "Training %s (generator %s, discriminator %s parameters) on %s (%s images) for %s, on %s.",
+            cfg.model.name,
+            f"{counts['generator']:,}",
+            f"{counts['discriminator']:,}",
+            cfg.dataset.name,
+            f"{cfg.dataset.num_train:,}",
+            budget,
+            self.entry["device"],
+        )
+        log.info("Everything goes to %s; Ctrl-C saves and stops.", self.directory)
+
     def _say_goodbye(self) -> None:
         clock, signal = self.gan.clock, self.checkpoints.stopped_by
         where = f"iteration {clock.iterations} ({clock.kimg:,.1f} kimg)"
@@ -202,4 +222,5 @@ class Session:
             log.info("Stopped by %s at %s; saved.", signal.name, where)
             log.info("Go on with: python -m gan_experiments %s", resuming(self.directory))
             raise SystemExit(128 + signal)
-        log.info("Done: %s. Pictures: %s, %s", where, self.directory / "samples", self.directory / "losses.png")
+        grids = sorted((self.directory / "samples").glob("kimg_*.png"))
+        log.info("Done: %s. Pictures:\n  %s\n  %s", where, grids[-1], self.directory / "losses.png")

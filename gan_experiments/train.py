@@ -16,7 +16,7 @@ from gan_experiments.assemble import assemble
 from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.components import build, check_arguments
 from gan_experiments.data.pipeline import fingerprint
-from gan_experiments.runs import Launch, Run
+from gan_experiments.runs import Launch, Run, locked
 from gan_experiments.session import Session
 from gan_experiments.tracking.files import is_first_process, write_atomically
 from gan_experiments.tracking.manifest import new_manifest, versions, write_manifest
@@ -38,6 +38,14 @@ def run(launch: Launch) -> dict[str, Any]:
     """
     cfg = launch.config
     check_arguments(cfg)
+    with contextlib.ExitStack() as stack:
+        if launch.resumed is not None:
+            stack.enter_context(locked(launch.directory))
+        return _run(launch, stack)
+
+
+def _run(launch: Launch, stack: contextlib.ExitStack) -> dict[str, Any]:
+    cfg = launch.config
     _quiet_lightning()
     gan, tables = assemble(cfg)
     saved = _load_weights(launch, gan)
@@ -46,7 +54,11 @@ def run(launch: Launch) -> dict[str, Any]:
         log.info("The run is finished; a larger budget (such as budget.epochs=...) trains on.")
         return finished
     train_set: ImageSet = build(cfg.dataset.source, "dataset.source").open("train")
-    manifest = _manifest(launch, gan, train_set)
+    content = fingerprint(train_set)
+    if launch.resumed is None:
+        launch.directory.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(locked(launch.directory))
+    manifest = _manifest(launch, gan, len(train_set), content)
     with _log_file(launch.directory):
         text = "\n".join(format_table(name, getattr(gan, name), rows) for name, rows in tables.items())
         if is_first_process():
@@ -84,24 +96,30 @@ def _load_weights(launch: Launch, gan: GAN) -> dict[str, Any] | None:
 
 def _finished_results(launch: Launch, gan: GAN) -> dict[str, Any] | None:
     """Give the results of a resumed run that has nothing left to do."""
-    if launch.resumed is None or launch.resumed.manifest["status"] != "finished":
+    if launch.resumed is None or BudgetCallback(**launch.config.budget).share_spent(gan) < 1:
         return None
+    if launch.resumed.config.budget != launch.config.budget:
+        given = {f"budget.{unit}": value for unit, value in launch.config.budget.items() if value is not None}
+        raise UserError(
+            f"{given} is spent already: the run stands at iteration {gan.clock.iterations} ({gan.clock.kimg:g} kimg, "
+            f"{gan.clock.iterations / gan.batches_per_epoch:g} epochs, {gan.clock.generator_steps} generator steps). "
+            f"Write a larger budget."
+        )
     path = launch.directory / "results.json"
-    if BudgetCallback(**launch.config.budget).share_spent(gan) < 1 or not path.exists():
+    if launch.resumed.manifest["status"] != "finished" or not path.exists():
         return None
     results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return results
 
 
-def _manifest(launch: Launch, gan: GAN, train_set: ImageSet) -> dict[str, Any]:
+def _manifest(launch: Launch, gan: GAN, num_train: int, content: str) -> dict[str, Any]:
     config = OmegaConf.to_container(launch.config)
     assert isinstance(config, dict)
-    content = fingerprint(train_set)
     if launch.resumed is None:
         manifest = new_manifest({str(key): value for key, value in config.items()}, launch.overrides, launch.choices)
         networks = {"generator": gan.generator, "discriminator": gan.discriminator}
         manifest["parameters"] = {name: count_parameters(network) for name, network in networks.items()}
-        manifest["data"] = {"fingerprint": content, "num_train": len(train_set)}
+        manifest["data"] = {"fingerprint": content, "num_train": num_train}
     else:
         manifest = launch.resumed.manifest
         launch.resumed.check_data(content)

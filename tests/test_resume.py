@@ -16,9 +16,12 @@ from launching import TINY, launch, launch_in_child, wait_until
 
 from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
 from gan_experiments.callbacks.record import DivergenceError
+from gan_experiments.losses.r1 import R1
+from gan_experiments.runs import locked
 from gan_experiments.tracking.local import TRAINING_MARK, read_metrics
 from gan_experiments.tracking.manifest import read_manifest
 from gan_experiments.training.gan import GAN
+from gan_experiments.types import UserError
 
 EVERYTHING = [
     "dataset=npz",
@@ -282,3 +285,32 @@ def test_a_lazy_term_is_logged_at_its_own_size_and_its_weight_counts_every_times
         assert ("discriminator/r1" in row) == (number % 4 == 0)
         total = sum(row[term] for term in terms) + 4 * row.get("discriminator/r1", 0)
         assert row["discriminator/loss"] == pytest.approx(total, rel=1e-5)
+
+
+def test_a_second_process_is_kept_from_a_run_that_is_going_on(base: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    launch(run, *base)
+    with locked(run), pytest.raises(UserError, match="another process"):
+        launch(tmp_path / "unused", f"resume={run}", "budget.kimg=1.5")
+    launch(tmp_path / "unused", f"resume={run}", "budget.kimg=1.0")
+
+
+def test_a_budget_below_what_is_reached_is_refused_and_nothing_changes(base: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    launch(run, *base, "budget.kimg=0.16")
+    before = (run / "manifest.json").read_bytes()
+    with pytest.raises(UserError, match=r"budget\.epochs.*spent already: the run stands at iteration 10"):
+        launch(tmp_path / "unused", f"resume={run}", "budget.epochs=1")
+    assert (run / "manifest.json").read_bytes() == before
+    launch(tmp_path / "unused", f"resume={run}", "budget.generator_steps=12")
+    assert state_of(run)[0]["clock"]["generator_steps"] == 12
+
+
+def test_an_error_in_a_loss_names_the_term(base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: R1, real: Any, fake: Any) -> None:
+        raise KeyError("mine")
+
+    monkeypatch.setattr(R1, "discriminator_loss", broken)
+    with pytest.raises(KeyError) as raised:
+        launch(tmp_path / "run", *base)
+    assert "loss.r1 (gan_experiments.losses.r1.R1)" in raised.value.__notes__[0]

@@ -28,7 +28,7 @@ def to_uint8(images: Tensor, value_range: Sequence[float]) -> tuple[Tensor, floa
     return (scaled.clamp(0, 1) * 255).round().to(torch.uint8), clipped
 
 
-def save_grid(pixels: Tensor, columns: int, path: Path, smallest_side: int = 28) -> None:
+def save_grid(pixels: Tensor, columns: int, path: Path, smallest_side: int = 40) -> None:
     """Save N×C×H×W pixels (uint8) as a PNG grid; small images are enlarged by whole factors, to be seen.
 
     Args:

@@ -169,7 +169,14 @@ class Objective:
     def _sum(self, due: AbstractSet[str], give: Callable[[LossTerm], Tensor | None]) -> dict[str, Tensor]:
         shares: dict[str, Tensor] = {}
         for name, term in self.terms.items():
-            if name in due and (value := give(term)) is not None:
+            if name not in due:
+                continue
+            try:
+                value = give(term)
+            except Exception as error:
+                error.add_note(f"This happened in loss.{name} ({type(term).__module__}.{type(term).__name__}).")
+                raise
+            if value is not None:
                 shares[name] = value * term.weight
         assert len(shares) > 0, "no due term gives this network a loss"
         # A lazy term counts `every` times when it is due, so that its mean over the steps is a regular one's.

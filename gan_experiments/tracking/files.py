@@ -22,6 +22,10 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except RuntimeError as error:  # torch.save hides what the disk said
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

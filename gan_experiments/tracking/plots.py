@@ -28,15 +28,18 @@ def plot_losses(rows: list[dict[str, float]], path: Path, title: str) -> bool:
         ]
         axis.set(title=network, xlabel=f"{network} steps", ylabel="loss (mean of an interval)")
         axis.grid(alpha=0.3)
+        axis.locator_params(axis="x", nbins=6)
+        marker = "." if len(points) < 30 else ""
         if points:
             steps, kimg, losses = zip(*points, strict=True)
-            axis.plot(steps, losses, color=COLOURS[network], linewidth=0.9)
-            axes[2].plot(kimg, losses, color=COLOURS[network], linewidth=0.9, label=network)
+            axis.plot(steps, losses, color=COLOURS[network], linewidth=0.9, marker=marker)
+            axes[2].plot(kimg, losses, color=COLOURS[network], linewidth=0.9, marker=marker, label=network)
             drawn = True
     if not drawn:
         return False
     axes[2].set(title="both", xlabel="thousands of real images (kimg)")
     axes[2].grid(alpha=0.3)
+    axes[2].locator_params(axis="x", nbins=6)
     axes[2].legend()
     figure.suptitle(title)
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))

@@ -25,7 +25,7 @@ def test_values_outside_are_clipped_and_counted() -> None:
 def test_a_grid_shows_each_image_at_its_place(tmp_path: Path) -> None:
     images = torch.zeros(6, 1, 28, 28, dtype=torch.uint8)
     images[4] = 200  # second row, second column of three
-    save_grid(images, 3, tmp_path / "grid.png")
+    save_grid(images, 3, tmp_path / "grid.png", smallest_side=28)
     with Image.open(tmp_path / "grid.png") as picture:
         grid = np.asarray(picture.convert("L"))
     assert grid.shape == (2 * 30 + 2, 3 * 30 + 2)
@@ -36,4 +36,4 @@ def test_a_grid_shows_each_image_at_its_place(tmp_path: Path) -> None:
 def test_small_images_are_enlarged(tmp_path: Path) -> None:
     save_grid(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), 2, tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as grid:
-        assert grid.size == (2 * 34 + 2, 2 * 34 + 2)
+        assert grid.size == (2 * 42 + 2, 2 * 42 + 2)
