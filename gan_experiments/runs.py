@@ -88,8 +88,8 @@ class Run:
                 log.warning("%s cannot be read (%s: %s); trying an older one.", path, type(error).__name__, error)
         every = self.manifest["config"].get("checkpoint_every_kimg")
         raise UserError(
-            f"{self.directory / 'checkpoints'} holds no readable checkpoint: they were deleted, or the run ended before "
-            f"its first one (checkpoint_every_kimg={every}). Start it anew."
+            f"{self.directory / 'checkpoints'} holds no readable checkpoint: they were deleted, or the run ended "
+            f"before its first one (checkpoint_every_kimg={every}). Start it anew."
         )
 
 
