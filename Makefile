@@ -9,6 +9,9 @@ INSTALLED := .venv/.installed
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
+# Two test processes on two cores: one thread each.
+test test-slow: export OMP_NUM_THREADS := 1
+
 install: $(INSTALLED) ## make .venv with the tested versions
 
 $(INSTALLED): pyproject.toml constraints.txt

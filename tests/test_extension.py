@@ -82,6 +82,8 @@ import numpy as np
 
 from gan_experiments.types import DatasetFacts
 
+pytestmark = pytest.mark.slow  # real processes, one after the other
+
 
 class Squares:
     """White squares on black: as many images as said, drawn here."""
