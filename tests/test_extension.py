@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from launching import command
 
+pytestmark = pytest.mark.slow  # real processes, one after the other
+
 FILES = {
     "my_loss.py": """
 from dataclasses import dataclass
@@ -81,8 +83,6 @@ class GeneratorRests:
 import numpy as np
 
 from gan_experiments.types import DatasetFacts
-
-pytestmark = pytest.mark.slow  # real processes, one after the other
 
 
 class Squares:
@@ -165,7 +165,7 @@ checkpoint_every_kimg: 0.016
 }
 
 
-@pytest.mark.parametrize("name", ["my own parts", pytest.param("mine", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["my own parts", "mine"])
 def test_parts_of_the_users_own_train_and_go_on_from_another_directory(name: str, tmp_path: Path) -> None:
     mine, elsewhere = tmp_path / name, tmp_path / "elsewhere"
     elsewhere.mkdir()
