@@ -130,7 +130,6 @@ def _manifest(launch: Launch, gan: GAN, num_train: int, content: str) -> dict[st
         manifest["config"] = config
         manifest["status"] = "running"
     if is_first_process():
-        launch.directory.mkdir(parents=True, exist_ok=True)
         write_manifest(launch.directory, manifest)
     return manifest
 

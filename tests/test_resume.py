@@ -5,7 +5,6 @@ import os
 import random
 import resource
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +138,8 @@ def test_stopped_by_a_signal_it_saves_says_how_to_go_on_and_goes_on_exactly(
 
 
 def test_two_epochs_extended_to_four_equal_four(base: list[str], tmp_path: Path) -> None:
-    epochs: Callable[[int], list[str]] = lambda count: ["budget.kimg=null", f"budget.epochs={count}"]  # noqa: E731
-    launch(tmp_path / "four", *base, *epochs(4))
-    launch(tmp_path / "two", *base, *epochs(2))
+    launch(tmp_path / "four", *base, "budget.kimg=null", "budget.epochs=4")
+    launch(tmp_path / "two", *base, "budget.kimg=null", "budget.epochs=2")
     launch(tmp_path / "unused", f"resume={tmp_path / 'two'}", "budget.epochs=4")
     assert state_of(tmp_path / "two")[0]["clock"]["iterations"] == 36
     assert_identical(state_of(tmp_path / "two"), state_of(tmp_path / "four"))
