@@ -1,7 +1,5 @@
 """From a checked config to networks that fit the data and each other, and what trains them. Reads no data."""
 
-from __future__ import annotations
-
 import copy
 import logging
 from typing import Any
@@ -26,18 +24,21 @@ def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
     Raises:
         UserError: a constructor refuses its arguments, or the networks do not fit the data or each other.
     """
-    _check_devices(cfg.trainer)
+    if cfg.trainer.get("accelerator") in ("gpu", "cuda") and torch.cuda.device_count() == 0:
+        raise UserError(f"trainer.accelerator={cfg.trainer.accelerator}: PyTorch finds no GPU here. Write trainer=cpu.")
     pl.seed_everything(cfg.seed, verbose=False)
     generator = build(cfg.model.generator, "model.generator")
     discriminator = build(cfg.model.discriminator, "model.discriminator")
     tables = _try_networks(cfg, generator, discriminator)
     _try_augmentations(cfg)
     initialization = build(cfg.model.initialization, "model.initialization")
-    for network in (generator, discriminator):
-        initialization(network)
     optimizer = build(cfg.optimizer, "optimizer")
-    for name, network in (("discriminator", discriminator), ("generator", generator)):
-        _try_optimizer(f"optimizer.{name}", optimizer[name], network)
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        initialization(network)
+        try:
+            optimizer[name](network.parameters())
+        except (TypeError, ValueError) as error:
+            raise UserError(f"optimizer.{name} cannot be made: {error}. Write other values below it.") from error
     task = build(cfg.task, "task")
     gan: GAN = task(
         generator=generator,
@@ -55,31 +56,8 @@ def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
     return gan, tables
 
 
-def _check_devices(trainer: DictConfig) -> None:
-    if trainer.get("accelerator") not in ("gpu", "cuda"):
-        return
-    found, wanted = torch.cuda.device_count(), trainer.get("devices", 1)
-    if found == 0:
-        raise UserError(
-            f"trainer.accelerator={trainer.accelerator}: PyTorch finds no GPU here. Write trainer=cpu, or trainer=auto."
-        )
-    if isinstance(wanted, int) and wanted > found:
-        raise UserError(f"trainer.devices={wanted}: PyTorch finds {found} GPUs here. Write trainer.devices={found}.")
-
-
-def _try_optimizer(key: str, factory: Any, network: nn.Module) -> None:
-    try:
-        factory(network.parameters())
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{key} cannot be made: {error}. Write other values below {key}.") from error
-
-
 def _objective(cfg: DictConfig) -> Objective:
     objective = Objective(build(cfg.loss, "loss"))
-    for name, term in objective.terms.items():
-        for need in term.needs:
-            if not cfg.model.get(need):
-                raise UserError(f"loss.{name} needs a model that declares model.{need}: true, such as model=report_e")
     told = any("class_head" in term.needs for term in objective.terms.values())
     if cfg.model.conditional and not told and cfg.model.discriminator.get("condition", "its own") is None:
         log.warning(

@@ -1,7 +1,5 @@
 """The checks of a composed config that need no part to be built: keys, declared facts, values that must agree."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Annotated, Any, Literal
@@ -16,7 +14,19 @@ VALUE_RANGES = {"sigmoid": [0, 1], "tanh": [-1, 1]}
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
+Above0 = Annotated[float, Field(gt=0)]
 DECLARED: dict[str, dict[str, Any]] = {
+    "": {
+        "seed": Annotated[int, Field(ge=0, lt=2**32)],
+        "batch_size": Positive,
+        "ema_half_life_kimg": Above0 | None,
+        "log_every_iterations": Positive,
+        "sample_every_kimg": Above0 | None,
+        "samples_by_class": Literal["rows", "columns"],
+        "checkpoint_every_kimg": Above0,
+        "keep_checkpoints": Positive,
+    },
+    "budget": {"epochs": Above0 | None, "kimg": Above0 | None, "generator_steps": Positive | None},
     "model": {
         "name": str,
         "value_range": tuple[float, float],
@@ -36,29 +46,19 @@ DECLARED: dict[str, dict[str, Any]] = {
     },
     "optimizer": {"gradient_clip": dict[Literal["discriminator", "generator"], float | None]},
 }
-"""The values that these groups hold, each with its type."""
+"""The values that the root and these groups hold, each with its type."""
 PARTS = {
     "model": ("initialization", "generator", "discriminator"),
     "dataset": ("source",),
     "optimizer": ("discriminator", "generator", "learning_rate"),
 }
 """What these groups name by `_target_`."""
-TRAINER_KEYS = {
-    "max_epochs": "budget.epochs",
-    "min_epochs": "budget.epochs",
-    "max_steps": "budget.generator_steps or budget.kimg",
-    "min_steps": "budget.generator_steps or budget.kimg",
-    "max_time": "budget.kimg",
-    "logger": "logger=NAME",
-    "callbacks": "the keys of this framework (there is none for other callbacks)",
-    "enable_checkpointing": "checkpoint_every_kimg",
-    "enable_progress_bar": "log_every_iterations",
-    "default_root_dir": "hydra.run.dir",
-    "gradient_clip_val": "optimizer.gradient_clip.generator and optimizer.gradient_clip.discriminator",
-    "gradient_clip_algorithm": "optimizer.gradient_clip.generator and optimizer.gradient_clip.discriminator",
-    "accumulate_grad_batches": "batch_size",
-}
-"""Arguments of Lightning's Trainer that have no effect or no place here, with what to write instead."""
+TRAINER_KEYS = (
+    "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "logger", "callbacks", "enable_checkpointing",
+    "enable_progress_bar", "default_root_dir", "gradient_clip_val", "gradient_clip_algorithm",
+    "accumulate_grad_batches",
+)  # fmt: skip
+"""Arguments of Lightning's Trainer that have no effect or no place here."""
 
 
 def check_keys(cfg: DictConfig, schema: DictConfig) -> None:
@@ -78,13 +78,10 @@ def check_keys(cfg: DictConfig, schema: DictConfig) -> None:
         for key in known:
             if key not in here:
                 raise UserError(f"{prefix}{key} is missing: it cannot be taken out with ~")
-    for key in ("data_dir", "resume", "init_from"):
-        if cfg[key] == "":
-            raise UserError(f"{key} is empty: write {key}=DIRECTORY, or leave it out")
     for key in ("task", "schedule", "trainer"):
         _require_part(cfg[key], key)
     text = json.dumps(OmegaConf.to_container(cfg))
-    for group in DECLARED:
+    for group in PARTS:
         _check_group(group, cfg[group], text)
 
 
@@ -106,7 +103,9 @@ def _check_group(group: str, node: Any, text: str) -> None:
 
 def _require_part(node: Any, key: str) -> None:
     if not isinstance(node, DictConfig) or "_target_" not in node:
-        raise UserError(f"{key} names no _target_: choose {key.split('.')[0]}=NAME, or write {key}._target_=CLASS")
+        group = key.split(".")[0]
+        term = " (+loss/term=NAME adds a term)" if group == "loss" else ""
+        raise UserError(f"{key} names no _target_: choose {group}=NAME{term}, or write {key}._target_=CLASS")
 
 
 def cross_check(cfg: DictConfig) -> None:
@@ -116,83 +115,55 @@ def cross_check(cfg: DictConfig) -> None:
         UserError: names the two keys and what to write instead.
     """
     for group, declared in DECLARED.items():
-        values: dict[str, Any] = json.loads(json.dumps(OmegaConf.to_container(cfg[group])))
+        values: Any = OmegaConf.to_container(cfg[group] if group else cfg)
         for key, hint in declared.items():
-            check_type(f"{group}.{key}", values[key], hint)
-    _check_numbers(cfg)
+            check_type(f"{group}.{key}".strip("."), values[key], hint)
     _check_trainer(cfg.trainer)
     model, dataset = cfg.model, cfg.dataset
     expected = VALUE_RANGES.get(model.output)
-    if expected is not None and [float(end) for end in model.value_range] != [float(end) for end in expected]:
+    if expected is not None and list(model.value_range) != expected:
         raise UserError(
             f"model.output={model.output} gives values in {expected}, but model.value_range is "
             f"{list(model.value_range)}: the data would not fit the generator. Write model.value_range={expected}, "
             f"or model.output=linear, which fits any range."
         )
-    if not model.value_range[0] < model.value_range[1]:
-        raise UserError(f"model.value_range={list(model.value_range)}: write black first, then white, such as [-1, 1]")
-    if not cfg.loss:
-        raise UserError("loss is empty: choose one, such as loss=non_saturating")
     for group in ("loss", "augment", "logger"):
         for name, part in cfg[group].items():
-            if not isinstance(part, DictConfig) or "_target_" not in part:
-                adding = f"Add the term (+loss/term={name})" if group == "loss" else f"Choose {group}={name}"
-                raise UserError(
-                    f"{group}.{name} sets values for a part that the chosen {group} does not have (it names no "
-                    f"_target_). {adding}, or leave {group}.{name} out."
-                )
+            _require_part(part, f"{group}.{name}")
     for name, term in cfg.loss.items():
         for need in term.get("needs") or []:
             if not model.get(need):
                 raise UserError(
-                    f"loss.{name} needs model.{need}, but the chosen model declares model.{need}: "
-                    f"{str(model.get(need, False)).lower()}. Choose a model that has it, such as "
-                    f"model=dcgan_class_head or model=report_e, or a loss without it, such as loss=non_saturating."
+                    f"loss.{name} needs model.{need}, which the chosen model does not declare. Choose one that does, "
+                    f"such as model=dcgan_class_head, or a loss that does not need it, such as loss=non_saturating."
                 )
     if dataset.num_classes == 0 and (
-        model.conditional or any(term.get("num_classes") == 0 for term in cfg.loss.values())
+        model.conditional or model.class_head or any(term.get("num_classes") == 0 for term in cfg.loss.values())
     ):
         raise UserError(
             f"dataset {dataset.name!r} has no labels (dataset.num_classes: 0), but the model or the loss uses classes. "
             f"Choose model=dcgan and loss=non_saturating, or put the images into one sub-folder for each class."
         )
-
-
-def _check_numbers(cfg: DictConfig) -> None:
     given = {unit: value for unit, value in cfg.budget.items() if value is not None}
     if len(given) != 1:
         raise UserError(
             f"budget needs exactly one of budget.epochs, budget.kimg, budget.generator_steps; got {given or 'none'}. "
             f"To change the unit write, say, budget.epochs=null budget.kimg=500."
         )
-    if not 0 <= cfg.seed < 2**32:
-        raise UserError(f"seed={cfg.seed} is out of range: write a whole number from 0 to {2**32 - 1}.")
-    positive = {f"budget.{unit}": value for unit, value in given.items()}
-    positive |= {
-        key: cfg[key] for key in ("batch_size", "log_every_iterations", "checkpoint_every_kimg", "keep_checkpoints")
-    }
-    positive |= {key: cfg[key] for key in ("ema_half_life_kimg", "sample_every_kimg") if cfg[key] is not None}
-    for key, value in positive.items():
-        if not value > 0:
-            off = ", or null to turn it off" if key in ("ema_half_life_kimg", "sample_every_kimg") else ""
-            raise UserError(f"{key}={value} must be greater than 0{off}")
     if "generator_steps" in given and cfg.schedule.get("generator") == 0:
+        raise UserError("budget.generator_steps is never spent with schedule.generator=0: write budget.epochs instead.")
+    if cfg.batch_size > dataset.num_train:
         raise UserError(
-            "budget.generator_steps is never spent with schedule.generator=0; write budget.epochs=... instead."
-        )
-    if cfg.samples_by_class not in ("rows", "columns"):
-        raise UserError(f"samples_by_class={cfg.samples_by_class!r} is neither rows nor columns")
-    if cfg.batch_size > cfg.dataset.num_train:
-        raise UserError(
-            f"batch_size={cfg.batch_size} is larger than the data set: dataset {cfg.dataset.name!r} has "
-            f"{cfg.dataset.num_train} training images. Write batch_size={cfg.dataset.num_train} or less."
+            f"batch_size={cfg.batch_size} is larger than the data set: dataset {dataset.name!r} has "
+            f"{dataset.num_train} training images. Write batch_size={dataset.num_train} or less."
         )
 
 
 def _check_trainer(trainer: DictConfig) -> None:
-    for key, instead in TRAINER_KEYS.items():
+    for key in TRAINER_KEYS:
         if key in trainer:
-            raise UserError(f"trainer.{key} has no place here: write {instead} instead.")
+            instead = "budget.epochs, optimizer.gradient_clip, batch_size, checkpoint_every_kimg, logger=NAME"
+            raise UserError(f"trainer.{key} has no place here: use this framework's own keys ({instead}) instead.")
     devices = trainer.get("devices", 1)
     one = len(devices) == 1 if isinstance(devices, ListConfig) else str(devices) in ("1", "auto")
     if "strategy" not in trainer and not one:

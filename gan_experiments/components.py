@@ -1,7 +1,5 @@
 """Parts named by `_target_` in yaml: how their arguments are checked, and the one way to build them."""
 
-from __future__ import annotations
-
 import difflib
 import inspect
 import json
@@ -15,7 +13,6 @@ import hydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from gan_experiments.types import UserError
 
@@ -60,14 +57,14 @@ def build(node: Any, key: str, **supplied: Any) -> Any:
         raise UserError(f"{key} could not be built: {reason}") from error
 
 
-def check_arguments(cfg: DictConfig) -> None:
-    """Check every part in the config against its constructor: names, required arguments, types. Builds nothing.
+def check_arguments(cfg: DictConfig, key: str = "") -> None:
+    """Check every part in a node at `key` against its constructor: names, required arguments, types. Builds nothing.
 
     Raises:
         UserError: names the key, what is wrong with it, and the nearest argument.
     """
-    for key, node in _parts(OmegaConf.to_container(cfg, resolve=True), ""):
-        _check_part(key, node)
+    for place, node in _parts(OmegaConf.to_container(cfg, resolve=True), key):
+        _check_part(place, node)
 
 
 def _parts(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -120,7 +117,7 @@ def _suggest_target(target: str) -> str:
 
 def _hints(part: Any) -> Mapping[str, Any]:
     try:
-        return typing.get_type_hints(part.__init__ if inspect.isclass(part) else part)
+        return typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
     except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
         return {}
 
@@ -133,11 +130,8 @@ def check_type(key: str, value: Any, hint: Any) -> None:
     """
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
-    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
-        try:
-            adapter = TypeAdapter(hint)
-        except Exception:  # an annotation that pydantic does not know says nothing about a yaml value
-            return
+    except Exception:  # an annotation that pydantic does not know says nothing about a yaml value
+        return
     try:
         # As JSON: lists may stand for tuples and integers for floats, but a string never for a number.
         adapter.validate_json(json.dumps(value), strict=True)

@@ -3,18 +3,16 @@
 Imports neither torch nor Lightning, so that `--help`, `--cfg job` and a typing mistake answer at once.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
-from gan_experiments.checks import check_keys, cross_check
-from gan_experiments.components import add_code_dirs, build
+from gan_experiments.checks import cross_check
+from gan_experiments.components import add_code_dirs, build, check_arguments
 from gan_experiments.types import DatasetFacts, ImageSource, UserError
 
 PACKAGE = Path(__file__).resolve().parent
@@ -77,15 +75,6 @@ def register_schema() -> None:
     ConfigStore.instance().store(name="schema", node=Root)
 
 
-def check_composed(cfg: DictConfig) -> None:
-    """Find misspelt keys in what a command line composes to; an added (+) key passes Hydra.
-
-    Raises:
-        UserError: names the key and the nearest known one.
-    """
-    check_keys(cfg, OmegaConf.structured(Root))
-
-
 def prepare(cfg: DictConfig) -> DictConfig:
     """Check a composed config and resolve it: facts filled in, paths absolute, nothing left to interpolate.
 
@@ -102,10 +91,8 @@ def prepare(cfg: DictConfig) -> DictConfig:
     try:
         resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None) or "some key"
-        if isinstance(error, MissingMandatoryValue):
-            raise UserError(f"{key} is missing: write {key}=VALUE") from error
-        raise UserError(f"the config cannot be resolved at {key}: {error.msg or error}") from error
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{error.full_key} has no value: {reason}. Write {error.full_key}=VALUE.") from error
     result = OmegaConf.create(resolved)
     assert isinstance(result, DictConfig)
     cross_check(result)
@@ -114,9 +101,9 @@ def prepare(cfg: DictConfig) -> DictConfig:
 
 def _fill_in_facts(cfg: DictConfig) -> None:
     facts = list(DatasetFacts.__dataclass_fields__)
-    missing = [key for key in facts if cfg.dataset.get(key) is None]
-    if not missing:
+    if all(cfg.dataset.get(key) is not None for key in facts):
         return
+    check_arguments(cfg.dataset.source, "dataset.source")
     source: ImageSource = build(cfg.dataset.source, "dataset.source")
     try:
         described = asdict(source.describe())

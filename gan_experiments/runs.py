@@ -1,7 +1,5 @@
 """A run directory, and the rules by which a run starts, goes on, or lends its weights. Imports no torch by itself."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import logging
@@ -11,12 +9,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from gan_experiments.config import check_composed, prepare
+from gan_experiments.checks import check_keys
+from gan_experiments.config import Root, prepare
 from gan_experiments.tracking.files import is_first_process
 from gan_experiments.tracking.manifest import FILE, read_manifest
 from gan_experiments.types import UserError
@@ -38,7 +37,7 @@ class Run:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, directory: str | Path, key: str | None = None) -> Run:
+    def open(cls, directory: str | Path, key: str) -> Self:
         """Open a run directory, which the config key `key` names.
 
         Raises:
@@ -48,10 +47,7 @@ class Run:
         try:
             return cls(path, read_manifest(path))
         except UserError as error:
-            if key is None:
-                raise
-            advice = f"Write {key}=RUN, a directory that holds a {FILE}, such as outputs/digits/2026-01-31_12-00-00."
-            raise UserError(f"{key}={directory}: {error}. {advice}") from error
+            raise UserError(f"{key}={directory}: {error}. Write {key}=RUN, a directory that holds a {FILE}.") from error
 
     @property
     def config(self) -> DictConfig:
@@ -111,12 +107,10 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         UserError: another process is at it.
     """
-    if not is_first_process():
-        yield
-        return
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_first_process():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
         raise UserError(f"another process is training in {directory}: wait for it, or stop it first.") from error
@@ -129,10 +123,7 @@ def locked(directory: Path) -> Iterator[None]:
 def resuming(directory: Path) -> str:
     """Give the word that resumes a run, quoted for the shell and for Hydra where its path asks for it."""
     word = f"resume={directory}"
-    if re.fullmatch(r"[\w./:=+-]+", word) and word.count("=") == 1:
-        return word
-    quoted = f"resume='{directory}'"
-    return shlex.quote(quoted) if re.search(r"['\"$`\\]", str(directory)) else f'"{quoted}"'
+    return word if re.fullmatch(r"resume=[\w./:+-]+", word) else shlex.quote(f"resume='{directory}'")
 
 
 def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choices: Mapping[str, Any]) -> Launch:
@@ -141,7 +132,7 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     Raises:
         UserError: the config cannot work, or a resumed run is asked to change what it may not.
     """
-    check_composed(cfg)
+    check_keys(cfg, OmegaConf.structured(Root))
     if cfg.init_from is not None:
         cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
     if cfg.resume is not None:
@@ -171,48 +162,33 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
         UserError: lists each difference that is not allowed, old and new.
     """
     merged = run.config
-    allowed = (*FREE_TO_CHANGE, *cfg.allow_changes)
+    before = run.manifest["choices"]
     refused = []
-    for key, is_group in _overridden(overrides, run.manifest["choices"], choices):
-        old: Any
-        new: Any
-        if is_group:
-            old, new = run.manifest["choices"].get(key), choices.get(key)
-        else:
-            old, new = OmegaConf.select(run.config, key), OmegaConf.select(cfg, key)
-        if old == new:
+    for override in OverridesParser.create().parse_overrides(overrides=list(overrides)):
+        key = override.key_or_group
+        if key in ("resume", "allow_changes") or key.startswith("hydra"):
             continue
         root = key.replace("/", ".")
-        if not any(root == name or root.startswith(f"{name}.") for name in allowed):
-            refused.append(f"  {key}: {_plain(old)} -> {_plain(new)}")
+        is_group = key in choices or key in before
+        values = (OmegaConf.select(merged, root), OmegaConf.select(cfg, root))
+        old, new = (before.get(key), choices.get(key)) if is_group else values
+        if old == new:
             continue
-        if is_group and OmegaConf.select(cfg, root) is None:
+        if not any(f"{root}.".startswith(f"{name}.") for name in (*FREE_TO_CHANGE, *cfg.allow_changes)):
+            refused.append(f"  {root}: {old} -> {new}")
+            continue
+        if is_group and values[1] is None:
             raise UserError(f"{key}={new} cannot be put into a resumed run; write its keys one by one instead.")
         if key.startswith("budget.") and new is not None:  # a unit given now takes the place of the run's own
             merged.budget = dict.fromkeys(merged.budget)
         # A group's content is taken unresolved: it is resolved among the run's values.
-        value = OmegaConf.to_container(OmegaConf.select(cfg, root)) if is_group else new
+        value = OmegaConf.to_container(values[1]) if is_group else new
         OmegaConf.update(merged, root, value, merge=False, force_add=True)
     if refused:
         raise UserError(
             "a resumed run goes on as it was, but this command line changes:\n"
             + "\n".join(refused)
             + f"\nLeave that out, start a new run (init_from={run.directory} takes the weights), or allow it by name: "
-            f"allow_changes=[{refused[0].split(':')[0].strip().replace('/', '.')}]"
+            f"allow_changes=[{refused[0].split(':')[0].strip()}]"
         )
     return merged
-
-
-def _overridden(overrides: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    """List what the overrides touch: (dotted key, False) for a value, (group, True) for a choice of a group."""
-    touched = []
-    for override in OverridesParser.create().parse_overrides(overrides=list(overrides)):
-        key = override.key_or_group
-        if key in ("resume", "allow_changes") or key.startswith("hydra"):
-            continue
-        touched.append((key, key in new or key in old))
-    return touched
-
-
-def _plain(value: Any) -> str:
-    return str(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)

@@ -1,12 +1,11 @@
 """One execution of a run, from its first or its latest iteration to its end or its interruption."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.callbacks.checkpoints import Checkpoints, keeping_signals
-from gan_experiments.callbacks.divergence import DivergenceReport
 from gan_experiments.callbacks.progress import Progress
 from gan_experiments.callbacks.record import Record
 from gan_experiments.callbacks.samples import Samples
@@ -26,7 +24,7 @@ from gan_experiments.data.pipeline import fits_in_memory
 from gan_experiments.runs import Launch, resuming
 from gan_experiments.tracking.files import is_first_process, write_json
 from gan_experiments.tracking.local import TRAINING_MARK, LocalRecord, read_metrics
-from gan_experiments.tracking.manifest import git_state, now, versions, write_manifest
+from gan_experiments.tracking.manifest import FILE, git_state, now, versions
 from gan_experiments.tracking.plots import plot_losses
 from gan_experiments.training.feed import Feed
 from gan_experiments.training.gan import GAN
@@ -52,20 +50,17 @@ class Session:
             "git": git_state(Path(__file__).parent),
         }
         self.local = LocalRecord(directory / "metrics.csv")
-        self.record = Record(cfg.log_every_iterations)
-        budget = BudgetCallback(**cfg.budget)
-        self.budget_left = budget.share_spent(gan) < 1
+        self.record = Record(gan, cfg.log_every_iterations)
+        budget = BudgetCallback(gan, **cfg.budget)
         if saved is not None:
             self.record.last_row = saved["last_row"]
-            if self.budget_left and is_first_process():
-                if not self.local.path.exists():
-                    log.warning("%s is missing: curves begin where the run goes on.", self.local.path)
+            if is_first_process():
                 self.local.cut_back(gan.clock.iterations, saved["last_row"])
         self.checkpoints = Checkpoints(
-            directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, self.record
+            gan, directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, self.record
         )
-        self.divergence = DivergenceReport(directory / "checkpoints", self.record)
         self.samples = Samples(
+            gan,
             directory=directory / "samples",
             every_kimg=cfg.sample_every_kimg,
             real=train_set,
@@ -73,7 +68,6 @@ class Session:
             conditional=cfg.model.conditional,
             by_class=cfg.samples_by_class,
             value_range=cfg.model.value_range,
-            latent_dim=cfg.model.latent_dim,
             seed=cfg.seed,
         )
         # The order matters: a row before the checkpoint that holds its sums, the random streams at the very last.
@@ -83,7 +77,6 @@ class Session:
             self.checkpoints,
             budget,
             Progress(self.record, budget),
-            self.divergence,
             RandomStreams(cfg.seed, saved["random"] if saved is not None else None),
         ]
         self.feed = Feed(
@@ -95,21 +88,19 @@ class Session:
             in_memory=fits_in_memory(train_set, cfg.data.in_memory_gib),
             num_workers=cfg.data.num_workers,
         )
-        self.trackers = self._trackers()
+        built = build(cfg.logger, "logger") or {}
+        self.trackers = [self._told(tracker) if callable(tracker) else tracker for tracker in built.values()]
 
-    def _trackers(self) -> list[Any]:
-        """Build the loggers besides the local record. A partial one is given what it should know of the run."""
-        config = {**self.manifest["config"], "choices": self.manifest["choices"]}
-        about = {
-            "directory": self.directory,
-            "name": self.cfg.name or f"{self.directory.parent.name}/{self.directory.name}",
-            "config": config,
-            "tags": list(self.cfg.tags),
-            "notes": self.cfg.notes,
-            "run_ids": self.manifest.setdefault("tracker_ids", {}),
-        }
-        built = build(self.cfg.logger, "logger") or {}
-        return [tracker(**about) if callable(tracker) else tracker for tracker in built.values()]
+    def _told(self, tracker: Callable[..., Any]) -> Any:
+        """Give a partial logger what it should know of the run."""
+        return tracker(
+            directory=self.directory,
+            name=self.cfg.name or f"{self.directory.parent.name}/{self.directory.name}",
+            config={**self.manifest["config"], "choices": self.manifest["choices"]},
+            tags=list(self.cfg.tags),
+            notes=self.cfg.notes,
+            run_ids=self.manifest.setdefault("tracker_ids", {}),
+        )
 
     def fit(self) -> dict[str, Any]:
         """Train, write down and close, however it ends."""
@@ -117,15 +108,15 @@ class Session:
         results: dict[str, Any] = {}
         try:
             trainer = self._trainer()
-            self._say_hello()
+            log.info("Training %s on %s, on %s.", self.cfg.model.name, self.cfg.dataset.name, self.entry["device"])
+            log.info("Everything goes to %s; Ctrl-C saves and stops.", self.directory)
             self.manifest["sessions"].append(self.entry)
             self._write_manifest("running", None)
             for tracker in self.trackers:
                 if hasattr(tracker, "start"):
                     tracker.start()
-            if self.budget_left:
-                with keeping_signals():
-                    trainer.fit(self.gan, datamodule=self.feed)
+            with keeping_signals():
+                trainer.fit(self.gan, datamodule=self.feed)
             signal = self.checkpoints.stopped_by
             status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
             results = self._write_results()
@@ -136,7 +127,11 @@ class Session:
             error = f"{type(raised).__name__}: {raised}"
             raise
         finally:
-            self._close(status, code, error, results)
+            with contextlib.suppress(OSError):  # a full disk: the older manifest stays whole
+                self._write_manifest(status, error)
+            for tracker in self.trackers:
+                if hasattr(tracker, "close"):
+                    tracker.close(results, code)
         self._say_goodbye()
         return results
 
@@ -178,14 +173,6 @@ class Session:
             plot_losses(rows, self.directory / "losses.png", self.manifest.get("experiment") or self.cfg.dataset.name)
         return results
 
-    def _close(self, status: str, code: int, error: str | None, results: dict[str, Any]) -> None:
-        """Bring the manifest up to date and close every tracker; nothing here may hide how the run ended."""
-        with contextlib.suppress(OSError):  # a full disk: the older manifest stays whole
-            self._write_manifest(status, error)
-        for tracker in self.trackers:
-            if hasattr(tracker, "close"):
-                tracker.close(results, code)
-
     def _write_manifest(self, status: str, error: str | None) -> None:
         """Write how the run stands; at its start already, so that a kill leaves a trace of this session."""
         self.entry |= {
@@ -196,24 +183,7 @@ class Session:
         }
         self.manifest |= {"status": status, "ended": self.entry["ended"], "error": error}
         if is_first_process():
-            write_manifest(self.directory, self.manifest)
-
-    def _say_hello(self) -> None:
-        cfg, counts = self.cfg, self.manifest["parameters"]
-        budget = ", ".join(
-            f"{value:g} {unit.replace('_', ' ')}" for unit, value in cfg.budget.items() if value is not None
-        )
-        log.info(
-            "Training %s (generator %s, discriminator %s parameters) on %s (%s images) for %s, on %s.",
-            cfg.model.name,
-            f"{counts['generator']:,}",
-            f"{counts['discriminator']:,}",
-            cfg.dataset.name,
-            f"{cfg.dataset.num_train:,}",
-            budget,
-            self.entry["device"],
-        )
-        log.info("Everything goes to %s; Ctrl-C saves and stops.", self.directory)
+            write_json(self.directory / FILE, self.manifest)
 
     def _say_goodbye(self) -> None:
         clock, signal = self.gan.clock, self.checkpoints.stopped_by

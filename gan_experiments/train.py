@@ -1,7 +1,5 @@
 """One run: check, build, fit, write down, close."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging
@@ -19,7 +17,7 @@ from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.runs import Launch, Run, locked
 from gan_experiments.session import Session
 from gan_experiments.tracking.files import is_first_process, write_atomically
-from gan_experiments.tracking.manifest import new_manifest, versions, write_manifest
+from gan_experiments.tracking.manifest import new_manifest, versions
 from gan_experiments.tracking.summary import count_parameters, format_table
 from gan_experiments.training.exact_state import load_networks, restore
 from gan_experiments.training.gan import GAN
@@ -36,30 +34,24 @@ def run(launch: Launch) -> dict[str, Any]:
         DivergenceError: a loss became infinite or not a number.
         SystemExit: the run was stopped by a signal, after saving.
     """
-    cfg = launch.config
-    check_arguments(cfg)
+    check_arguments(launch.config)
+    _quiet_lightning()
     with contextlib.ExitStack() as stack:
         if launch.resumed is not None:
             stack.enter_context(locked(launch.directory))
-        return _run(launch, stack)
-
-
-def _run(launch: Launch, stack: contextlib.ExitStack) -> dict[str, Any]:
-    cfg = launch.config
-    _quiet_lightning()
-    gan, tables = assemble(cfg)
-    saved = _load_weights(launch, gan)
-    finished = _finished_results(launch, gan)
-    if finished is not None:
-        log.info("The run is finished; a larger budget (such as budget.epochs=...) trains on.")
-        return finished
-    train_set: ImageSet = build(cfg.dataset.source, "dataset.source").open("train")
-    content = fingerprint(train_set)
-    if launch.resumed is None:
-        launch.directory.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(locked(launch.directory))
-    manifest = _manifest(launch, gan, len(train_set), content)
-    with _log_file(launch.directory):
+        gan, tables = assemble(launch.config)
+        saved = _load_weights(launch, gan)
+        finished = _finished_results(launch, gan)
+        if finished is not None:
+            log.info("The run is finished; a larger budget (such as budget.epochs=...) trains on.")
+            return finished
+        train_set: ImageSet = build(launch.config.dataset.source, "dataset.source").open("train")
+        content = fingerprint(train_set)
+        if launch.resumed is None:
+            launch.directory.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(launch.directory))
+        manifest = _manifest(launch, gan, len(train_set), content)
+        stack.enter_context(_log_file(launch.directory))
         text = "\n".join(format_table(name, getattr(gan, name), rows) for name, rows in tables.items())
         if is_first_process():
             write_atomically(launch.directory / "networks.txt", lambda file: file.write(text.encode()))
@@ -85,7 +77,7 @@ def _load_weights(launch: Launch, gan: GAN) -> dict[str, Any] | None:
         log.info("Going on from %s", path)
         return state
     if launch.config.init_from is not None:
-        path, state = Run.open(launch.config.init_from).last_checkpoint()
+        path, state = Run.open(launch.config.init_from, "init_from").last_checkpoint()
         try:
             load_networks(gan, state["networks"])
         except UserError as error:
@@ -96,7 +88,7 @@ def _load_weights(launch: Launch, gan: GAN) -> dict[str, Any] | None:
 
 def _finished_results(launch: Launch, gan: GAN) -> dict[str, Any] | None:
     """Give the results of a resumed run that has nothing left to do."""
-    if launch.resumed is None or BudgetCallback(**launch.config.budget).share_spent(gan) < 1:
+    if launch.resumed is None or BudgetCallback(gan, **launch.config.budget).share_spent() < 1:
         return None
     if launch.resumed.config.budget != launch.config.budget:
         given = {f"budget.{unit}": value for unit, value in launch.config.budget.items() if value is not None}
@@ -113,10 +105,9 @@ def _finished_results(launch: Launch, gan: GAN) -> dict[str, Any] | None:
 
 
 def _manifest(launch: Launch, gan: GAN, num_train: int, content: str) -> dict[str, Any]:
-    config = OmegaConf.to_container(launch.config)
-    assert isinstance(config, dict)
+    config: Any = OmegaConf.to_container(launch.config)
     if launch.resumed is None:
-        manifest = new_manifest({str(key): value for key, value in config.items()}, launch.overrides, launch.choices)
+        manifest = new_manifest(config, launch.overrides, launch.choices)
         networks = {"generator": gan.generator, "discriminator": gan.discriminator}
         manifest["parameters"] = {name: count_parameters(network) for name, network in networks.items()}
         manifest["data"] = {"fingerprint": content, "num_train": num_train}
@@ -124,13 +115,7 @@ def _manifest(launch: Launch, gan: GAN, num_train: int, content: str) -> dict[st
         manifest = launch.resumed.manifest
         launch.resumed.check_data(content)
         _warn_of_versions(manifest["versions"])
-        if is_first_process():
-            for rest in launch.directory.rglob(".*.partial"):  # of a write that a kill cut short
-                rest.unlink(missing_ok=True)
         manifest["config"] = config
-        manifest["status"] = "running"
-    if is_first_process():
-        write_manifest(launch.directory, manifest)
     return manifest
 
 

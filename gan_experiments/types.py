@@ -19,6 +19,10 @@ class UserError(ValueError):
     """
 
 
+class RunFailedError(Exception):
+    """A run that had begun could not go on. Shown without a traceback; the command ends with exit code 1."""
+
+
 class Batch(NamedTuple):
     """Images (float32, N×C×H×W, in the model's value range) and labels (int64, N; zeros where unlabelled)."""
 

@@ -27,7 +27,7 @@ def message(directory: Path, *overrides: str, to_the_end: bool = False) -> str:
     try:
         (launch if to_the_end else planned)(directory, *overrides)
     except COMPOSITION_ERRORS as error:
-        return explain(error, overrides)
+        return explain(error)
     except UserError as error:
         return str(error)
     raise AssertionError("the mistake was accepted")
@@ -52,32 +52,27 @@ AT_ONCE = {
         ["unknown key 'optimizer.generator.lrr'", "mean 'lr'", "+optimizer.generator.lrr=1"],
     ),
     "key that nothing reads": (["+model.latent_dimm=3"], ["model.latent_dimm is read by nothing", "mean 'latent_dim'"]),
-    "wrong type": (["seed=abc"], ["seed=abc is not a whole number"]),
-    "fraction": (["batch_size=1.5"], ["batch_size=1.5 is not a whole number"]),
-    "empty": (["seed="], ["seed is empty", "write seed=VALUE"]),
-    "empty directory": (["data_dir="], ["data_dir is empty", "data_dir=DIRECTORY"]),
-    "null": (["keep_checkpoints=null"], ["keep_checkpoints may not be null"]),
-    "no list": (["tags=abc"], ["tags is a list", "tags=[a,b]"]),
-    "no leaf": (["budget=3"], ["budget.epochs, budget.kimg"]),
+    "wrong type": (["seed=abc"], ["seed: Value 'abc'", "Integer", "seed=VALUE"]),
+    "fraction": (["batch_size=1.5"], ["batch_size: Value '1.5'", "Integer", "batch_size=VALUE"]),
+    "empty": (["seed="], ["seed: Value ''", "seed=VALUE"]),
+    "null": (["keep_checkpoints=null"], ["keep_checkpoints", "is not Optional"]),
+    "no list": (["tags=abc"], ["tags: ", "str is not a ListConfig", "--cfg job"]),
+    "no leaf": (["budget=3"], ["budget: ", "int is not a subclass of Budget", "--cfg job"]),
     "wrong type in a group": (["model.latent_dim=abc"], ["model.latent_dim='abc'", "valid integer"]),
     "quoted number": (['model.latent_dim="100"'], ["model.latent_dim='100'", "valid integer"]),
     "no part": (["model.generator=3"], ["model.generator names no _target_", "model=NAME"]),
     "value range": (["model.value_range=[0,1]"], ["model.output=tanh", "model.value_range=[-1, 1]"]),
-    "value range upside down": (
-        ["model.output=linear", "model.value_range=[1,-1]"],
-        ["model.value_range=[1, -1]", "[-1, 1]"],
-    ),
     "no class head": (["model=dcgan"], ["loss.auxiliary_class needs model.class_head", "model=dcgan_class_head"]),
     "batch": (["batch_size=10000"], ["batch_size=10000", "1500 training images", "batch_size=1500 or less"]),
-    "no batch": (["batch_size=0"], ["batch_size=0 must be greater than 0"]),
+    "no batch": (["batch_size=0"], ["batch_size=0", "greater than 0"]),
     "option": (["model=dcgn"], ["there is no model=dcgn", "did you mean 'dcgan'"]),
     "experiment": (["+experiment=fmnist"], ["there is no experiment=fmnist", "did you mean 'fmnist_acgan'"]),
-    "empty option": (["loss="], ["loss is empty", "loss=NAME", "wgan_gp"]),
-    "no option": (["~loss"], ["loss is missing"]),
+    "empty option": (["loss="], ["there is no loss=", "wgan_gp"]),
+    "no option": (["~loss"], ["loss has no value", "loss=VALUE"]),
     "group": (["lss=hinge"], ["unknown key 'lss'", "did you mean 'loss'"]),
     "added group": (["+loss/trm=r1"], ["unknown key 'loss/trm'", "'loss/term'"]),
-    "term that is not there": (["+loss.r1.weight=3"], ["loss.r1", "+loss/term=r1"]),
-    "logger that is not there": (["+logger.wandb.group=a"], ["logger.wandb", "logger=wandb"]),
+    "term that is not there": (["+loss.r1.weight=3"], ["loss.r1 names no _target_", "+loss/term=NAME"]),
+    "logger that is not there": (["+logger.wandb.group=a"], ["logger.wandb names no _target_", "logger=NAME"]),
     "two budgets": (["budget.kimg=5"], ["budget.epochs", "budget.epochs=null budget.kimg=500"]),
     "no budget": (["budget.epochs=null"], ["exactly one of budget.epochs, budget.kimg", "got none"]),
     "budget never spent": (
@@ -87,13 +82,23 @@ AT_ONCE = {
     "precision": (["trainer.precision=16-mixed"], ["trainer.precision=16-mixed", "bf16-mixed"]),
     "max_epochs": (["+trainer.max_epochs=3"], ["trainer.max_epochs has no place here", "budget.epochs"]),
     "sweep without -m": (["loss=hinge,dragan"], ["loss=hinge,dragan", "--multirun"]),
-    "no value": (["seed"], ["'seed' says nothing", "key=value"]),
+    "no value": (["seed"], ["seed cannot be read", "key=value"]),
     "special characters": (["resume=/a=b"], ["resume=/a=b cannot be read", "\"resume='/a=b'\""]),
-    "no run": (["resume=/nowhere"], ["resume=/nowhere", "no run directory", "resume=RUN"]),
-    "weights of no run": (["init_from=/nowhere"], ["init_from=/nowhere", "no run directory", "init_from=RUN"]),
-    "empty run": (["resume="], ["resume is empty"]),
+    "no run": (["resume=/nowhere"], ["resume=/nowhere", "not a run directory", "resume=RUN"]),
+    "weights of no run": (["init_from=/nowhere"], ["init_from=/nowhere", "not a run directory", "init_from=RUN"]),
+    "empty run": (["resume="], ["not a run directory", "resume=RUN"]),
     "no file": (["dataset=npz"], ["dataset=npz", "dataset.path=FILE.npz"]),
     "no folder": (["dataset=image_folder", "dataset.path=/nowhere"], ["dataset.path=/nowhere", "does not exist"]),
+    "folder's channels": (["dataset=image_folder", "dataset.channels=2"], ["dataset.source.channels=2", "1 or 3"]),
+    "folder's size": (["dataset=image_folder", "dataset.image_size=0"], ["dataset.source.image_size=0", "than 0"]),
+    "folder's colour": (
+        ["dataset=image_folder", "dataset.source.background=[1,2,256]"],
+        ["dataset.source.background=[1, 2, 256]", "less than or equal to 255"],
+    ),
+    "all held out": (
+        ["dataset=image_folder", "dataset.source.holdout_fraction=1"],
+        ["dataset.source.holdout_fraction=1", "less than 1"],
+    ),
 }
 
 
@@ -107,13 +112,13 @@ def test_a_mistake_that_composition_tells_is_named_with_its_remedy(
 
 IN_A_FILE = {
     "root key": ("sed: 3", ["unknown key 'sed' (in experiment/mine.yaml)", "did you mean 'seed'"]),
-    "type": ("seed: abc", ["seed=abc (in experiment/mine.yaml) is not a whole number"]),
+    "type": ("seed: abc", ["seed (in experiment/mine.yaml): Value 'abc'", "seed=VALUE"]),
     "budget": ("budget: {epoch: 3}", ["unknown key 'budget.epoch' (in experiment/mine.yaml)", "mean 'epochs'"]),
     "option": ("defaults: [{override /model: dcgn}]", ["there is no model=dcgn", "did you mean 'dcgan'"]),
-    "group": ("defaults: [{override /modl: dcgan}]", ["no group 'modl'", "experiment/mine.yaml", "mean 'model'"]),
+    "group": ("defaults: [{override /modl: dcgan}]", ["no group to override", "experiment/mine.yaml", "mean 'model'"]),
     "no yaml": ("seed: [", ["not valid yaml", "mine.yaml"]),
     "key that nothing reads": ("model: {latent_dimm: 3}", ["model.latent_dimm is read by nothing", "'latent_dim'"]),
-    "taken for a term": ("loss: {r1: {weight: 3}}", ["loss.r1", "+loss/term=r1"]),
+    "taken for a term": ("loss: {r1: {weight: 3}}", ["loss.r1 names no _target_", "+loss/term=NAME"]),
 }
 
 
@@ -138,18 +143,48 @@ def test_a_key_of_the_users_own_may_be_read_by_interpolation(tmp_path: Path) -> 
 def test_near_keys_are_suggested_among_the_users_own_parts_too(tmp_path: Path) -> None:
     (tmp_path / "loss").mkdir()
     (tmp_path / "loss" / "mine.yaml").write_text("mine: {_target_: mine.Mine, sharpness: 2}\n")
-    arguments = ["--config-dir", str(tmp_path), "loss=mine", "loss.mine.sharpnes=3"]
-    searched = [f"hydra.searchpath=[file://{tmp_path}]", *arguments[2:]]
-    with pytest.raises(COMPOSITION_ERRORS) as raised:
-        planned(tmp_path / "run", *searched)
-
-    assert "did you mean 'sharpness'" in explain(raised.value, arguments)
+    text = message(tmp_path, f"hydra.searchpath=[file://{tmp_path}]", "loss=mine", "loss.mine.sharpnes=3")
+    assert_says(text, "unknown key 'loss.mine.sharpnes'", "did you mean 'sharpness'")
 
 
 WITH_TORCH = {
     "added component key": (["+model.generator.widhts=[8]"], ["model.generator.widhts", "did you mean 'widths'"]),
     "type of an argument": (["optimizer.generator.lr=abc"], ["optimizer.generator.lr='abc'", "valid number"]),
     "value of an argument": (["optimizer.generator.lr=-1"], ["optimizer.generator", "-1"]),
+    "no classes to tell": (["model.generator.condition.num_classes=0"], ["condition.num_classes=0", "than 0"]),
+    "no channels": (["model.generator.channels=0"], ["model.generator.channels=0", "greater than 0"]),
+    "no width": (["model.discriminator.widths=[0]"], ["model.discriminator.widths=[0]", "greater than 0"]),
+    "dropout": (["model.discriminator.dropout=1"], ["model.discriminator.dropout=1", "less than 1"]),
+    "deviation": (["model.initialization.std=-1"], ["model.initialization.std=-1", "equal to 0"]),
+    "interval of a term": (["loss=r1", "loss.r1.every=0"], ["loss.r1.every=0", "greater than 0"]),
+    "weight of a term": (["loss.non_saturating.weight=nan"], ["loss.non_saturating.weight=nan", "finite number"]),
+    "factor of a term": (["loss.auxiliary_class.fake_weight=inf"], ["auxiliary_class.fake_weight=inf", "finite"]),
+    "target": (
+        ["loss=non_saturating_smooth", "loss.label_smoothing.real_target=1.1"],
+        ["loss.label_smoothing.real_target=1.1", "less than or equal to 1"],
+    ),
+    "norm": (["loss=wgan_gp", "loss.gradient_penalty.target=-1"], ["gradient_penalty.target=-1", "equal to 0"]),
+    "limit": (["loss=wasserstein", "loss.weight_clipping.limit=0"], ["weight_clipping.limit=0", "greater than 0"]),
+    "count": (["schedule.discriminator=-1"], ["schedule.discriminator=-1", "greater than or equal to 0"]),
+    "interval of a schedule": (
+        ["schedule=loss_threshold", "schedule.measure_every=0"],
+        ["schedule.measure_every=0", "greater than 0"],
+    ),
+    "level": (
+        ["schedule=loss_threshold", "schedule.generator_above=inf"],
+        ["schedule.generator_above=inf", "finite number"],
+    ),
+    "rates": (
+        ["optimizer/learning_rate=warmup", "optimizer.learning_rate.end_kimg=0"],
+        ["optimizer.learning_rate.end_kimg=0", "greater than 0"],
+    ),
+    "probability": (["augment=flip", "augment.flip.probability=1.5"], ["augment.flip.probability=1.5", "equal to 1"]),
+    "share": (
+        ["augment=resized_crop", "augment.resized_crop.scale=[0.0,1.0]"],
+        ["augment.resized_crop.scale=[0.0, 1.0]", "greater than 0"],
+    ),
+    "hue": (["augment=jitter", "augment.jitter.hue=0.6"], ["augment.jitter.hue=0.6", "equal to 0.5"]),
+    "padding": (["augment=crop", "augment.crop.padding=8"], ["augment.crop does not fit images of (1, 8, 8)"]),
     "literal": (["task.fakes=stale"], ["task.fakes='stale'", "'fresh' or 'shared'"]),
     "class": (["model.generator._target_=nowhere.Net"], ["model.generator._target_", "'nowhere.Net'", "code_dirs"]),
     "misspelt class": (
@@ -226,7 +261,7 @@ def test_a_term_cannot_be_added_to_a_resumed_run_by_its_group(finished: Path, tm
 
 def test_a_run_is_resumed_by_its_own_command_line_again(finished: Path, tmp_path: Path) -> None:
     again = planned(tmp_path, f"resume={finished}", *TINY, "loss=acgan", "budget.kimg=0.032")
-    assert again.config == Run.open(finished).config
+    assert again.config == Run.open(finished, "resume").config
 
 
 def test_a_misspelt_key_is_found_when_resuming_too(finished: Path, tmp_path: Path) -> None:
@@ -236,9 +271,9 @@ def test_a_misspelt_key_is_found_when_resuming_too(finished: Path, tmp_path: Pat
 def test_a_foreign_directory_is_not_resumed(tmp_path: Path) -> None:
     assert_says(message(tmp_path / "run", f"resume={tmp_path}"), f"resume={tmp_path}", "manifest.json", "resume=RUN")
     (tmp_path / "manifest.json").write_text('{"name": "a browser extension"}')
-    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "not the manifest of a run")
+    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "not a run directory")
     (tmp_path / "manifest.json").write_text("{")
-    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "cannot be read")
+    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "not a run directory")
 
 
 def test_a_directory_that_holds_a_run_takes_no_other(finished: Path) -> None:
@@ -249,7 +284,7 @@ def test_weights_of_other_shapes_are_refused(finished: Path, tmp_path: Path) -> 
     sizes = ["model.generator.base_width=8", "model.discriminator.base_width=4"]
     text = message(tmp_path / "run", f"init_from={finished}", *sizes, "trainer=cpu", to_the_end=True)
 
-    assert_says(text, "the weights do not fit", "generator.", "here (", "there (")
+    assert_says(text, "the weights do not fit", "generator.", "size mismatch")
     assert not list(tmp_path.iterdir())
 
 
@@ -350,12 +385,11 @@ def ended_badly(result: subprocess.CompletedProcess[str], directory: Path, *left
     [
         (["sed=3"], "did you mean 'seed'"),
         (["model=dcgan"], "model=dcgan_class_head"),
-        (["--sed=3"], "without dashes, sed=3"),
         (["model=3"], "group=NAME"),
         (["hydra.run.dir=file/run"], "hydra.run.dir=DIRECTORY"),
         (["hydra.run.dir=file"], "hydra.run.dir=DIRECTORY"),
     ],
-    ids=["composition", "cross-check", "dashes", "group", "below a file", "a file"],
+    ids=["composition", "cross-check", "group", "below a file", "a file"],
 )
 def test_the_command_says_so_at_once_with_exit_code_2_and_leaves_nothing(
     arguments: list[str], part: str, tmp_path: Path

@@ -12,7 +12,7 @@ from gan_experiments.assemble import assemble
 from gan_experiments.components import build
 from gan_experiments.config import CONFIG_DIR, prepare
 from gan_experiments.data.pipeline import Pipeline
-from gan_experiments.schedules.base import Progress, Updates
+from gan_experiments.schedules.base import Progress, Schedule, Updates
 from gan_experiments.training.feed import EpochRest
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import DiscriminatorOutput
@@ -23,23 +23,12 @@ QUIET = pytest.mark.filterwarnings(
 )
 
 
-class OneAtATime:
+class OneAtATime(Schedule):
     """Updates the discriminator in even iterations and the generator in odd ones."""
-
-    measure_every: int | None = None
 
     def plan(self, progress: Progress) -> Updates:
         even = progress.iteration % 2 == 0
         return Updates(discriminator=even, generator=not even)
-
-    def observe(self, discriminator_loss: float, generator_loss: float) -> None:
-        raise AssertionError("nothing is measured")
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
 
 
 def made_gan(*overrides: str) -> tuple[GAN, Pipeline]:

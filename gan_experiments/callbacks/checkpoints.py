@@ -1,12 +1,8 @@
 """Checkpoints that a kill cannot spoil, and the clean stop on a signal."""
 
-from __future__ import annotations
-
-import logging
-import re
+import contextlib
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,19 +16,15 @@ from gan_experiments.tracking.files import write_atomically
 from gan_experiments.training.exact_state import collect
 from gan_experiments.training.gan import GAN
 
-log = logging.getLogger(__name__)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-PATTERN = re.compile(r"iteration_(\d+)\.pt")
 
 
 def list_checkpoints(directory: Path) -> list[Path]:
     """List the checkpoints of a directory, oldest first."""
-    if not directory.is_dir():
-        return []
-    return sorted((path for path in directory.iterdir() if PATTERN.fullmatch(path.name)), key=lambda path: path.name)
+    return sorted(directory.glob("iteration_*.pt"))
 
 
-@contextmanager
+@contextlib.contextmanager
 def keeping_signals() -> Iterator[None]:
     """Put the handlers of SIGINT and SIGTERM back: Lightning's would keep the whole run alive, and the process too."""
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
@@ -49,7 +41,8 @@ class Checkpoints(Callback):
     A checkpoint is written to a temporary name and renamed, so whatever carries a checkpoint's name is whole.
     """
 
-    def __init__(self, directory: Path, every_kimg: float, keep: int, record: Record) -> None:
+    def __init__(self, gan: GAN, directory: Path, every_kimg: float, keep: int, record: Record) -> None:
+        self.gan = gan
         self.directory = directory
         self.every_kimg = every_kimg
         self.keep = keep
@@ -59,8 +52,7 @@ class Checkpoints(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over from Lightning, which would leave without saving; `keeping_signals` gives them back."""
-        assert isinstance(pl_module, GAN)
-        self._saved = pl_module.clock.iterations
+        self._saved = self.gan.clock.iterations
         for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
 
@@ -71,37 +63,66 @@ class Checkpoints(Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Save when due, or when asked to stop."""
-        assert isinstance(pl_module, GAN)
         stop = trainer.strategy.reduce_boolean_decision(self.stopped_by is not None, all=False)
         if stop:
             trainer.should_stop = True
-        if stop or pl_module.clock.passed(self.every_kimg, pl_module.batch_size):
-            self.save(trainer, pl_module)
+        if stop or self.gan.clock.passed(self.every_kimg, self.gan.batch_size):
+            self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the end of training."""
-        assert isinstance(pl_module, GAN)
-        if pl_module.clock.iterations != self._saved:
-            self.save(trainer, pl_module)
+        if self.gan.clock.iterations != self._saved:
+            self.save(trainer)
 
-    def save(self, trainer: pl.Trainer, gan: GAN) -> None:
+    def save(self, trainer: pl.Trainer) -> None:
         """Save the exact state after the latest iteration.
 
         Raises:
             OSError: it cannot be written; older checkpoints stay as they are.
             DivergenceError: the losses since the last row are not finite, so that nothing good would be saved.
         """
-        check_finite(gan.read_means(), gan.clock.iterations, self.record.every)
-        if not torch.stack([value.isfinite().all() for value in gan.parameters()]).all():
-            raise DivergenceError(f"a weight became infinite or nan by iteration {gan.clock.iterations}.")
-        state = {**collect(gan), "last_row": self.record.last_row}
+        iterations = self.gan.clock.iterations
+        check_finite(self.gan.read_means(), iterations, self.record.every)
+        if not torch.stack([value.isfinite().all() for value in self.gan.parameters()]).all():
+            raise DivergenceError(f"a weight became infinite or nan by iteration {iterations}.")
+        self._write(trainer, f"iteration_{iterations:09d}.pt")
         if trainer.is_global_zero:
-            self.directory.mkdir(exist_ok=True)
-            path = self.directory / f"iteration_{gan.clock.iterations:09d}.pt"
-            write_atomically(path, lambda file: torch.save(state, file))
             for old in list_checkpoints(self.directory)[: -self.keep]:
                 old.unlink(missing_ok=True)
-        self._saved = gan.clock.iterations
+        self._saved = iterations
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Save the state of a run that diverged beside the good ones, as diverged.pt, and say what is broken."""
+        if isinstance(exception, DivergenceError):
+            exception.args = (f"{exception} {_diagnosis(self.gan)}",)
+            with contextlib.suppress(OSError):  # the diagnosis matters more than the disk
+                self._write(trainer, "diverged.pt")
+
+    def _write(self, trainer: pl.Trainer, name: str) -> None:
+        state = {**collect(self.gan), "last_row": self.record.last_row}
+        if trainer.is_global_zero:
+            self.directory.mkdir(exist_ok=True)
+            write_atomically(self.directory / name, lambda file: torch.save(state, file))
+
+
+def _diagnosis(gan: GAN) -> str:
+    parts = []
+    for name in ("discriminator", "generator"):
+        weights = dict(gan.get_submodule(name).named_parameters())
+        broken = [key for key, value in weights.items() if not value.isfinite().all()]
+        if broken:
+            parts.append(
+                f"In the {name} {len(broken)} of {len(weights)} weight tensors are not finite: {broken[0]} ..."
+            )
+        else:
+            largest = max(float(value.detach().abs().max()) for value in weights.values())
+            parts.append(f"The {name}'s weights are finite, the largest {largest:.3g}.")
+    parts.append(
+        "Lower the learning rates, clip gradients (optimizer.gradient_clip.discriminator=1, say), or add a penalty "
+        "(+loss/term=r1) in a new run; or go on from the last good checkpoint with allow_changes=[optimizer] and a "
+        "lower optimizer.discriminator.lr and optimizer.generator.lr."
+    )
+    return " ".join(parts)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

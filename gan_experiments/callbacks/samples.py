@@ -1,7 +1,5 @@
 """Pictures during training: a grid of fixed latents at an interval, real images beside it once."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +27,7 @@ class Samples(Callback):
 
     def __init__(
         self,
+        gan: GAN,
         *,
         directory: Path,
         every_kimg: float | None,
@@ -37,62 +36,61 @@ class Samples(Callback):
         conditional: bool,
         by_class: Literal["rows", "columns"],
         value_range: Sequence[float],
-        latent_dim: int,
         seed: int,
     ) -> None:
+        self.gan = gan
         self.directory = directory
         self.every_kimg = every_kimg
         self.value_range = value_range
-        self.conditional = conditional
         rows = min(num_classes, SHOWN_CLASSES) if conditional else SHOWN_SIDE
         self.columns = rows if conditional and by_class == "columns" else SHOWN_SIDE
-        labels = (
-            torch.arange(rows).repeat_interleave(SHOWN_SIDE) if conditional else torch.zeros(rows * SHOWN_SIDE).long()
-        )
         stream = torch.Generator().manual_seed(stream_seed("samples", seed))
-        latents = torch.randn(len(labels), latent_dim, generator=stream)
-        picked = _pick(real.labels, labels if conditional else None, len(labels), stream)
-        if conditional and by_class == "columns":
-            order = torch.arange(len(labels)).view(rows, SHOWN_SIDE).T.flatten()
-            labels, latents, picked = labels[order], latents[order], picked[order]
-        self.labels, self.latents = labels, latents
+        self.labels = torch.arange(rows).repeat_interleave(SHOWN_SIDE) * conditional
+        self.latents = torch.randn(len(self.labels), gan.latent_dim, generator=stream)
+        # Of each class shown (or of all) in a random order; fewer images than places repeat.
+        order = torch.randperm(len(real), generator=stream)
+        groups = [order]
+        if conditional:
+            groups = [own if len(own := order[real.labels[order] == label]) else order for label in range(rows)]
+        places = torch.arange(len(self.labels) // len(groups))
         self.real = real
-        self.picked = picked
+        self.picked = torch.cat([group[places % len(group)] for group in groups])
+        if conditional and by_class == "columns":
+            turned = torch.arange(len(self.labels)).view(rows, SHOWN_SIDE).T.flatten()
+            self.labels, self.latents, self.picked = self.labels[turned], self.latents[turned], self.picked[turned]
         self.share_clipped = 0.0
         self._saved = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show real images, and the generator as it starts."""
-        assert isinstance(pl_module, GAN)
         if trainer.is_global_zero:
             self.directory.mkdir(exist_ok=True)
             path = self.directory / "real.png"
             save_grid(self.real.read(self.picked), self.columns, path)
-            if pl_module.clock.iterations == 0:
+            if self.gan.clock.iterations == 0:
                 self._hand_over(trainer, "real", path, 0.0)
                 if self.every_kimg is not None:
-                    self.save(trainer, pl_module)
+                    self.save(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Save a grid when one is due."""
-        assert isinstance(pl_module, GAN)
-        due = self.every_kimg is not None and pl_module.clock.passed(self.every_kimg, pl_module.batch_size)
+        due = self.every_kimg is not None and self.gan.clock.passed(self.every_kimg, self.gan.batch_size)
         if due and trainer.is_global_zero:
-            self.save(trainer, pl_module)
+            self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the last grid."""
-        assert isinstance(pl_module, GAN)
-        if trainer.is_global_zero and self._saved != pl_module.clock.iterations:
-            self.save(trainer, pl_module)
+        if trainer.is_global_zero and self._saved != self.gan.clock.iterations:
+            self.save(trainer)
 
-    def save(self, trainer: pl.Trainer, gan: GAN) -> None:
+    def save(self, trainer: pl.Trainer) -> None:
         """Save a grid named by kimg and hand it to the loggers that take pictures."""
-        pixels, self.share_clipped = to_uint8(sample(gan, self.latents, self.labels), self.value_range)
-        path = self.directory / f"kimg_{gan.clock.kimg:010.3f}.png"
+        kimg = self.gan.clock.kimg
+        pixels, self.share_clipped = to_uint8(sample(self.gan, self.latents, self.labels), self.value_range)
+        path = self.directory / f"kimg_{kimg:010.3f}.png"
         save_grid(pixels, self.columns, path)
-        self._saved = gan.clock.iterations
-        self._hand_over(trainer, "samples", path, gan.clock.kimg)
+        self._saved = self.gan.clock.iterations
+        self._hand_over(trainer, "samples", path, kimg)
 
     def _hand_over(self, trainer: pl.Trainer, key: str, path: Path, kimg: float) -> None:
         for logger in trainer.loggers:
@@ -105,24 +103,7 @@ def sample(gan: GAN, latents: Tensor, labels: Tensor, batch_size: int = 100) -> 
     generator = gan.sampler
     with evaluating(generator), torch.autocast(gan.device.type, enabled=False):
         parts = [
-            generator(
-                latents[start : start + batch_size].to(gan.device), labels[start : start + batch_size].to(gan.device)
-            )
-            for start in range(0, len(latents), batch_size)
+            generator(some.to(gan.device), theirs.to(gan.device))
+            for some, theirs in zip(torch.split(latents, batch_size), torch.split(labels, batch_size), strict=True)
         ]
     return torch.cat(parts)
-
-
-def _pick(labels: Tensor, wanted: Tensor | None, count: int, stream: torch.Generator) -> Tensor:
-    """Choose images at random: one of each wanted class in turn, or any; fewer images than places repeat."""
-    if wanted is None:
-        order = torch.randperm(len(labels), generator=stream)
-        return order.repeat(-(-count // len(order)))[:count]
-    places = torch.zeros(count, dtype=torch.int64)
-    for label in range(int(wanted.max()) + 1):
-        own = (labels == label).nonzero().flatten()
-        own = own if len(own) else torch.arange(len(labels))
-        own = own[torch.randperm(len(own), generator=stream)]
-        mask = wanted == label
-        places[mask] = own.repeat(-(-int(mask.sum()) // len(own)))[: int(mask.sum())]
-    return places

@@ -1,7 +1,5 @@
 """The random streams of a run, set at the last moment before the first iteration."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytorch_lightning as pl

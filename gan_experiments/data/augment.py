@@ -3,22 +3,20 @@
 The generator lives on the device of the images. Results stay in [0, 1] and keep the shape.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 from torch import Tensor
 from torch.nn import functional as F
-
-from gan_experiments.types import UserError
 
 RED_GREEN_BLUE_TO_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # From RGB to luma and the two chroma axes of YIQ (BT.601 luma, NTSC chroma)
 RED_GREEN_BLUE_TO_YIQ = (RED_GREEN_BLUE_TO_LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 def uniform(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -31,11 +29,7 @@ def uniform(images: Tensor, low: float, high: float, generator: torch.Generator)
 class HorizontalFlip:
     """Mirror left and right with the given probability."""
 
-    probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise UserError(f"augment: flip probability={self.probability}; write a number from 0 to 1.")
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.5
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Flip some of the images."""
@@ -46,21 +40,12 @@ class HorizontalFlip:
 class RandomCrop:
     """Shift by a whole number of pixels, up to `padding` each way; what comes in is mirrored (`reflect`) or 0."""
 
-    padding: int
+    padding: NonNegativeInt  # less than a side where it is mirrored
     fill: Literal["reflect", "zeros"] = "reflect"
 
-    def __post_init__(self) -> None:
-        if self.padding < 0:
-            raise UserError(f"augment: crop padding={self.padding}; write 0 or more pixels.")
-
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Shift each image by its own draw; a UserError where the padding is too large to be mirrored."""
+        """Shift each image by its own draw."""
         height, width = images.shape[-2:]
-        if self.fill == "reflect" and self.padding >= min(height, width):
-            raise UserError(
-                f"augment: crop padding={self.padding} does not fit images of {height}×{width}. "
-                f"Write at most {min(height, width) - 1}, or fill: zeros."
-            )
         padded = F.pad(images, (self.padding,) * 4, mode="reflect" if self.fill == "reflect" else "constant")
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: N×C×shifts×shifts×H×W
         shifts = torch.randint(2 * self.padding + 1, (2, len(images)), generator=generator, device=images.device)
@@ -72,18 +57,15 @@ class RandomCrop:
 class RandomResizedCrop:
     """Enlarge a random rectangle to the full image, bilinearly. A side that would exceed the image is cut to it."""
 
-    scale: Sequence[float] = (0.7, 1.0)  # lowest and highest share of the image's area, in (0, 1]
-    ratio: Sequence[float] = (3 / 4, 4 / 3)  # lowest and highest width / height, drawn log-uniformly
-
-    def __post_init__(self) -> None:
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise UserError(f"augment: resized_crop scale={list(self.scale)}; write two rising numbers in (0, 1].")
-        if len(self.ratio) != 2 or not 0 < self.ratio[0] <= self.ratio[1]:
-            raise UserError(f"augment: resized_crop ratio={list(self.ratio)}; write two rising numbers above 0.")
+    scale: tuple[Share, Share] = (0.7, 1.0)  # lowest and highest share of the image's area, in (0, 1]
+    ratio: tuple[PositiveFloat, PositiveFloat] = (
+        3 / 4,
+        4 / 3,
+    )  # lowest and highest width / height, drawn log-uniformly
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Cut and enlarge each image by its own draw."""
-        area = uniform(images, self.scale[0], self.scale[1], generator)
+        area = uniform(images, *self.scale, generator)
         ratio = uniform(images, math.log(self.ratio[0]), math.log(self.ratio[1]), generator).exp()
         width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
         # Normalised coordinates run from -1 to 1: a rectangle of relative width w has its centre within ±(1 - w).
@@ -105,14 +87,10 @@ class ColorJitter:
     luma (turning the hue of HSV does not). Grey images: brightness and contrast only.
     """
 
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-
-    def __post_init__(self) -> None:
-        if min(self.brightness, self.contrast, self.saturation) < 0 or not 0 <= self.hue <= 0.5:
-            raise UserError(f"augment: {self}; write 0 or more for each, and at most 0.5 for hue.")
+    brightness: NonNegativeFloat = 0.0
+    contrast: NonNegativeFloat = 0.0
+    saturation: NonNegativeFloat = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Change the colours of each image by its own draw."""

@@ -1,7 +1,5 @@
 """Scikit-learn's handwritten digits: 1,797 grey images of 8×8 that come with the library, so no download is needed."""
 
-from __future__ import annotations
-
 from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.types import DatasetFacts, Split
 

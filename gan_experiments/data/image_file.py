@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
 Fit = Literal["resize", "crop"]
 
-NOT_PICTURES = frozenset({"BUFR", "GRIB", "HDF5", "MPEG"})  # Pillow opens their headers but decodes none
-
-
-def image_extensions() -> frozenset[str]:
-    """Give the file extensions (lower case, with the dot) of the kinds that Pillow decodes."""
-    kinds = Image.registered_extensions()  # fills Image.OPEN too
-    return frozenset(end for end, kind in kinds.items() if kind in Image.OPEN and kind not in NOT_PICTURES)
-
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:

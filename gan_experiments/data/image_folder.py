@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from PIL import Image
+from pydantic import Field, PositiveInt
 
-from gan_experiments.data.image_file import Fit, decode_square, image_extensions, open_image
+from gan_experiments.data.image_file import Fit, decode_square, open_image
 from gan_experiments.data.image_set import check_labels
 from gan_experiments.types import DatasetFacts, Split, UserError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+Byte = Annotated[int, Field(ge=0, le=255)]
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
@@ -55,11 +57,15 @@ class ImageFolderSource:
     """
 
     path: str | None
-    image_size: int | None = None  # side of the square that images are brought to; null: the size common to all
-    channels: int | None = None  # 1 grey or 3 colour; null: 3 if any header says colour or palette
+    image_size: PositiveInt | None = None  # side of the square that images are brought to; null: the size common to all
+    channels: Literal[1, 3] | None = None  # 1 grey or 3 colour; null: 3 if any header says colour or palette
     fit: Fit = "resize"  # changes the aspect ratio; `crop` cuts the largest central square first
-    background: Sequence[int] = (255, 255, 255)  # red, green, blue, 0..255, that transparent parts are laid over
-    holdout_fraction: float = 0.1  # share of the files held out, in [0, 1)
+    background: tuple[Byte, Byte, Byte] = (
+        255,
+        255,
+        255,
+    )  # red, green, blue, 0..255, that transparent parts are laid over
+    holdout_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the files held out
 
     def describe(self) -> DatasetFacts:
         """Read every file's header.
@@ -91,6 +97,7 @@ class ImageFolderSource:
         """
         import torch
 
+        channels: int | None
         image_size, channels = self.image_size, self.channels
         if image_size is None or channels is None:
             facts = self.describe()
@@ -108,23 +115,12 @@ class ImageFolderSource:
         return FolderImageSet([folder / name for name in names], torch.from_numpy(labels), decode)
 
     def _scan(self) -> tuple[Path, list[str], dict[str, int]]:
-        """Give the folder, the class names and each image's label, after a check of the arguments."""
-        if self.channels not in (None, 1, 3):
-            raise UserError(
-                f"dataset.channels={self.channels}: write 1 (grey), 3 (colour) or null (as the images are)."
-            )
-        if self.image_size is not None and self.image_size < 1:
-            raise UserError(f"dataset.image_size={self.image_size}: write the pixels of a side, or null (as they are).")
-        if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
-            raise UserError(f"dataset.source.background={list(self.background)}: write three numbers from 0 to 255.")
-        if not 0 <= self.holdout_fraction < 1:
-            raise UserError(f"dataset.source.holdout_fraction={self.holdout_fraction}: write 0 or more, below 1.")
+        """Give the folder, the class names and each image's label."""
         if not self.path:
             raise UserError("dataset=image_folder: no folder is named. Write dataset.path=FOLDER.")
         folder = Path(self.path).expanduser()
         if not folder.is_dir():
-            problem = "is a file, not a folder" if folder.exists() else "does not exist"
-            raise UserError(f"dataset.path={folder} {problem}. Write dataset.path=FOLDER, a folder of images.")
+            raise UserError(f"dataset.path={folder} does not exist or is no folder. Write dataset.path=FOLDER.")
         return folder, *_labelled_images(folder)
 
     def _is_held_out(self, name: str) -> bool:
@@ -138,7 +134,8 @@ def _labelled_images(folder: Path) -> tuple[list[str], dict[str, int]]:
 
     Names have forward slashes. What is hidden is left out.
     """
-    extensions = image_extensions()
+    kinds = Image.registered_extensions()  # fills Image.OPEN too
+    extensions = {extension for extension, kind in kinds.items() if kind in Image.OPEN}
     items = sorted(item for item in folder.iterdir() if not item.name.startswith("."))
     loose = [item.name for item in items if item.suffix.lower() in extensions and not item.is_dir()]
     images = {item.name: list(_images(item, extensions)) for item in items if item.is_dir()}
@@ -158,26 +155,19 @@ def _labelled_images(folder: Path) -> tuple[list[str], dict[str, int]]:
     return list(images), dict(sorted(labels.items()))
 
 
-def _images(folder: Path, extensions: frozenset[str]) -> Iterator[Path]:
-    for parent, subfolders, names in os.walk(folder):  # follows a link to a class, not links inside it: no circles
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and (path := Path(parent, name)).suffix.lower() in extensions:
-                yield path
+def _images(folder: Path, extensions: Set[str]) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in extensions and not hidden:
+            yield path
 
 
 def _common_size(folder: Path, examples: Mapping[tuple[int, int], str]) -> int:
     """Give the side that all images have; `examples` names one image of each size."""
-    (width, height), *others = examples
-    if others:
-        other_width, other_height = others[0]
+    if len({side for size in examples for side in size}) > 1:
+        found = ", ".join(f"{name} is {width}×{height}" for (width, height), name in list(examples.items())[:2])
         raise UserError(
-            f"{folder}: images differ in size, {examples[width, height]} is {width}×{height} and "
-            f"{examples[others[0]]} {other_width}×{other_height} pixels. "
+            f"{folder}: images are not squares of one size: {found} pixels. "
             "Write dataset.image_size=PIXELS to bring all to one square size."
         )
-    if width != height:
-        raise UserError(
-            f"{folder}: images are {width}×{height} pixels. Write dataset.image_size=PIXELS to bring them to a square."
-        )
-    return width
+    return next(iter(examples))[0]

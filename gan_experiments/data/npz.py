@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from pydantic import NonNegativeInt
 
 from gan_experiments.data.image_set import TensorImageSet, check_class_names, check_labels
 from gan_experiments.types import DatasetFacts, Split, UserError
@@ -28,7 +29,9 @@ class NpzSource:
     """
 
     path: str | None
-    num_classes: int | None = None  # where null, the highest training label + 1; 0 takes the images as unlabelled
+    num_classes: NonNegativeInt | None = (
+        None  # where null, the highest training label + 1; 0 takes the images as unlabelled
+    )
     class_names: Sequence[str] | None = None  # where null, the numbers
 
     def describe(self) -> DatasetFacts:
@@ -47,10 +50,9 @@ class NpzSource:
         if "test_images" in _names(path):
             test_size, num_test = self._image_header(path, "test")
             if test_size != size:
-                train, test = (f"{side}×{side}×{channels}" for side, channels in (size, test_size))
                 raise UserError(
-                    f"{path}: train_images are {train}, but test_images are {test}. "
-                    "Give both the same size and channels."
+                    f"{path}: (size, channels) of train_images are {size}, but of test_images {test_size}. "
+                    "Give both the same."
                 )
             check_labels(self._labels(path, "test", num_test), names, "test", f"{path}: test_labels")
         return DatasetFacts(*size, num_classes, names, num_train, num_test)
@@ -67,7 +69,7 @@ class NpzSource:
         if split == "test" and facts.num_test == 0:
             raise UserError(
                 f"{path}: there is no held-out split. Add test_images and test_labels, "
-                f"or measure against the train split. Its arrays: {', '.join(_names(path))}."
+                "or measure against the train split."
             )
         images = _read(path, f"{split}_images", _array)
         images = images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1)
@@ -86,14 +88,12 @@ class NpzSource:
         """Give ((image size, channels), number of images) from the header of the split's images."""
         name = f"{split}_images"
         shape, dtype = _read(path, name, _header)
-        if dtype != np.uint8:
-            raise UserError(f"{path}: {name} is {dtype}. Save it as uint8, 0 black to 255 white.")
-        if len(shape) != 3 and (len(shape) != 4 or shape[3] != 3):
-            raise UserError(f"{path}: {name} has shape {shape}. Save it as N×H×W (grey) or N×H×W×3 (colour).")
-        if 0 in shape:
-            raise UserError(f"{path}: {name} is empty, its shape is {shape}. Leave the split out, or use other data.")
-        if shape[1] != shape[2]:
-            raise UserError(f"{path}: {name} are {shape[1]}×{shape[2]} pixels. Crop or resize them to a square.")
+        squares = len(shape) >= 3 and shape[1] == shape[2] and shape[3:] in ((), (3,))
+        if dtype != np.uint8 or 0 in shape or not squares:
+            raise UserError(
+                f"{path}: {name} is {dtype} of shape {shape}. Save square images as uint8 (0 black to 255 white), "
+                "N×H×W (grey) or N×H×W×3 (colour), at least one."
+            )
         return (shape[1], 1 if len(shape) == 3 else 3), shape[0]
 
     def _labels(self, path: Path, split: Split, num_images: int) -> NDArray[np.int64]:
@@ -101,15 +101,11 @@ class NpzSource:
             return np.zeros(num_images, np.int64)
         name = f"{split}_labels"
         shape, dtype = _read(path, name, _header)
-        if dtype.kind not in "iub":
-            raise UserError(f"{path}: {name} is {dtype}. Save whole numbers 0..num_classes-1.")
-        if len(shape) == 2 and shape[1] > 1:
+        if dtype.kind not in "iub" or shape not in ((num_images,), (num_images, 1)):
             raise UserError(
-                f"{path}: {name} has shape {shape}: several labels for one image. "
-                "Save one class for each image, or write dataset.num_classes=0 to take the images as unlabelled."
+                f"{path}: {name} is {dtype} of shape {shape} for {num_images} images. Save one whole number for each "
+                "image, or write dataset.num_classes=0 to take the images as unlabelled."
             )
-        if shape not in ((num_images,), (num_images, 1)):
-            raise UserError(f"{path}: {name} has shape {shape} for {num_images} images. Save one label for each image.")
         return _read(path, name, _array).reshape(num_images).astype(np.int64)
 
 
@@ -137,9 +133,8 @@ def _read(path: Path, name: str, parse: Callable[[IO[bytes]], T]) -> T:
 
 def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Give shape and type without the content: at most a few hundred bytes of the zip member."""
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(member)
+    np.lib.format.read_magic(member)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(member)  # later versions are for arrays of records
     return shape, dtype
 
 

@@ -1,7 +1,5 @@
 """The order in which images are seen: a pure function of (seed, epoch), so that resuming needs no replay."""
 
-from __future__ import annotations
-
 import hashlib
 
 import torch

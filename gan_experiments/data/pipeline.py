@@ -1,7 +1,5 @@
 """What a training loop draws its batches from: no hidden state, every batch a pure function of its iteration."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
@@ -25,7 +23,7 @@ class Pipeline:
     Batch k is a pure function of (seed, k, rank, world_size), the same bit for bit from memory and through workers.
 
     Raises:
-        UserError: the batch is larger than the set or does not divide among the processes.
+        UserError: the batch does not divide among the processes.
     """
 
     image_set: ImageSet
@@ -41,18 +39,12 @@ class Pipeline:
     num_workers: int = 0  # processes that read, where not in memory
 
     def __post_init__(self) -> None:
-        num_images = len(self.image_set)
-        if not 0 < self.batch_size <= num_images:
-            raise UserError(
-                f"batch_size={self.batch_size}, but there are {num_images} training images, and the last partial batch "
-                f"is dropped. Write batch_size={num_images} or less, at least 1, or use more images."
-            )
         if self.batch_size % self.world_size:
             raise UserError(
                 f"batch_size={self.batch_size} does not divide among {self.world_size} processes. "
                 f"It counts the images of all of them: write a multiple of {self.world_size}."
             )
-        self.batches_per_epoch = num_images // self.batch_size  # whole ones; the last partial batch is dropped
+        self.batches_per_epoch = len(self.image_set) // self.batch_size  # whole ones; the last partial batch is dropped
         self._images = read_all(self.image_set).to(self.device) if self.in_memory else None
         self._labels = self.image_set.labels.to(self.device)
 

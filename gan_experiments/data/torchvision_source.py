@@ -83,29 +83,18 @@ class TorchvisionSource:
 
     def _builder(self, split: Split) -> partial[Any]:
         """Find torchvision's class and how it names its splits."""
-        builder = getattr(import_module("torchvision.datasets"), self.dataset, None)
-        if builder is None:
-            raise UserError(
-                f"dataset={self.name}: torchvision has no data set {self.dataset!r}. Write one of its class names, "
-                "such as dataset.source.dataset=FashionMNIST."
-            )
-        parameters = inspect.signature(builder).parameters
-        if "train" in parameters:
+        builder = getattr(import_module("torchvision.datasets"), self.dataset)
+        if "train" in inspect.signature(builder).parameters:
             return partial(builder, train=split == "train")
-        if "split" in parameters:
-            return partial(builder, split=split)
-        raise UserError(
-            f"dataset={self.name}: torchvision's {self.dataset} has neither `train` nor `split`. "
-            "Save its images in a folder and write dataset=image_folder."
-        )
+        return partial(builder, split=split)
 
     def _download(self, builder: partial[Any], directory: Path, reason: Exception) -> Any:
         """Download into a directory beside the data and move the finished files, so that no half file is left."""
-        packed, unpacked = _files(builder.func)
+        archives = _archives(builder.func)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".download-", dir=directory) as temporary:
-                for archive in packed:  # archives that the user has put there need not be downloaded
+                for archive in archives:  # those that the user has put there need not be downloaded
                     if (directory / archive).is_file():
                         Path(temporary, archive).parent.mkdir(parents=True, exist_ok=True)
                         shutil.copyfile(directory / archive, Path(temporary, archive))
@@ -121,12 +110,11 @@ class TorchvisionSource:
                     path.replace(target)
             return builder(str(directory))
         except Exception as error:  # no network, no permission, a full disk, a damaged archive: many types
-            archives = "\n".join(f"  {directory / name}" for name in packed) or "  (as torchvision documents them)"
-            names = f" (or, unpacked: {', '.join(unpacked)})" if unpacked else ""
+            files = "\n".join(f"  {directory / name}" for name in archives) or "  (as torchvision documents them)"
             raise UserError(
                 f"dataset={self.name}: the data are not ready in data_dir={directory} "
                 f"({_short(reason)}) and cannot be downloaded ({_short(error)}).\n"
-                f"Put these files there yourself{names}:\n{archives}\n"
+                f"Put these files there yourself:\n{files}\n"
                 f"or one file {directory / self.name}.npz with train_images, train_labels, test_images, test_labels.\n"
                 "If they lie elsewhere, write data_dir=DIRECTORY or set the environment variable GAN_EXPERIMENTS_DATA. "
                 "Without any data, write dataset=digits."
@@ -155,18 +143,15 @@ class TorchvisionSource:
         return np.stack(decoded), np.array(targets, np.int64)
 
 
-def _files(builder: Any) -> tuple[list[str], list[str]]:
-    """Name the archives that torchvision downloads and the files that it unpacks from them, relative to its root."""
+def _archives(builder: Any) -> list[str]:
+    """Name the archives that torchvision downloads, relative to its root."""
     if hasattr(builder, "resources"):  # the MNIST family
-        packed = [f"{builder.__name__}/raw/{name}" for name, _ in builder.resources]
-        return packed, [name.removesuffix(".gz") for name in packed]
-    if hasattr(builder, "train_list"):  # the CIFAR family, STL10
-        unpacked = [entry[0] for entry in [*builder.train_list, *builder.test_list]]
-        unpacked += [builder.meta["filename"]] if hasattr(builder, "meta") else []
-        return [builder.filename], [f"{builder.base_folder}/{name}" for name in unpacked]
+        return [f"{builder.__name__}/raw/{name}" for name, _ in builder.resources]
+    if hasattr(builder, "filename"):  # the CIFAR family, STL10
+        return [builder.filename]
     if isinstance(getattr(builder, "split_list", None), dict):  # SVHN, USPS
-        return [entry[1] for key, entry in builder.split_list.items() if key in ("train", "test")], []
-    return [], []
+        return [entry[1] for key, entry in builder.split_list.items() if key in ("train", "test")]
+    return []
 
 
 def _short(error: Exception) -> str:

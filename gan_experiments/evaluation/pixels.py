@@ -1,7 +1,5 @@
 """From a model's value range to pixels, in one place."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

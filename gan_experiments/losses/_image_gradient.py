@@ -1,7 +1,5 @@
 """The gradient of the scores with respect to images, which the penalties share."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

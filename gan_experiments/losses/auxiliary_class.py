@@ -1,17 +1,14 @@
 """The auxiliary class loss of AC-GAN."""
 
-from __future__ import annotations
-
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import FiniteFloat, PositiveInt
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gan_experiments.losses.base import Judged, LossTerm
-from gan_experiments.types import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,25 +20,13 @@ class AuxiliaryClass(LossTerm):
     Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", equation 3.
     The label ỹ is the one that the generator was given, or drawn uniformly at random at each step, which asks D for an
     undecided and G for a decided class without a conditional generator.
-
-    Raises:
-        UserError: there are fewer than 2 classes; a factor is not finite.
     """
 
-    num_classes: int  # K
+    num_classes: PositiveInt  # K
     fake_labels: Literal["given", "random"] = "given"  # ỹ
-    real_weight: float = 1.0
-    fake_weight: float = 1.0
-    generator_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.num_classes < 2:
-            raise UserError(
-                f"auxiliary class: num_classes is {self.num_classes}, and a class loss needs at least 2; "
-                "choose a labelled dataset, or a loss without a class term"
-            )
-        if not all(map(math.isfinite, (self.real_weight, self.fake_weight, self.generator_weight))):
-            raise UserError("auxiliary class: real_weight, fake_weight and generator_weight must be finite")
+    real_weight: FiniteFloat = 1.0
+    fake_weight: FiniteFloat = 1.0
+    generator_weight: FiniteFloat = 1.0
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
         """Give real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]."""

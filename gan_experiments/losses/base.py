@@ -3,13 +3,13 @@
 # No `from __future__ import annotations` here: the fields that terms inherit carry their types into the constructors of
 # other files as objects, so that `get_type_hints` resolves them there without the names being imported.
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 import torch
+from pydantic import FiniteFloat, PositiveInt
 from torch import Tensor, nn
 
 from gan_experiments.types import Batch, DiscriminatorOutput, NetworkName, UserError
@@ -69,8 +69,8 @@ class LossTerm:
     Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 3.1.
     """
 
-    weight: float = 1.0  # factor in the sum
-    every: int = 1
+    weight: FiniteFloat = 1.0  # factor in the sum
+    every: PositiveInt = 1
     needs: Sequence[str] = ()  # facts that the model's yaml must declare true, such as `class_head`
 
     image_gradient: ClassVar[Literal["real", "fake"] | None] = None
@@ -94,20 +94,11 @@ class Objective:
     """A sum of loss terms by the names under which they are weighted, logged and overridden; evaluated in this order.
 
     Raises:
-        UserError: there is no term; a weight or an interval makes no sense; a network is left without a loss.
+        UserError: a network is left without a loss.
     """
 
     def __init__(self, terms: Mapping[str, LossTerm]) -> None:
         self.terms = dict(terms)
-        if not self.terms:
-            raise UserError("loss: the objective has no term; choose one, such as loss=non_saturating")
-        if "loss" in self.terms:
-            raise UserError("loss.loss: the name `loss` is taken by the sum of the terms; give the term another name")
-        for name, term in self.terms.items():
-            if term.every < 1:
-                raise UserError(f"loss.{name}.every: must be at least 1 (each step), not {term.every}")
-            if not math.isfinite(term.weight):
-                raise UserError(f"loss.{name}.weight: must be a finite number, not {term.weight}")
         for network in get_args(NetworkName):
             if not self.names(network) & self.regular:
                 raise UserError(
@@ -169,16 +160,8 @@ class Objective:
     def _sum(self, due: AbstractSet[str], give: Callable[[LossTerm], Tensor | None]) -> dict[str, Tensor]:
         shares: dict[str, Tensor] = {}
         for name, term in self.terms.items():
-            if name not in due:
-                continue
-            try:
-                value = give(term)
-            except Exception as error:
-                error.add_note(f"This happened in loss.{name} ({type(term).__module__}.{type(term).__name__}).")
-                raise
-            if value is not None:
+            if name in due and (value := give(term)) is not None:
                 shares[name] = value * term.weight
-        assert len(shares) > 0, "no due term gives this network a loss"
         # A lazy term counts `every` times when it is due, so that its mean over the steps is a regular one's.
         loss = torch.stack([share * self.terms[name].every for name, share in shares.items()]).sum()
         return {name: share.detach() for name, share in shares.items()} | {"loss": loss}

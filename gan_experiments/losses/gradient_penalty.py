@@ -1,19 +1,16 @@
 """Penalties on the norm of the discriminator's gradient: WGAN-GP and DRAGAN."""
 
-from __future__ import annotations
-
-import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import relu
 
 from gan_experiments.losses._image_gradient import gradient_at
 from gan_experiments.losses.base import Judged, LossTerm
-from gan_experiments.types import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,20 +22,13 @@ class GradientPenalty(LossTerm):
     whole batch and u is uniform on [0, 1] in each pixel: Kodali et al. 2017, "On Convergence and Stability of GANs"
     (DRAGAN), section 2.3, with the noise of the authors' code. In both ε is uniform on [0, 1], one for each sample.
     A conditional D judges x̂ with the labels of the real images.
-
-    Raises:
-        UserError: the target is negative or not finite.
     """
 
     sides: Literal["two", "one"] = "two"  # `one` leaves gradients below the target alone: E[max(0, ‖∇D(x̂)‖ - target)²]
-    target: float = 1.0  # norm at which the penalty is 0
+    target: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0  # norm at which the penalty is 0
     around: Literal["interpolates", "data"] = "interpolates"  # where the gradient is taken
 
     double_backward = True
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.target < math.inf:
-            raise UserError(f"gradient penalty: target must be a norm, 0 or more, not {self.target}")
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
         """Give E[(‖∇D(x̂)‖ - target)²]; costs a pass over x̂ and a second derivative."""

@@ -1,14 +1,11 @@
 """The least-squares loss."""
 
-from __future__ import annotations
-
-import math
 from dataclasses import dataclass
 
+from pydantic import FiniteFloat
 from torch import Tensor
 
 from gan_experiments.losses.base import Judged, LossTerm
-from gan_experiments.types import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,18 +15,11 @@ class LeastSquares(LossTerm):
     With r and f the scores of real and fake images: D minimises ½E[(r - b)²] + ½E[(f - a)²]; G minimises ½E[(f - c)²].
     Mao et al. 2017, "Least Squares Generative Adversarial Networks", equation 2. The defaults are its equation 9;
     a = -1, b = 1, c = 0 is equation 8, which minimises a Pearson χ² divergence.
-
-    Raises:
-        UserError: a target is not finite.
     """
 
-    a: float = 0.0  # D's target for fake images
-    b: float = 1.0  # D's target for real images
-    c: float = 1.0  # the score that G wants for its images
-
-    def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (self.a, self.b, self.c))):
-            raise UserError(f"least squares: a, b and c must be finite, not {self.a}, {self.b}, {self.c}")
+    a: FiniteFloat = 0.0  # D's target for fake images
+    b: FiniteFloat = 1.0  # D's target for real images
+    c: FiniteFloat = 1.0  # the score that G wants for its images
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
         """Give ½E[(r - b)²] + ½E[(f - a)²]."""

@@ -1,7 +1,5 @@
 """The minimax loss of the first GAN, whose generator's gradient vanishes while the discriminator wins."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The non-saturating loss of the first GAN."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

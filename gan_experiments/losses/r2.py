@@ -1,7 +1,5 @@
 """The zero-centred gradient penalty on fake images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The relativistic paired loss."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The Wasserstein loss, which needs a discriminator that is held Lipschitz."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,14 +1,12 @@
 """Weight clipping, the first way to hold a Wasserstein discriminator Lipschitz."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
+from pydantic import PositiveFloat
 from torch import nn
 
 from gan_experiments.losses.base import LossTerm
-from gan_experiments.types import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,16 +15,9 @@ class WeightClipping(LossTerm):
 
     It adds no loss, so `weight` and `every` are without effect. Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1,
     where the limit is c = 0.01.
-
-    Raises:
-        UserError: the limit is not above 0.
     """
 
-    limit: float = 0.01  # largest absolute value that a parameter keeps
-
-    def __post_init__(self) -> None:
-        if not self.limit > 0:
-            raise UserError(f"weight clipping: limit must be above 0, not {self.limit}")
+    limit: PositiveFloat = 0.01  # largest absolute value that a parameter keeps
 
     @torch.no_grad()
     def after_discriminator_step(self, discriminator: nn.Module) -> None:

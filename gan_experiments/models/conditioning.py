@@ -4,27 +4,17 @@ A condition is given its classes where it is made, and the sizes of its network 
 built; only then are all its parameters there. So a yaml never repeats a size that the network knows.
 """
 
-from __future__ import annotations
-
-from typing import NamedTuple
-
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_experiments.types import NetworkName, UserError
+from gan_experiments.types import UserError
 
 
 class _KnowsClasses(nn.Module):
-    network: NetworkName
-
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: PositiveInt) -> None:
         super().__init__()
-        if num_classes < 2:
-            raise UserError(
-                f"model.{self.network}.condition.num_classes is {num_classes}: a condition tells at least 2 classes "
-                "apart. Choose a labelled data set, or write model=dcgan."
-            )
         self.num_classes = num_classes
 
     def one_hot(self, labels: Tensor, like: Tensor) -> Tensor:
@@ -33,8 +23,6 @@ class _KnowsClasses(nn.Module):
 
 class LatentCondition(nn.Module):
     """How labels enter a generator: through the vector that its first layer sees. This base lets them not enter."""
-
-    network: NetworkName = "generator"
 
     def attach(self, latent_dim: int) -> int:
         """Make the parameters for latents of `latent_dim` and give the size of the network's input vector."""
@@ -77,10 +65,8 @@ class ConcatenateOneHot(_KnowsClasses, LatentCondition):
 class ConcatenateEmbedding(_KnowsClasses, LatentCondition):
     """A learned vector of the class is appended to the latent. It starts as N(0, 1), the scale of the latent."""
 
-    def __init__(self, num_classes: int, embedding_dim: int = 50) -> None:
+    def __init__(self, num_classes: PositiveInt, embedding_dim: PositiveInt = 50) -> None:
         super().__init__(num_classes)
-        if embedding_dim < 1:
-            raise UserError(f"model.generator.condition.embedding_dim is {embedding_dim}: write at least 1.")
         self.embedding = nn.Embedding(num_classes, embedding_dim)
 
     def attach(self, latent_dim: int) -> int:
@@ -92,39 +78,15 @@ class ConcatenateEmbedding(_KnowsClasses, LatentCondition):
         return torch.cat([latents, self.embedding(labels)], dim=1)
 
 
-class MultiplyEmbedding(_KnowsClasses, LatentCondition):
-    """The latent times a learned vector of the class, entry by entry.
-
-    The form of Keras's example of Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs".
-    """
-
-    def attach(self, latent_dim: int) -> int:
-        """Make a vector of the latent's size for each class."""
-        self.embedding = nn.Embedding(self.num_classes, latent_dim)
-        return latent_dim
-
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Multiply by the class's vector."""
-        vectors: Tensor = self.embedding(labels)
-        return latents * vectors
-
-
-class Sizes(NamedTuple):
-    """What a condition may need to know of its discriminator."""
-
-    channels: int  # of an image
-    image_size: int  # pixels of a side
-    num_features: int  # that the score is read from
-
-
 class ImageCondition(nn.Module):
     """How labels enter a discriminator: as further channels of the image or in the score. This base does neither."""
 
-    network: NetworkName = "discriminator"
+    def attach(self, channels: int, image_size: int, num_features: int) -> int:
+        """Make the parameters and give the number of channels that the network's first layer sees.
 
-    def attach(self, sizes: Sizes) -> int:
-        """Make the parameters for the network's sizes and give the number of channels that its first layer sees."""
-        return sizes.channels
+        `num_features` is the number of those that the score is read from.
+        """
+        return channels
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Map images (N×C×H×W) and labels (int64, N) to what the first layer sees."""
@@ -138,9 +100,9 @@ class ImageCondition(nn.Module):
 class ConcatenateOneHotMaps(_KnowsClasses, ImageCondition):
     """A channel for each class, 1 everywhere for the image's own and 0 for the others (Mirza & Osindero 2014)."""
 
-    def attach(self, sizes: Sizes) -> int:
+    def attach(self, channels: int, image_size: int, num_features: int) -> int:
         """Add a channel for each class."""
-        return sizes.channels + self.num_classes
+        return channels + self.num_classes
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Append the maps to the channels."""
@@ -151,10 +113,10 @@ class ConcatenateOneHotMaps(_KnowsClasses, ImageCondition):
 class ConcatenateEmbeddingMap(_KnowsClasses, ImageCondition):
     """One further channel: a learned picture of the class. It starts as N(0, 1), about the scale of an image."""
 
-    def attach(self, sizes: Sizes) -> int:
+    def attach(self, channels: int, image_size: int, num_features: int) -> int:
         """Make a picture for each class and add its channel."""
-        self.embedding = nn.Embedding(self.num_classes, sizes.image_size**2)
-        return sizes.channels + 1
+        self.embedding = nn.Embedding(self.num_classes, image_size**2)
+        return channels + 1
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Append the class's picture to the channels."""
@@ -167,12 +129,12 @@ class Projection(_KnowsClasses, ImageCondition):
     Miyato & Koyama 2018, "cGANs with Projection Discriminator", figure 1 (d).
     """
 
-    def attach(self, sizes: Sizes) -> int:
+    def attach(self, channels: int, image_size: int, num_features: int) -> int:
         """Make a vector of the features' size for each class."""
         # A linear layer's row for each class, not nn.Embedding: initialisation and spectral normalisation then treat
         # it as they treat the score's own weights, beside which it stands.
-        self.embedding = nn.Linear(sizes.num_features, self.num_classes, bias=False)
-        return sizes.channels
+        self.embedding = nn.Linear(num_features, self.num_classes, bias=False)
+        return channels
 
     def score(self, scores: Tensor, features: Tensor, labels: Tensor) -> Tensor:
         """Add the inner product."""

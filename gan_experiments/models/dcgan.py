@@ -4,14 +4,14 @@ Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolution
 section 3. Convolutions have a bias exactly where no batch or layer normalisation, which has its own, follows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Annotated
 
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from gan_experiments.models.conditioning import ImageCondition, LatentCondition, Sizes
+from gan_experiments.models.conditioning import ImageCondition, LatentCondition
 from gan_experiments.models.layers import (
     Normalization,
     OutputActivation,
@@ -19,7 +19,6 @@ from gan_experiments.models.layers import (
     batch_normalized,
     normalize_spectrally,
     output_activation,
-    require_positive,
 )
 from gan_experiments.types import DiscriminatorOutput, NetworkName, UserError
 
@@ -46,16 +45,15 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: PositiveInt,
         image_size: int,
-        channels: int,
+        channels: PositiveInt,
         output: OutputActivation = "tanh",
-        widths: Sequence[int] | None = None,
-        base_width: int = 64,
+        widths: Sequence[PositiveInt] | None = None,
+        base_width: PositiveInt = 64,
         condition: LatentCondition | None = None,
     ) -> None:
         super().__init__()
-        require_positive("generator", latent_dim=latent_dim, channels=channels, base_width=base_width)
         widths = _stage_widths("generator", image_size, widths, base_width)
         kernels = _kernel_sizes(image_size)
         self.condition = LatentCondition() if condition is None else condition
@@ -96,26 +94,19 @@ class Discriminator(nn.Module):
     def __init__(
         self,
         image_size: int,
-        channels: int,
-        widths: Sequence[int] | None = None,
-        base_width: int = 64,
-        num_classes: int = 0,
+        channels: PositiveInt,
+        widths: Sequence[PositiveInt] | None = None,
+        base_width: PositiveInt = 64,
+        num_classes: NonNegativeInt = 0,
         norm: Normalization = "batch",
-        dropout: float = 0.0,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         condition: ImageCondition | None = None,
     ) -> None:
         super().__init__()
-        require_positive("discriminator", channels=channels, base_width=base_width)
-        if num_classes < 0 or num_classes == 1:
-            raise UserError(
-                f"model.discriminator.num_classes is {num_classes}: write 0 for no class head, or 2 or more."
-            )
-        if not 0 <= dropout < 1:
-            raise UserError(f"model.discriminator.dropout is {dropout}: write a share from 0 to below 1.")
         widths = _stage_widths("discriminator", image_size, widths, base_width)
         num_features = widths[0] * 4 * 4
         self.condition = ImageCondition() if condition is None else condition
-        steps = [self.condition.attach(Sizes(channels, image_size, num_features)), *reversed(widths)]
+        steps = [self.condition.attach(channels, image_size, num_features), *reversed(widths)]
         self.layers = nn.Sequential()
         for (before, after), kernel in zip(pairwise(steps), reversed(_kernel_sizes(image_size)), strict=True):
             norms: list[nn.Module] = []
@@ -154,9 +145,9 @@ def _stage_widths(network: NetworkName, image_size: int, widths: Sequence[int] |
     defaults = [min(base_width * 2**stage, max(base_width, MAX_DEFAULT_WIDTH)) for stage in reversed(range(num_stages))]
     if widths is None:
         return defaults
-    if len(widths) != num_stages or min(widths) < 1:
+    if len(widths) != num_stages:
         raise UserError(
             f"model.{network}.widths is {list(widths)}: images of {image_size}×{image_size} need {num_stages} widths, "
-            f"each at least 1, from 4×4 to half the image size. Write {defaults}, for example, or null."
+            f"from 4×4 to half the image size. Write {defaults}, for example, or null."
         )
     return list(widths)

@@ -1,14 +1,10 @@
-"""Layers and checks that several architectures share."""
-
-from __future__ import annotations
+"""Layers that several architectures share."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
-
-from gan_experiments.types import NetworkName, UserError
 
 OutputActivation = Literal["tanh", "sigmoid", "linear"]
 Normalization = Literal["batch", "layer", "spectral", "none"]
@@ -36,10 +32,7 @@ class PointConvTranspose2d(nn.ConvTranspose2d):
 
 def output_activation(name: OutputActivation) -> nn.Module:
     """Make a generator's last activation: `tanh` gives [-1, 1], `sigmoid` [0, 1], `linear` has no bound."""
-    activations: dict[str, nn.Module] = {"tanh": nn.Tanh(), "sigmoid": nn.Sigmoid(), "linear": nn.Identity()}
-    if name not in activations:
-        raise UserError(f"model.output is {name!r}: write one of {', '.join(activations)}.")
-    return activations[name]
+    return {"tanh": nn.Tanh(), "sigmoid": nn.Sigmoid(), "linear": nn.Identity()}[name]
 
 
 def batch_normalized(convolution: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module) -> nn.Sequential:
@@ -56,14 +49,3 @@ def normalize_spectrally(network: nn.Module) -> None:
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear):
             parametrizations.spectral_norm(module)
-
-
-def require_positive(network: NetworkName, **values: int) -> None:
-    """Check sizes and counts of a network.
-
-    Raises:
-        UserError: a value is below 1; names its key, `model.<network>.<name>`.
-    """
-    for name, value in values.items():
-        if value < 1:
-            raise UserError(f"model.{network}.{name} is {value}: write a whole number of at least 1.")

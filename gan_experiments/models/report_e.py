@@ -4,17 +4,10 @@ Each convolution has a bias, also before batch normalisation: so the layers have
 484,148 + 897 + 8,970 (discriminator) trainable parameters with one channel and ten classes.
 """
 
-from __future__ import annotations
-
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from gan_experiments.models.layers import (
-    OutputActivation,
-    PointConvTranspose2d,
-    batch_normalized,
-    output_activation,
-    require_positive,
-)
+from gan_experiments.models.layers import OutputActivation, PointConvTranspose2d, batch_normalized, output_activation
 from gan_experiments.types import DiscriminatorOutput, NetworkName, UserError
 
 SLOPE = 0.2
@@ -24,11 +17,14 @@ class Generator(nn.Module):
     """Latents N×latent_dim to images N×channels×28×28 through 1→2→4→7→14→28 pixels; labels are ignored."""
 
     def __init__(
-        self, latent_dim: int = 100, image_size: int = 28, channels: int = 1, output: OutputActivation = "sigmoid"
+        self,
+        latent_dim: PositiveInt = 100,
+        image_size: int = 28,
+        channels: PositiveInt = 1,
+        output: OutputActivation = "sigmoid",
     ) -> None:
         super().__init__()
         _check_image_size("generator", image_size)
-        require_positive("generator", latent_dim=latent_dim, channels=channels)
         self.layers = nn.Sequential(
             batch_normalized(PointConvTranspose2d(latent_dim, 224, 2), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.ConvTranspose2d(224, 112, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
@@ -49,15 +45,9 @@ class Discriminator(nn.Module):
     The fourth convolution has no activation: both heads are linear in its output.
     """
 
-    def __init__(self, image_size: int = 28, channels: int = 1, num_classes: int = 10) -> None:
+    def __init__(self, image_size: int = 28, channels: PositiveInt = 1, num_classes: PositiveInt = 10) -> None:
         super().__init__()
         _check_image_size("discriminator", image_size)
-        require_positive("discriminator", channels=channels)
-        if num_classes < 2:
-            raise UserError(
-                f"model.discriminator.num_classes is {num_classes}: report E's class head needs at least 2 classes. "
-                "Choose a labelled data set, or write model=dcgan."
-            )
         self.layers = nn.Sequential(
             nn.Sequential(nn.Conv2d(channels, 28, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.Conv2d(28, 56, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),

@@ -1,6 +1,6 @@
 """Whole epochs for one network, then for the other."""
 
-from __future__ import annotations
+from pydantic import NonNegativeInt
 
 from gan_experiments.schedules.base import Progress, StaticSchedule, Updates
 from gan_experiments.types import NetworkName
@@ -9,9 +9,12 @@ from gan_experiments.types import NetworkName
 class AlternateEpochs(StaticSchedule):
     """Train one network alone for whole epochs in a row (0: never), then the other, and so on; `first` begins."""
 
-    unit = "epochs in a row"
-
-    def __init__(self, discriminator: int = 1, generator: int = 1, first: NetworkName = "discriminator") -> None:
+    def __init__(
+        self,
+        discriminator: NonNegativeInt = 1,
+        generator: NonNegativeInt = 1,
+        first: NetworkName = "discriminator",
+    ) -> None:
         super().__init__(discriminator, generator)
         self.first = first
 

@@ -1,15 +1,15 @@
 """Pausing a network while its loss is low."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
-from gan_experiments.schedules.base import Progress, Updates
+from pydantic import FiniteFloat, PositiveInt
+
+from gan_experiments.schedules.base import Progress, Schedule, Updates
 from gan_experiments.types import UserError
 
 
-class LossThreshold:
+class LossThreshold(Schedule):
     """Train a network only while its last observed loss is above its level.
 
     Paused networks are observed too, so they wake as soon as their loss is above the level again. If both would pause,
@@ -18,25 +18,23 @@ class LossThreshold:
     `measure_every` iterations.
 
     Raises:
-        UserError: there is no level; a level is not finite; the interval is below 1.
+        UserError: there is no level.
     """
 
     def __init__(
-        self, discriminator_above: float | None = None, generator_above: float | None = None, measure_every: int = 10
+        self,
+        discriminator_above: FiniteFloat | None = None,
+        generator_above: FiniteFloat | None = None,
+        measure_every: PositiveInt = 10,
     ) -> None:
         if discriminator_above is None and generator_above is None:
             raise UserError(
                 "schedule.discriminator_above and schedule.generator_above: both are null, so nothing would ever "
                 "pause; write a level for one of them, or schedule=ratio"
             )
-        for name, level in (("discriminator_above", discriminator_above), ("generator_above", generator_above)):
-            if level is not None and not math.isfinite(level):
-                raise UserError(f"schedule.{name}: a finite loss, or null to never pause, not {level}")
-        if measure_every < 1:
-            raise UserError(f"schedule.measure_every: at least 1 iteration, not {measure_every}")
         self.discriminator_above = discriminator_above
         self.generator_above = generator_above
-        self.measure_every: int | None = measure_every
+        self.measure_every = measure_every
         self._losses: dict[str, float | None] = {"discriminator_loss": None, "generator_loss": None}
 
     def plan(self, progress: Progress) -> Updates:

@@ -1,7 +1,5 @@
 """A static ratio between the updates of the two networks."""
 
-from __future__ import annotations
-
 from gan_experiments.schedules.base import Progress, StaticSchedule, Updates
 
 
@@ -13,8 +11,6 @@ class Ratio(StaticSchedule):
     (the n_critic of Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1), and 1:10 updates D at the first of ten.
     0 updates a network never.
     """
-
-    unit = "updates in a cycle"
 
     def plan(self, progress: Progress) -> Updates:
         """Say which networks this iteration updates."""

@@ -1,7 +1,5 @@
 """Writing files so that a reader, or a kill, never meets half of one."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable
@@ -15,7 +13,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         OSError: the directory cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.partial")
     try:
         with temporary.open("wb") as file:
             write(file)

@@ -1,11 +1,11 @@
 """The manifest: the truth about a run."""
 
-from __future__ import annotations
-
+import contextlib
 import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gan_experiments.tracking.files import write_json
 from gan_experiments.types import UserError
 
 FILE = "manifest.json"
@@ -32,10 +31,8 @@ def versions() -> dict[str, str]:
     """Give the versions of Python and of the libraries that a number may depend on."""
     found = {"python": platform.python_version()}
     for library in LIBRARIES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 
@@ -76,30 +73,16 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """Read the manifest of a run directory.
 
     Raises:
-        UserError: there is none, or it cannot be read.
+        UserError: there is none that can be read.
     """
-    path = directory / FILE
-    if not directory.is_dir():
-        raise UserError(f"there is no run directory {directory}")
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{directory} is not a run directory: it holds no {FILE}") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or "config" not in manifest:
-        raise UserError(f"{path} is not the manifest of a run: it has no 'config'")
+        manifest: dict[str, Any] = json.loads((directory / FILE).read_text(encoding="utf-8"))
+        manifest["config"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{directory} is not a run directory ({FILE}: {error})") from error
     return manifest
 
 
-def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest, whole or not at all."""
-    write_json(directory / FILE, manifest)
-
-
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    return found.group(1) if found else platform.machine()

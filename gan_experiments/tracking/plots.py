@@ -1,7 +1,5 @@
 """The picture of a run's losses."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gan_experiments.tracking.files import write_atomically
@@ -9,8 +7,8 @@ from gan_experiments.tracking.files import write_atomically
 COLOURS = {"discriminator": "tab:blue", "generator": "tab:orange"}
 
 
-def plot_losses(rows: list[dict[str, float]], path: Path, title: str) -> bool:
-    """Draw each network's loss over its own steps, and both over kimg; False where there is no loss to draw.
+def plot_losses(rows: list[dict[str, float]], path: Path, title: str) -> None:
+    """Draw each network's loss over its own steps, and both over kimg.
 
     Args:
         rows: a run's metrics, as `read_metrics` gives them.
@@ -21,26 +19,20 @@ def plot_losses(rows: list[dict[str, float]], path: Path, title: str) -> bool:
 
     figure = Figure(figsize=(13, 3.6), layout="constrained")
     axes = figure.subplots(1, 3)
-    drawn = False
     for network, axis in zip(COLOURS, axes, strict=False):
         points = [
             (row[f"{network}_steps"], row["kimg"], row[f"{network}/loss"]) for row in rows if f"{network}/loss" in row
         ]
         axis.set(title=network, xlabel=f"{network} steps", ylabel="loss (mean of an interval)")
-        axis.grid(alpha=0.3)
-        axis.locator_params(axis="x", nbins=6)
         marker = "." if len(points) < 30 else ""
         if points:
             steps, kimg, losses = zip(*points, strict=True)
             axis.plot(steps, losses, color=COLOURS[network], linewidth=0.9, marker=marker)
             axes[2].plot(kimg, losses, color=COLOURS[network], linewidth=0.9, marker=marker, label=network)
-            drawn = True
-    if not drawn:
-        return False
     axes[2].set(title="both", xlabel="thousands of real images (kimg)")
-    axes[2].grid(alpha=0.3)
-    axes[2].locator_params(axis="x", nbins=6)
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.locator_params(axis="x", nbins=6)
     axes[2].legend()
     figure.suptitle(title)
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
-    return True

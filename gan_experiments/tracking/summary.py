@@ -1,7 +1,5 @@
 """The layer table of a network: layers, output shapes, parameters."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +24,7 @@ def layer_table(network: nn.Module, *inputs: Tensor) -> tuple[Any, list[LayerRow
 
     def note(module: nn.Module, _: Any, output: Any) -> None:
         shape = list(output.shape[1:]) if isinstance(output, Tensor) else []
-        trainable = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-        rows.append(LayerRow(names[module], type(module).__name__, shape, trainable))
+        rows.append(LayerRow(names[module], type(module).__name__, shape, count_parameters(module)))
 
     def is_leaf(module: nn.Module) -> bool:
         """Say whether it is a layer; spectral normalisation hangs below one, as its parametrisation."""

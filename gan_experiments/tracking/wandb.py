@@ -1,7 +1,5 @@
 """Weights & Biases: one run of ours is one run there, and no failure of its server ends ours."""
 
-from __future__ import annotations
-
 import logging
 import uuid
 from collections.abc import Mapping
@@ -95,11 +93,7 @@ class WandbTracker(Logger):
         self._run.define_metric("*", step_metric="kimg")
 
     def _open(self, mode: Literal["online", "offline"]) -> wandb.Run:
-        settings = wandb.Settings(
-            init_timeout=self._timeout,
-            console="off",
-            silent=True,
-        )
+        settings = wandb.Settings(init_timeout=self._timeout, console="off", silent=True)
         if mode == "online" and not wandb.login(prompt=False):
             raise wandb.errors.UsageError("no API key; run `wandb login` once, or choose logger=wandb_offline")
         return wandb.init(mode=mode, settings=settings, reinit="finish_previous", **self._arguments)

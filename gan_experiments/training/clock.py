@@ -1,7 +1,5 @@
 """Where a run stands, in the project's own counts."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 
 from gan_experiments.schedules.base import Progress, Updates

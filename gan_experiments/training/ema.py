@@ -1,11 +1,10 @@
 """The exponential moving average of a generator's weights."""
 
-from __future__ import annotations
-
 import copy
+from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 class EMA(nn.Module):
@@ -37,11 +36,6 @@ class EMA(nn.Module):
         for average, current in zip(self.network.buffers(), network.buffers(), strict=True):
             average.copy_(current)
 
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate images with the averaged weights."""
-        images: Tensor = self.network(latents, labels)
-        return images
-
-    def train(self, mode: bool = True) -> EMA:
+    def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode."""
         return self

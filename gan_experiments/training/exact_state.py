@@ -1,7 +1,5 @@
 """All that a run needs to go on bit for bit: weights, optimisers, clock, schedule, means, random streams."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 
@@ -80,26 +78,15 @@ def load_networks(gan: GAN, networks: dict[str, Any]) -> None:
     """Load weights and buffers.
 
     Raises:
-        UserError: names the first entries that differ, with both shapes.
+        UserError: names the first entries that differ.
     """
-    own = gan.state_dict()
     if gan.ema is None:
         networks = {name: value for name, value in networks.items() if not name.startswith("ema.")}
     elif not any(name.startswith("ema.") for name in networks):
-        averages = {
-            f"ema.network.{k.removeprefix('generator.')}": v for k, v in networks.items() if k.startswith("generator.")
-        }
-        networks = {**networks, **averages}
-    here, there = ({name: tuple(value.shape) for name, value in state.items()} for state in (own, networks))
-    different = [
-        f"{name}: here {here.get(name)}, there {there.get(name)}"
-        for name in {**here, **there}
-        if here.get(name) != there.get(name)
-    ]
-    if different:
-        raise UserError(
-            "the weights do not fit these networks: "
-            + "; ".join(different[:3])
-            + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
-        )
-    gan.load_state_dict(networks)
+        own = [name for name in networks if name.startswith("generator.")]
+        networks = networks | {name.replace("generator", "ema.network", 1): networks[name] for name in own}
+    try:
+        gan.load_state_dict(networks)
+    except RuntimeError as error:
+        differences = "\n".join(str(error).splitlines()[1:4])
+        raise UserError(f"the weights do not fit these networks:\n{differences}") from error

@@ -1,10 +1,8 @@
 """The alternating update of a generator and a discriminator, by manual optimisation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytorch_lightning as pl
 import torch
@@ -22,6 +20,7 @@ from gan_experiments.training.running_means import RunningMeans
 from gan_experiments.types import Batch, NetworkName
 
 OptimizerFactory = Callable[[Any], Optimizer]
+NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)  # in the order of their optimisers
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -100,12 +99,8 @@ class GAN(pl.LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         """Build the discriminator's and the generator's optimiser, with the state of a resumed run."""
         made: list[Optimizer] = []
-        networks: list[tuple[NetworkName, nn.Module]] = [
-            ("discriminator", self.discriminator),
-            ("generator", self.generator),
-        ]
-        for name, network in networks:
-            optimizer = self._factories[name](network.parameters())
+        for name in NETWORKS:
+            optimizer = self._factories[name](self.get_submodule(name).parameters())
             self._base_rates[name] = [group["lr"] for group in optimizer.param_groups]
             if self.saved_optimizers is not None:
                 chosen = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
@@ -169,8 +164,7 @@ class GAN(pl.LightningModule):
         return values
 
     def _step(self, network: NetworkName, loss: Tensor) -> None:
-        index = 0 if network == "discriminator" else 1
-        optimizer: LightningOptimizer = self.optimizers()[index]  # type: ignore[index] # there are two
+        optimizer: LightningOptimizer = self.optimizers()[NETWORKS.index(network)]  # type: ignore[index] # two
         factor = self.learning_rate.factor(self.clock.kimg)
         for group, rate in zip(optimizer.param_groups, self._base_rates[network], strict=True):
             group["lr"] = rate * factor
@@ -185,15 +179,13 @@ class GAN(pl.LightningModule):
     def _observe(self, real: Batch, values: dict[NetworkName, dict[str, Tensor]]) -> None:
         """Tell the schedule both losses, without lazy terms; a paused network is measured, with no gradient."""
         losses = []
-        networks: tuple[NetworkName, ...] = ("discriminator", "generator")
-        for network in networks:
+        for network in NETWORKS:
             terms = values.get(network) or self._measure(network, real)
             values.setdefault(network, terms)
             regular = [value for name, value in terms.items() if name in self.objective.regular]
             losses.append(torch.stack(regular).sum().detach())
         averaged = self.trainer.strategy.reduce(torch.stack(losses), reduce_op="mean")
-        discriminator_loss, generator_loss = averaged.tolist()
-        self.schedule.observe(discriminator_loss, generator_loss)
+        self.schedule.observe(*averaged.tolist())
 
     def _measure(self, network: NetworkName, real: Batch) -> dict[str, Tensor]:
         with torch.no_grad():

@@ -1,10 +1,10 @@
 """Learning-rate schedules: a factor of the base rate as a pure function of kimg, so there is no state to save."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Protocol
+
+from pydantic import NonNegativeFloat, PositiveFloat
 
 from gan_experiments.types import UserError
 
@@ -17,7 +17,6 @@ class LearningRate(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class Constant:
     """The factor is 1 throughout."""
 
@@ -30,55 +29,39 @@ class Constant:
 class LinearDecay:
     """From 1 at `start_kimg` on a straight line to `final_factor` at `end_kimg`, constant before and after."""
 
-    start_kimg: float
-    end_kimg: float
+    start_kimg: NonNegativeFloat
+    end_kimg: PositiveFloat
     final_factor: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_range(self.start_kimg, self.end_kimg)
+        if not self.start_kimg < self.end_kimg:
+            raise UserError(
+                f"optimizer.learning_rate: start_kimg={self.start_kimg} must be less than end_kimg={self.end_kimg}"
+            )
 
     def factor(self, kimg: float) -> float:
         """Give the factor after `kimg` thousand real images."""
-        return 1 + (self.final_factor - 1) * _share(kimg, self.start_kimg, self.end_kimg)
+        return 1 + (self.final_factor - 1) * self.share(kimg)
+
+    def share(self, kimg: float) -> float:
+        """Give the share of the way, 0 to 1."""
+        return min(max((kimg - self.start_kimg) / (self.end_kimg - self.start_kimg), 0.0), 1.0)
 
 
-@dataclass(frozen=True)
-class Cosine:
+class Cosine(LinearDecay):
     """From 1 at `start_kimg` along half a cosine to `final_factor` at `end_kimg` (Loshchilov & Hutter 2017, eq. 5)."""
 
-    start_kimg: float
-    end_kimg: float
-    final_factor: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_range(self.start_kimg, self.end_kimg)
-
     def factor(self, kimg: float) -> float:
         """Give the factor after `kimg` thousand real images."""
-        share = _share(kimg, self.start_kimg, self.end_kimg)
-        return self.final_factor + (1 - self.final_factor) * (1 + math.cos(math.pi * share)) / 2
+        return self.final_factor + (1 - self.final_factor) * (1 + math.cos(math.pi * self.share(kimg))) / 2
 
 
 @dataclass(frozen=True)
 class Warmup:
     """From 0 on a straight line to 1 at `end_kimg`, constant after."""
 
-    end_kimg: float
-
-    def __post_init__(self) -> None:
-        _check_range(0, self.end_kimg)
+    end_kimg: PositiveFloat
 
     def factor(self, kimg: float) -> float:
         """Give the factor after `kimg` thousand real images."""
-        return _share(kimg, 0, self.end_kimg)
-
-
-def _share(kimg: float, start: float, end: float) -> float:
-    return min(max((kimg - start) / (end - start), 0.0), 1.0)
-
-
-def _check_range(start: float, end: float) -> None:
-    if not 0 <= start < end:
-        raise UserError(
-            f"optimizer.learning_rate: start_kimg={start} and end_kimg={end} must satisfy 0 <= start_kimg < end_kimg"
-        )
+        return min(kimg / self.end_kimg, 1.0)

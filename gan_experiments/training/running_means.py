@@ -1,7 +1,5 @@
 """Means of logged scalars, kept on the device so that no iteration waits for it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

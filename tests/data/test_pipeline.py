@@ -145,18 +145,9 @@ def test_an_unreadable_image_is_named_without_a_workers_traceback(num_workers: i
     assert str(error.value) == "folder/7.png: not a readable image"
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "world_size", "words"),
-    [
-        (23, 1, ["batch_size=23", "22 training images", "batch_size=22"]),
-        (0, 1, ["batch_size=0", "at least 1"]),
-        (5, 2, ["batch_size=5", "2 processes", "multiple of 2"]),
-    ],
-)
-def test_impossible_batch_sizes_say_what_to_write(batch_size: int, world_size: int, words: list[str]) -> None:
-    with pytest.raises(UserError) as error:
-        Pipeline(image_set(), batch_size=batch_size, seed=0, world_size=world_size)
-    assert all(word in str(error.value) for word in words)
+def test_a_batch_that_processes_cannot_share_says_what_to_write() -> None:
+    with pytest.raises(UserError, match=r"batch_size=5 does not divide among 2 processes.*multiple of 2"):
+        Pipeline(image_set(), batch_size=5, seed=0, world_size=2)
 
 
 def test_fingerprint_is_of_the_content(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,10 +121,10 @@ def test_single_file_in_medmnist_layout(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "files"),
     [
-        ("mnist", ["MNIST/raw/train-images-idx3-ubyte.gz", "MNIST/raw/t10k-labels-idx1-ubyte"]),
+        ("mnist", ["MNIST/raw/train-images-idx3-ubyte.gz", "MNIST/raw/t10k-labels-idx1-ubyte.gz"]),
         ("kmnist", ["KMNIST/raw/train-labels-idx1-ubyte.gz"]),
-        ("cifar10", ["cifar-10-python.tar.gz", "cifar-10-batches-py/data_batch_5", "cifar-10-batches-py/batches.meta"]),
-        ("cifar100", ["cifar-100-python.tar.gz", "cifar-100-python/train", "cifar-100-python/meta"]),
+        ("cifar10", ["cifar-10-python.tar.gz"]),
+        ("cifar100", ["cifar-100-python.tar.gz"]),
         ("svhn", ["train_32x32.mat", "test_32x32.mat"]),
     ],
 )
@@ -204,14 +204,10 @@ def test_a_set_that_keeps_image_files_works_from_arguments_alone(
         source("Pictures", tmp_path, image_size=8).open("train")
     with pytest.raises(UserError, match="no image of class 2"):
         source("Pictures", tmp_path, num_classes=3).open("train")
-    with pytest.raises(UserError, match=r"labels go up to 1, but dataset.num_classes=1"):
+    with pytest.raises(UserError, match=r"go up to 1, but dataset.num_classes=1"):
         source("Pictures", tmp_path, num_classes=1).open("test")
 
 
-def test_sets_that_torchvision_lacks_or_builds_otherwise(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no data set 'FasionMNIST'"):
-        source("FasionMNIST", tmp_path).open("train")
-    with pytest.raises(UserError, match=r"ImageFolder has neither `train` nor `split`.*dataset=image_folder"):
-        source("ImageFolder", tmp_path).open("train")
+def test_names_must_be_as_many_as_classes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="class_names has 1 names for 2 classes"):
         source("MNIST", tmp_path, class_names=["a"]).describe()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,25 +188,16 @@ def test_the_discriminator_is_constrained_after_its_step() -> None:
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        ({}, "no term"),
+        ({}, "no term gives the discriminator a loss"),
         ({"r1": R1()}, "no term gives the generator a loss"),
         ({"smooth": LabelSmoothing()}, "no term gives the generator a loss"),
         ({"clip": WeightClipping()}, "no term gives the discriminator a loss"),
         ({"hinge": Hinge(every=2)}, "no term gives the discriminator a loss at each"),
-        ({"hinge": Hinge(), "r1": R1(every=0)}, r"loss\.r1\.every"),
-        ({"hinge": Hinge(weight=math.nan)}, r"loss\.hinge\.weight"),
-        ({"hinge": Hinge(weight=math.inf)}, r"loss\.hinge\.weight"),
-        ({"loss": Hinge()}, r"loss\.loss"),
     ],
 )
 def test_objectives_without_sense_are_refused(terms: dict[str, LossTerm], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Objective(terms)
-
-
-def test_a_step_without_a_due_term_is_our_mistake() -> None:
-    with pytest.raises(AssertionError, match="no due term"):
-        Objective({"hinge": Hinge()}).generator_loss(Witness(), REAL, FAKE, frozenset())
 
 
 def test_constructor_types_resolve_from_any_file() -> None:

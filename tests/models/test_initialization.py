@@ -1,4 +1,4 @@
-"""Statistics of each initialisation, what it leaves alone, and that it is drawn from the default generator."""
+"""Statistics of the initialisation, what it leaves alone, and that it is drawn from the default generator."""
 
 from typing import Any
 
@@ -8,25 +8,7 @@ from torch import nn
 
 from gan_experiments.models import dcgan, report_e
 from gan_experiments.models.conditioning import ConcatenateEmbedding, Projection
-from gan_experiments.models.initialization import (
-    DefaultInitialization,
-    Initialization,
-    NormalInitialization,
-    OrthogonalInitialization,
-    XavierUniformInitialization,
-)
-from gan_experiments.types import UserError
-
-ALL: list[Initialization] = [
-    NormalInitialization(),
-    OrthogonalInitialization(),
-    XavierUniformInitialization(),
-    DefaultInitialization(),
-]
-
-
-def name_of(value: object) -> str:
-    return type(value).__name__
+from gan_experiments.models.initialization import NormalInitialization
 
 
 def small_network() -> Any:
@@ -62,53 +44,31 @@ def test_normal_leaves_alone_what_it_is_not_told() -> None:
     assert after["layers.1.1.bias"].abs().max().item() == 0
 
 
-def test_orthogonal_rows_times_gain() -> None:
-    network = small_network()
-    OrthogonalInitialization(gain=2.0)(network)
-    for index in (0, 3):
-        weight = network[index].weight.detach().flatten(1)
-        torch.testing.assert_close(weight @ weight.T, 4 * torch.eye(len(weight)), rtol=0, atol=1e-4)
-        assert network[index].bias.abs().max().item() == 0
-    assert network[1].weight.unique().tolist() == [1]
-
-
-def test_xavier_bounds() -> None:
-    torch.manual_seed(0)
-    network = small_network()
-    XavierUniformInitialization()(network)
-    for index, fans in ((0, (16 + 32) * 16), (3, 300), (4, (32 + 8) * 16)):
-        bound = (6 / fans) ** 0.5
-        assert 0.99 * bound < network[index].weight.abs().max().item() <= bound
-        assert network[index].weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.03)
-
-
-def test_default_changes_nothing_and_draws_nothing() -> None:
+def test_told_of_no_layer_it_changes_and_draws_nothing() -> None:
     network = small_network()
     before = [parameter.clone() for parameter in network.parameters()]
     state = torch.get_rng_state()
-    DefaultInitialization()(network)
+    NormalInitialization(layers=[])(network)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("initialization", ALL[:3], ids=name_of)
-def test_values_come_from_the_default_generator_alone(initialization: Initialization) -> None:
+def test_values_come_from_the_default_generator_alone() -> None:
     states = []
     for construction_seed in (1, 2):
         torch.manual_seed(construction_seed)
         network = small_network()
         torch.manual_seed(0)
-        initialization(network)
+        NormalInitialization()(network)
         states.append(network.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-@pytest.mark.parametrize("initialization", ALL, ids=name_of)
 @pytest.mark.parametrize("norm", ["batch", "layer", "spectral", "none"])
-def test_whole_networks_on_the_meta_device(initialization: Initialization, norm: str) -> None:
+def test_whole_networks_on_the_meta_device(norm: str) -> None:
     with torch.device("meta"):
-        initialization(dcgan.Generator(10, 16, 1, condition=ConcatenateEmbedding(3, 4)))
-        initialization(dcgan.Discriminator(16, 1, norm=norm, condition=Projection(3)))  # type: ignore[arg-type]
+        NormalInitialization()(dcgan.Generator(10, 16, 1, condition=ConcatenateEmbedding(3, 4)))
+        NormalInitialization()(dcgan.Discriminator(16, 1, norm=norm, condition=Projection(3)))  # type: ignore[arg-type]
 
 
 def test_embeddings_keep_the_scale_of_latents() -> None:
@@ -128,19 +88,13 @@ def test_projection_is_initialised_as_the_score_is() -> None:
 def test_spectral_weights_are_set_beneath_their_norm() -> None:
     torch.manual_seed(0)
     discriminator = dcgan.Discriminator(8, 1, widths=[64], norm="spectral")
-    OrthogonalInitialization()(discriminator)
+    NormalInitialization(std=0.5)(discriminator)
     first = discriminator.get_submodule("layers.0.0")
     assert isinstance(first, nn.Conv2d)
-    # An orthogonal weight has only ones as singular values, so that its norm leaves it as it is.
     original = first.get_parameter("parametrizations.weight.original").detach().flatten(1)
-    torch.testing.assert_close(original.T @ original, torch.eye(16), rtol=0, atol=1e-4)
-    torch.testing.assert_close(first.weight.detach().flatten(1), original, rtol=1e-3, atol=1e-4)
+    assert original.std().item() == pytest.approx(0.5, rel=0.1)
+    assert torch.linalg.matrix_norm(first.weight.flatten(1), ord=2).item() == pytest.approx(1.0, rel=0.2)
 
 
 def test_norms_without_parameters_are_passed_over() -> None:
     NormalInitialization()(nn.Sequential(nn.BatchNorm2d(3, affine=False), nn.Linear(3, 2, bias=False)))
-
-
-def test_negative_standard_deviation_is_refused() -> None:
-    with pytest.raises(UserError, match=r"model\.initialization\.std is -1"):
-        NormalInitialization(std=-1)

@@ -189,14 +189,8 @@ def test_a_paused_network_does_not_stay_paused() -> None:
     ("build", "message"),
     [
         (lambda: Ratio(0, 0), r"schedule\.discriminator and schedule\.generator"),
-        (lambda: Ratio(-1, 1), r"schedule\.discriminator"),
-        (lambda: Ratio(1, -1), r"schedule\.generator"),
         (lambda: AlternateEpochs(0, 0), r"schedule\.discriminator and schedule\.generator"),
-        (lambda: AlternateEpochs(1, -2), r"schedule\.generator"),
         (lambda: LossThreshold(None, None), r"schedule\.discriminator_above and schedule\.generator_above"),
-        (lambda: LossThreshold(math.nan, None), r"schedule\.discriminator_above"),
-        (lambda: LossThreshold(None, math.inf), r"schedule\.generator_above"),
-        (lambda: LossThreshold(0.5, None, measure_every=0), r"schedule\.measure_every"),
     ],
 )
 def test_senseless_schedules_are_refused(build: Callable[[], Schedule], message: str) -> None:

@@ -55,7 +55,5 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 
 def test_losses_are_drawn_also_when_one_network_was_never_trained(tmp_path: Path) -> None:
     rows = [{"kimg": k / 10, "discriminator_steps": k, "generator_steps": 0, "discriminator/loss": k} for k in range(5)]
-    assert plot_losses(rows, tmp_path / "losses.png", "title")
+    plot_losses(rows, tmp_path / "losses.png", "title")
     assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
-    assert not plot_losses([], tmp_path / "none.png", "title")
-    assert not (tmp_path / "none.png").exists()
