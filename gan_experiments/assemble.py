@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from gan_experiments.components import build
+from gan_experiments.config import count_training_images
 from gan_experiments.losses.base import Objective
 from gan_experiments.tracking.summary import LayerRow, layer_table
 from gan_experiments.training.gan import GAN
@@ -50,7 +51,7 @@ def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
         gradient_clip=optimizer["gradient_clip"],
         latent_dim=cfg.model.latent_dim,
         batch_size=cfg.batch_size,
-        batches_per_epoch=cfg.dataset.num_train // cfg.batch_size,
+        batches_per_epoch=count_training_images(cfg) // cfg.batch_size,
         ema_half_life_kimg=cfg.ema_half_life_kimg,
     )
     return gan, tables

@@ -44,12 +44,22 @@ DECLARED: dict[str, dict[str, Any]] = {
         "num_train": Positive,
         "num_test": Count,
     },
+    "evaluation": {
+        "extractors": dict[str, Any],
+        "metrics": dict[str, Any],
+        "every_kimg": Above0 | None,
+        "num_samples": Positive,
+        "num_seeds": Positive,
+        "best": str | None,
+        "patience_kimg": Above0 | None,
+    },
     "optimizer": {"gradient_clip": dict[Literal["discriminator", "generator"], float | None]},
 }
 """The values that the root and these groups hold, each with its type."""
 PARTS = {
     "model": ("initialization", "generator", "discriminator"),
     "dataset": ("source",),
+    "evaluation": (),
     "optimizer": ("discriminator", "generator", "learning_rate"),
 }
 """What these groups name by `_target_`."""
@@ -73,12 +83,13 @@ def check_keys(cfg: DictConfig, schema: DictConfig) -> None:
         prefix = f"{parent}." if parent else ""
         for key in here:
             if key not in known:
-                groups = [] if parent else ["experiment", "loss/term", "optimizer/learning_rate"]
+                groups = ["experiment", "loss/term", "optimizer/learning_rate", "evaluation/metric"]
+                groups = [] if parent else groups
                 raise UserError(f"unknown key '{prefix}{key}'{suggest(key, [*known, *groups])}")
         for key in known:
             if key not in here:
                 raise UserError(f"{prefix}{key} is missing: it cannot be taken out with ~")
-    for key in ("task", "schedule", "trainer"):
+    for key in ("task", "schedule", "trainer", "regime"):
         _require_part(cfg[key], key)
     text = json.dumps(OmegaConf.to_container(cfg))
     for group in PARTS:
@@ -127,8 +138,8 @@ def cross_check(cfg: DictConfig) -> None:
             f"{list(model.value_range)}: the data would not fit the generator. Write model.value_range={expected}, "
             f"or model.output=linear, which fits any range."
         )
-    for group in ("loss", "augment", "logger"):
-        for name, part in cfg[group].items():
+    for group in ("loss", "augment", "logger", "alarms", "evaluation.extractors", "evaluation.metrics"):
+        for name, part in OmegaConf.select(cfg, group).items():
             _require_part(part, f"{group}.{name}")
     for name, term in cfg.loss.items():
         for need in term.get("needs") or []:
@@ -152,11 +163,6 @@ def cross_check(cfg: DictConfig) -> None:
         )
     if "generator_steps" in given and cfg.schedule.get("generator") == 0:
         raise UserError("budget.generator_steps is never spent with schedule.generator=0: write budget.epochs instead.")
-    if cfg.batch_size > dataset.num_train:
-        raise UserError(
-            f"batch_size={cfg.batch_size} is larger than the data set: dataset {dataset.name!r} has "
-            f"{dataset.num_train} training images. Write batch_size={dataset.num_train} or less."
-        )
 
 
 def _check_trainer(trainer: DictConfig) -> None:

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_experiments.checks import cross_check
 from gan_experiments.components import add_code_dirs, build, check_arguments
-from gan_experiments.types import DatasetFacts, ImageSource, UserError
+from gan_experiments.types import DatasetFacts, ImageSource, Regime, UserError
 
 PACKAGE = Path(__file__).resolve().parent
 CONFIG_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
@@ -43,6 +43,7 @@ class Root:
 
     seed: int = 0
     data_dir: str = "${oc.env:GAN_EXPERIMENTS_DATA,'~/.cache/gan_experiments'}"
+    cache_dir: str = "${oc.env:GAN_EXPERIMENTS_CACHE,'~/.cache/gan_experiments/cache'}"
     code_dirs: list[str] = field(default_factory=lambda: ["."])
     name: str | None = None
     notes: str = ""
@@ -61,11 +62,14 @@ class Root:
     keep_checkpoints: int = MISSING
     task: Any = MISSING
     dataset: Any = MISSING
+    regime: Any = MISSING
     model: Any = MISSING
     loss: Any = MISSING
     schedule: Any = MISSING
     optimizer: Any = MISSING
     augment: Any = MISSING
+    evaluation: Any = MISSING
+    alarms: Any = MISSING
     logger: Any = MISSING
     trainer: Any = MISSING
 
@@ -82,7 +86,8 @@ def prepare(cfg: DictConfig) -> DictConfig:
         UserError: something is missing, contradictory or cannot work; names the keys and the remedy.
     """
     cfg = cfg.copy()
-    cfg.data_dir = str(Path(cfg.data_dir).expanduser().absolute())
+    for key in ("data_dir", "cache_dir"):
+        cfg[key] = str(Path(cfg[key]).expanduser().absolute())
     cfg.code_dirs = [str(Path(directory).expanduser().absolute()) for directory in cfg.code_dirs]
     if cfg.dataset.get("path"):
         cfg.dataset.path = str(Path(cfg.dataset.path).expanduser().absolute())
@@ -96,7 +101,20 @@ def prepare(cfg: DictConfig) -> DictConfig:
     result = OmegaConf.create(resolved)
     assert isinstance(result, DictConfig)
     cross_check(result)
+    num_images = count_training_images(result)
+    if result.batch_size > num_images:
+        raise UserError(
+            f"batch_size={result.batch_size} is larger than the data set: dataset {result.dataset.name!r} gives "
+            f"{num_images} training images. Write batch_size={num_images} or less."
+        )
     return result
+
+
+def count_training_images(cfg: DictConfig) -> int:
+    """Give the number of images that the regime leaves to train on."""
+    check_arguments(cfg.regime, "regime")
+    regime: Regime = build(cfg.regime, "regime")
+    return regime.count(cfg.dataset.num_train)
 
 
 def _fill_in_facts(cfg: DictConfig) -> None:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_experiments.checks import check_keys
 from gan_experiments.config import Root, prepare
-from gan_experiments.tracking.files import is_first_process
+from gan_experiments.files import is_first_process
 from gan_experiments.tracking.manifest import FILE, read_manifest
 from gan_experiments.types import UserError
 
@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 FREE_TO_CHANGE = (
     "budget", "logger", "name", "notes", "tags", "sample_every_kimg", "checkpoint_every_kimg", "keep_checkpoints",
-    "log_every_iterations", "data", "data_dir", "dataset.path", "code_dirs", "resume", "allow_changes",
+    "log_every_iterations", "data", "data_dir", "cache_dir", "evaluation", "alarms", "dataset.path", "code_dirs",
+    "resume", "allow_changes",
 )  # fmt: skip
 """What a resumed run may change: nothing of it takes part in an update (of the data, the fingerprint is checked)."""
 
@@ -68,6 +69,22 @@ class Run:
                 f"the data have changed since {self.directory} began: fingerprint {fingerprint}, was {before}. "
                 f"Put the old data back (dataset {self.config.dataset.name!r}, data_dir={self.config.data_dir})."
             )
+
+    def checkpoint(self, which: str) -> tuple[Path, dict[str, Any]]:
+        """Find and load the checkpoint `last`, `best`, or that of an iteration.
+
+        Raises:
+            UserError: it is not there; names those that are.
+        """
+        from gan_experiments.callbacks.checkpoints import checkpoint_name, load_checkpoint
+
+        if which == "last":
+            return self.last_checkpoint()
+        path = self.directory / "checkpoints" / (checkpoint_name(int(which)) if which.isdigit() else f"{which}.pt")
+        if not path.exists():
+            there = ", ".join(sorted(found.name for found in path.parent.glob("*.pt"))) or "none"
+            raise UserError(f"there is no checkpoint {path.name} in {path.parent}; there are: {there}.")
+        return path, load_checkpoint(path)
 
     def last_checkpoint(self) -> tuple[Path, dict[str, Any]]:
         """Find and load the newest checkpoint that can be read.

@@ -13,19 +13,31 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from gan_experiments.callbacks.alarms.base import Alarms
 from gan_experiments.callbacks.budget import BudgetCallback
-from gan_experiments.callbacks.checkpoints import Checkpoints, keeping_signals
+from gan_experiments.callbacks.checkpoints import (
+    Checkpoints,
+    checkpoint_name,
+    keeping_signals,
+    list_checkpoints,
+    load_checkpoint,
+)
+from gan_experiments.callbacks.evaluation import Evaluation
 from gan_experiments.callbacks.progress import Progress
-from gan_experiments.callbacks.record import Record
+from gan_experiments.callbacks.record import AlarmError, DivergenceError, Record, RollbackError
 from gan_experiments.callbacks.samples import Samples
 from gan_experiments.callbacks.streams import RandomStreams
 from gan_experiments.components import build
+from gan_experiments.data.order import stream_seed
 from gan_experiments.data.pipeline import fits_in_memory
+from gan_experiments.evaluation.evaluate import summarize
+from gan_experiments.evaluation.protocol import Protocol
+from gan_experiments.files import is_first_process, write_json
 from gan_experiments.runs import Launch, resuming
-from gan_experiments.tracking.files import is_first_process, write_json
 from gan_experiments.tracking.local import TRAINING_MARK, LocalRecord, read_metrics
 from gan_experiments.tracking.manifest import FILE, git_state, now, versions
 from gan_experiments.tracking.plots import plot_losses
+from gan_experiments.training.exact_state import restore
 from gan_experiments.training.feed import Feed
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import ImageSet
@@ -37,10 +49,17 @@ class Session:
     """Callbacks, loggers and data around a GAN, and what becomes of them."""
 
     def __init__(
-        self, launch: Launch, gan: GAN, train_set: ImageSet, manifest: dict[str, Any], saved: dict[str, Any] | None
+        self,
+        launch: Launch,
+        gan: GAN,
+        train_set: ImageSet,
+        protocol: Protocol | None,
+        manifest: dict[str, Any],
+        saved: dict[str, Any] | None,
     ) -> None:
         cfg, directory = launch.config, launch.directory
         self.cfg, self.directory, self.gan, self.manifest = cfg, directory, gan, manifest
+        self.train_set, self.protocol = train_set, protocol
         self.began = time.perf_counter()
         self.entry: dict[str, Any] = {
             "started": now(),
@@ -50,46 +69,77 @@ class Session:
             "git": git_state(Path(__file__).parent),
         }
         self.local = LocalRecord(directory / "metrics.csv")
+        self._set_up(saved, rolled_back=False)
+        built = build(cfg.logger, "logger") or {}
+        self.trackers = [self._told(tracker) if callable(tracker) else tracker for tracker in built.values()]
+
+    def _set_up(self, saved: dict[str, Any] | None, rolled_back: bool) -> None:
+        """Make callbacks and feed for training from the start, or on from a checkpoint that the GAN has taken back."""
+        cfg, gan = self.cfg, self.gan
         self.record = Record(gan, cfg.log_every_iterations)
         budget = BudgetCallback(gan, **cfg.budget)
-        if saved is not None:
-            self.record.last_row = saved["last_row"]
-            if is_first_process():
-                self.local.cut_back(gan.clock.iterations, saved["last_row"])
         self.checkpoints = Checkpoints(
-            gan, directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, self.record
+            gan, self.directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, self.record
         )
+        alarms = Alarms(gan, build(cfg.alarms, "alarms") or {}, self.record, self.manifest.setdefault("alarms", []))
+        self.evaluation = None
+        if self.protocol is not None:
+            settings = cfg.evaluation
+            self.evaluation = Evaluation(
+                gan,
+                self.protocol,
+                settings.every_kimg,
+                settings.best,
+                settings.patience_kimg,
+                checkpoints=self.checkpoints,
+                alarms=alarms,
+            )
         self.samples = Samples(
             gan,
-            directory=directory / "samples",
+            directory=self.directory / "samples",
             every_kimg=cfg.sample_every_kimg,
-            real=train_set,
+            real=self.train_set,
             num_classes=cfg.dataset.num_classes,
             conditional=cfg.model.conditional,
             by_class=cfg.samples_by_class,
             value_range=cfg.model.value_range,
             seed=cfg.seed,
         )
-        # The order matters: a row before the checkpoint that holds its sums, the random streams at the very last.
+        measuring = {} if self.evaluation is None else {"evaluation": self.evaluation}
+        self.checkpoints.remembering = {"alarms": alarms, **measuring}
+        if saved is not None:
+            self.record.last_row = saved["last_row"]
+            for name, callback in self.checkpoints.remembering.items():
+                if name in saved["callbacks"]:
+                    callback.load_state_dict(saved["callbacks"][name])
+            if is_first_process():
+                self.local.cut_back(saved["callbacks"].get("evaluation", {}).get("last_row", 0), saved["last_row"])
+        # The order matters: a row before the alarms that read it, an evaluation before the checkpoint that knows of it,
+        # the random streams at the very last.
         self.callbacks: list[Callback] = [
             self.record,
+            alarms,
+            *measuring.values(),
             self.samples,
             self.checkpoints,
             budget,
             Progress(self.record, budget),
-            RandomStreams(cfg.seed, saved["random"] if saved is not None else None),
+            RandomStreams(
+                cfg.seed,
+                saved["random"] if saved is not None else None,
+                self.checkpoints if rolled_back else None,
+            ),
         ]
+        rollbacks = gan.clock.rollbacks
         self.feed = Feed(
-            train_set,
+            self.train_set,
             batch_size=cfg.batch_size,
-            seed=cfg.seed,
+            seed=stream_seed("rollback", cfg.seed, rollbacks) if rollbacks else cfg.seed,
             value_range=cfg.model.value_range,
             augmentations=build(cfg.augment, "augment") or {},
-            in_memory=fits_in_memory(train_set, cfg.data.in_memory_gib),
+            in_memory=fits_in_memory(self.train_set, cfg.data.in_memory_gib),
             num_workers=cfg.data.num_workers,
         )
-        built = build(cfg.logger, "logger") or {}
-        self.trackers = [self._told(tracker) if callable(tracker) else tracker for tracker in built.values()]
 
     def _told(self, tracker: Callable[..., Any]) -> Any:
         """Give a partial logger what it should know of the run."""
@@ -107,7 +157,7 @@ class Session:
         status, code, error = "failed", 1, None
         results: dict[str, Any] = {}
         try:
-            trainer = self._trainer()
+            self._trainer()  # so that what it refuses is known before anything is said or opened
             log.info("Training %s on %s, on %s.", self.cfg.model.name, self.cfg.dataset.name, self.entry["device"])
             log.info("Everything goes to %s; Ctrl-C saves and stops.", self.directory)
             self.manifest["sessions"].append(self.entry)
@@ -115,8 +165,8 @@ class Session:
             for tracker in self.trackers:
                 if hasattr(tracker, "start"):
                     tracker.start()
-            with keeping_signals():
-                trainer.fit(self.gan, datamodule=self.feed)
+            while not self._train():
+                pass
             signal = self.checkpoints.stopped_by
             status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
             results = self._write_results()
@@ -134,6 +184,52 @@ class Session:
                     tracker.close(results, code)
         self._say_goodbye()
         return results
+
+    def _train(self) -> bool:
+        """Train to the end; False after a rollback, to go on from there."""
+        try:
+            with keeping_signals():
+                self._trainer().fit(self.gan, datamodule=self.feed)
+        except RollbackError as asked:
+            self._roll_back(asked)
+        except DivergenceError as error:
+            alarm = self.cfg.alarms.get("divergence", {})
+            if alarm.get("action") != "rollback" or self.gan.clock.rollbacks >= alarm.get("max_rollbacks", 3):
+                raise
+            self._roll_back(error)
+        else:
+            return True
+        return False
+
+    def _roll_back(self, reason: Exception) -> None:
+        """Take the best checkpoint back, or the oldest that is kept, forget what came after, change the streams.
+
+        Raises:
+            AlarmError: there is no checkpoint.
+        """
+        directory = self.directory / "checkpoints"
+        kept = [path for path in (directory / "best.pt", *list_checkpoints(directory)) if path.exists()]
+        if not kept:
+            raise AlarmError(f"{reason} There is no checkpoint to go back to (checkpoint_every_kimg).") from reason
+        state = load_checkpoint(kept[0])
+        rollbacks = self.gan.clock.rollbacks + 1
+        here = self.gan.clock.iterations
+        restore(self.gan, state)
+        self.gan.clock.rollbacks = rollbacks
+        back = self.gan.clock.iterations
+        if is_first_process():
+            for path in list_checkpoints(directory):
+                if path.name > checkpoint_name(back):
+                    path.unlink()
+        self.manifest.setdefault("rollbacks", []).append({"from": here, "to": back, "reason": str(reason)})
+        log.warning(
+            "Rolled back from iteration %d to %d (%s), with another random stream; rollback %d.",
+            here,
+            back,
+            kept[0].name,
+            rollbacks,
+        )
+        self._set_up(state, rolled_back=True)
 
     def _trainer(self) -> pl.Trainer:
         trainer: pl.Trainer = build(self.cfg.trainer, "trainer")(
@@ -156,9 +252,10 @@ class Session:
 
     def _write_results(self) -> dict[str, Any]:
         clock, rows = self.gan.clock, read_metrics(self.directory / "metrics.csv")
-        speeds = [row[TRAINING_MARK] for row in rows if TRAINING_MARK in row]
-        last = rows[-1] if rows else {}
-        results = {
+        trained = [row for row in rows if TRAINING_MARK in row]
+        speeds = [row[TRAINING_MARK] for row in trained]
+        last = trained[-1] if trained else {}
+        results: dict[str, Any] = {
             "iterations": clock.iterations,
             "kimg": clock.kimg,
             "epochs": clock.iterations / self.gan.batches_per_epoch,
@@ -168,6 +265,13 @@ class Session:
             "median_images_per_second": statistics.median(speeds) if speeds else None,
             **{name: value for name, value in last.items() if "/" in name},
         }
+        if self.evaluation is not None and self.evaluation.latest is not None:
+            results |= self.evaluation.values
+            results["evaluation"] = {
+                "values": summarize([self.evaluation.latest]),
+                "not_applicable": self.evaluation.latest.not_applicable,
+                "best": self.evaluation.best,
+            }
         if is_first_process():
             write_json(self.directory / "results.json", results)
             plot_losses(rows, self.directory / "losses.png", self.manifest.get("experiment") or self.cfg.dataset.name)

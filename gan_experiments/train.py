@@ -14,14 +14,15 @@ from gan_experiments.assemble import assemble
 from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.components import build, check_arguments
 from gan_experiments.data.pipeline import fingerprint
+from gan_experiments.files import is_first_process, write_atomically
+from gan_experiments.preparation import build_extractors, prepare_protocol
 from gan_experiments.runs import Launch, Run, locked
 from gan_experiments.session import Session
-from gan_experiments.tracking.files import is_first_process, write_atomically
 from gan_experiments.tracking.manifest import new_manifest, versions
 from gan_experiments.tracking.summary import count_parameters, format_table
 from gan_experiments.training.exact_state import load_networks, restore
 from gan_experiments.training.gan import GAN
-from gan_experiments.types import ImageSet, UserError
+from gan_experiments.types import ImageSet, Regime, UserError
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +41,17 @@ def run(launch: Launch) -> dict[str, Any]:
         if launch.resumed is not None:
             stack.enter_context(locked(launch.directory))
         gan, tables = assemble(launch.config)
+        extractors = build_extractors(launch.config)
         saved = _load_weights(launch, gan)
         finished = _finished_results(launch, gan)
         if finished is not None:
             log.info("The run is finished; a larger budget (such as budget.epochs=...) trains on.")
             return finished
-        train_set: ImageSet = build(launch.config.dataset.source, "dataset.source").open("train")
+        whole: ImageSet = build(launch.config.dataset.source, "dataset.source").open("train")
+        regime: Regime = build(launch.config.regime, "regime")
+        train_set = regime.apply(whole)
         content = fingerprint(train_set)
+        protocol = prepare_protocol(launch.config, extractors, whole, train_set)
         if launch.resumed is None:
             launch.directory.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(launch.directory))
@@ -55,7 +60,7 @@ def run(launch: Launch) -> dict[str, Any]:
         text = "\n".join(format_table(name, getattr(gan, name), rows) for name, rows in tables.items())
         if is_first_process():
             write_atomically(launch.directory / "networks.txt", lambda file: file.write(text.encode()))
-        return Session(launch, gan, train_set, manifest, saved).fit()
+        return Session(launch, gan, train_set, protocol, manifest, saved).fit()
 
 
 def _quiet_lightning() -> None:

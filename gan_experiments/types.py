@@ -68,6 +68,22 @@ class ImageSet(Protocol):
         ...
 
 
+class Regime(Protocol):
+    """What is done to the training images. The constructor only stores its arguments, and imports no torch."""
+
+    def count(self, num_train: int) -> int:
+        """Give the number of images trained on, of `num_train` in the training split.
+
+        Raises:
+            UserError: the regime asks for more than there are.
+        """
+        ...
+
+    def apply(self, image_set: ImageSet) -> ImageSet:
+        """Give the images trained on."""
+        ...
+
+
 class ImageSource(Protocol):
     """Where a data set comes from. The constructor only stores its arguments: it reads, checks and imports nothing."""
 

@@ -20,7 +20,12 @@ FACTS = [
     *("dataset.image_size=8", "dataset.channels=1", "dataset.num_classes=2", "dataset.class_names=[a,b]"),
     *("dataset.num_train=100", "dataset.num_test=10"),
 ]
-BESIDE = {"dataset/npz": FACTS, "dataset/image_folder": FACTS, "model/report_e": ["dataset=fmnist"]}
+BESIDE = {
+    "dataset/npz": FACTS,
+    "dataset/image_folder": FACTS,
+    "model/report_e": ["dataset=fmnist"],
+    "regime/first_n": ["dataset=fmnist"],
+}
 """What some options need beside them: facts that are otherwise read from the user's files, images that fit."""
 SMALL = 20_000_000  # parameters of a pair that is trained here; larger ones are assembled only
 
@@ -109,7 +114,13 @@ def test_the_networks_of_an_experiment_are_what_its_yaml_declares(experiment: st
 def test_an_experiment_makes_two_steps(experiment: str, tmp_path: Path) -> None:
     if parameters(experiment) >= SMALL:
         pytest.skip(f"{experiment} has {SMALL:,} parameters or more: assembled only")
-    overrides = [f"+experiment={experiment}", "batch_size=2", "sample_every_kimg=null", "trainer=cpu"]
+    overrides = [
+        f"+experiment={experiment}",
+        "batch_size=2",
+        "sample_every_kimg=null",
+        "trainer=cpu",
+        "evaluation=none",
+    ]
     dataset = composed(*overrides)[0].dataset
     if dataset.name != "digits":
         write_npz(tmp_path / "data", dataset, count := max(dataset.num_classes, 20))

@@ -156,6 +156,7 @@ defaults:
   - override /model: my_model
   - override /loss: my_loss
   - override /schedule: my_schedule
+  - override /evaluation: none
 batch_size: 8
 budget: {epochs: 2}
 log_every_iterations: 2

@@ -11,12 +11,17 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.callbacks.record import DivergenceError, Record, check_finite
-from gan_experiments.tracking.files import write_atomically
+from gan_experiments.callbacks.record import AlarmError, DivergenceError, Record, check_finite
+from gan_experiments.files import write_atomically
 from gan_experiments.training.exact_state import collect
 from gan_experiments.training.gan import GAN
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def checkpoint_name(iterations: int) -> str:
+    """Name the checkpoint after an iteration; names sort as iterations do."""
+    return f"iteration_{iterations:09d}.pt"
 
 
 def list_checkpoints(directory: Path) -> list[Path]:
@@ -47,6 +52,7 @@ class Checkpoints(Callback):
         self.every_kimg = every_kimg
         self.keep = keep
         self.record = record
+        self.remembering: dict[str, Callback] = {}  # callbacks whose state is saved too
         self.stopped_by: signal.Signals | None = None
         self._saved = -1
 
@@ -82,24 +88,37 @@ class Checkpoints(Callback):
             DivergenceError: the losses since the last row are not finite, so that nothing good would be saved.
         """
         iterations = self.gan.clock.iterations
-        check_finite(self.gan.read_means(), iterations, self.record.every)
-        if not torch.stack([value.isfinite().all() for value in self.gan.parameters()]).all():
-            raise DivergenceError(f"a weight became infinite or nan by iteration {iterations}.")
-        self._write(trainer, f"iteration_{iterations:09d}.pt")
+        self.check(trainer)
+        self.write(trainer, checkpoint_name(iterations))
         if trainer.is_global_zero:
             for old in list_checkpoints(self.directory)[: -self.keep]:
                 old.unlink(missing_ok=True)
         self._saved = iterations
 
+    def check(self, trainer: pl.Trainer) -> None:
+        """Make sure that there is something good to save or to measure.
+
+        Raises:
+            DivergenceError: the losses since the last row, or weights, are not finite.
+        """
+        iterations = self.gan.clock.iterations
+        check_finite(self.gan.read_means(), iterations, self.record.every)
+        if not torch.stack([value.isfinite().all() for value in self.gan.parameters()]).all():
+            raise DivergenceError(f"a weight became infinite or nan by iteration {iterations}.")
+
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Save the state of a run that diverged beside the good ones, as diverged.pt, and say what is broken."""
-        if isinstance(exception, DivergenceError):
+        """Save what an alarm stopped; the state of a run that diverged goes beside the good ones, as diverged.pt."""
+        if isinstance(exception, AlarmError):
+            self.save(trainer)
+        elif isinstance(exception, DivergenceError):
             exception.args = (f"{exception} {_diagnosis(self.gan)}",)
             with contextlib.suppress(OSError):  # the diagnosis matters more than the disk
-                self._write(trainer, "diverged.pt")
+                self.write(trainer, "diverged.pt")
 
-    def _write(self, trainer: pl.Trainer, name: str) -> None:
-        state = {**collect(self.gan), "last_row": self.record.last_row}
+    def write(self, trainer: pl.Trainer, name: str, about: dict[str, Any] | None = None) -> None:
+        """Write the exact state, and what else is to be said of it, under a name."""
+        callbacks = {key: callback.state_dict() for key, callback in self.remembering.items()}
+        state = {**collect(self.gan), "last_row": self.record.last_row, "callbacks": callbacks, **(about or {})}
         if trainer.is_global_zero:
             self.directory.mkdir(exist_ok=True)
             write_atomically(self.directory / name, lambda file: torch.save(state, file))

@@ -16,6 +16,14 @@ class DivergenceError(RunFailedError):
     """A loss is no longer finite; says which and since when."""
 
 
+class AlarmError(RunFailedError):
+    """An alarm has stopped the run."""
+
+
+class RollbackError(Exception):
+    """An alarm asks for the best checkpoint and another random stream."""
+
+
 class Record(Callback):
     """Logs the means of all losses every `every` iterations, in one call to each logger.
 

@@ -7,11 +7,11 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
-from torch import Tensor
 
 from gan_experiments.data.order import stream_seed
 from gan_experiments.evaluation.pixels import save_grid, to_uint8
-from gan_experiments.training.gan import GAN, evaluating
+from gan_experiments.evaluation.sampling import generate
+from gan_experiments.training.gan import GAN
 from gan_experiments.types import ImageSet
 
 SHOWN_CLASSES = 10
@@ -86,7 +86,7 @@ class Samples(Callback):
     def save(self, trainer: pl.Trainer) -> None:
         """Save a grid named by kimg and hand it to the loggers that take pictures."""
         kimg = self.gan.clock.kimg
-        pixels, self.share_clipped = to_uint8(sample(self.gan, self.latents, self.labels), self.value_range)
+        pixels, self.share_clipped = to_uint8(generate(self.gan.sampler, self.latents, self.labels), self.value_range)
         path = self.directory / f"kimg_{kimg:010.3f}.png"
         save_grid(pixels, self.columns, path)
         self._saved = self.gan.clock.iterations
@@ -96,14 +96,3 @@ class Samples(Callback):
         for logger in trainer.loggers:
             if hasattr(logger, "log_grid"):
                 logger.log_grid(key, path, kimg)
-
-
-def sample(gan: GAN, latents: Tensor, labels: Tensor, batch_size: int = 100) -> Tensor:
-    """Generate one image for each latent with the generator that is shown, without a trace in training."""
-    generator = gan.sampler
-    with evaluating(generator), torch.autocast(gan.device.type, enabled=False):
-        parts = [
-            generator(some.to(gan.device), theirs.to(gan.device))
-            for some, theirs in zip(torch.split(latents, batch_size), torch.split(labels, batch_size), strict=True)
-        ]
-    return torch.cat(parts)

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from gan_experiments.callbacks.checkpoints import Checkpoints
 from gan_experiments.data.order import stream_seed
 from gan_experiments.training.exact_state import set_random_state
 from gan_experiments.types import UserError
@@ -14,12 +15,14 @@ from gan_experiments.types import UserError
 class RandomStreams(Callback):
     """Puts a resumed run's streams where they were; gives every further process of a new run its own.
 
-    The last callback that acts when training starts, so that nothing draws between it and the first iteration.
+    After a rollback all begin anew, in a way that follows from the seed and the number of rollbacks. It is the last
+    callback that acts when training starts, so that nothing draws between it and the first iteration.
     """
 
-    def __init__(self, seed: int, saved: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, seed: int, saved: list[dict[str, Any]] | None, rolled_back: Checkpoints | None) -> None:
         self.seed = seed
         self.saved = saved
+        self.rolled_back = rolled_back  # saves the new streams at once, so that a kill does not bring the old ones back
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the streams.
@@ -27,6 +30,11 @@ class RandomStreams(Callback):
         Raises:
             UserError: the run was made with another number of processes.
         """
+        if self.rolled_back is not None:
+            rollbacks = self.rolled_back.gan.clock.rollbacks
+            torch.manual_seed(stream_seed("rollback", self.seed, rollbacks, trainer.global_rank))
+            self.rolled_back.save(trainer)
+            return
         if self.saved is None:
             if trainer.global_rank > 0:
                 torch.manual_seed(stream_seed("process", self.seed, trainer.global_rank))

@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from gan_experiments.tracking.files import write_atomically
+from gan_experiments.files import write_atomically
 
 TRAINING_MARK = "images_per_second"
 """A column that only rows of training losses fill; a row at an evaluation leaves it empty."""
@@ -47,10 +47,11 @@ class LocalRecord(Logger):
         else:
             self._rewrite([*read_metrics(self.path), dict(metrics)])
 
-    def cut_back(self, iteration: int, last_row: int) -> None:
-        """Forget what came after a checkpoint: rows past its iteration, and loss rows past the last one before it."""
+    def cut_back(self, last_evaluation: int, last_row: int) -> None:
+        """Forget what came after a checkpoint: evaluations past the last one before it, and so with rows of losses."""
         rows = read_metrics(self.path)
-        self._rewrite([row for row in rows if row["iteration"] <= (last_row if TRAINING_MARK in row else iteration)])
+        limits = {True: last_row, False: last_evaluation}
+        self._rewrite([row for row in rows if row["iteration"] <= limits[TRAINING_MARK in row]])
 
     def _rewrite(self, rows: list[dict[str, float]]) -> None:
         self._columns = dict.fromkeys(name for row in rows for name in row)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gan_experiments.tracking.files import write_atomically
+from gan_experiments.files import write_atomically
 
 COLOURS = {"discriminator": "tab:blue", "generator": "tab:orange"}
 

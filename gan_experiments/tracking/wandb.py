@@ -1,5 +1,6 @@
 """Weights & Biases: one run of ours is one run there, and no failure of its server ends ours."""
 
+import contextlib
 import logging
 import uuid
 from collections.abc import Mapping
@@ -112,6 +113,13 @@ class WandbTracker(Logger):
         """Log one picture."""
         if self._run is not None:
             self._log({key: wandb.Image(str(path)), "kimg": kimg})
+
+    @rank_zero_only
+    def alert(self, name: str, message: str) -> None:
+        """Send an alert."""
+        if self._run is not None:
+            with contextlib.suppress(Exception):  # whatever W&B raises, the message is in the log
+                self._run.alert(title=name, text=message)
 
     def _log(self, values: dict[str, Any]) -> None:
         if self._run is None:

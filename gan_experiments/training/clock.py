@@ -13,6 +13,7 @@ class Clock:
     images_seen: int = 0  # real images drawn, over all processes
     discriminator_steps: int = 0
     generator_steps: int = 0
+    rollbacks: int = 0  # each begins another random stream
 
     @property
     def kimg(self) -> float:

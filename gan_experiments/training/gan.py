@@ -212,16 +212,3 @@ def frozen(network: nn.Module, batch_norm: str = "batch") -> Iterator[None]:
             parameter.requires_grad_(True)
         for norm in norms:
             norm.train()
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put the network into evaluation mode without gradients, and restore each module's own flag after."""
-    flags = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, flag in flags:
-            module.training = flag

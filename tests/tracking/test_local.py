@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_experiments.tracking.files import write_atomically, write_json
+from gan_experiments.files import write_atomically, write_json
 from gan_experiments.tracking.local import TRAINING_MARK, LocalRecord, read_metrics
 from gan_experiments.tracking.plots import plot_losses
 
@@ -36,7 +36,7 @@ def test_cutting_back_keeps_evaluations_up_to_the_checkpoint_and_whole_loss_inte
         record.log_metrics({"iteration": iteration, TRAINING_MARK: 1.0})
     for iteration in (22, 30):
         record.log_metrics({"iteration": iteration, "fid/x": 2.0})
-    record.cut_back(iteration=25, last_row=20)
+    record.cut_back(last_evaluation=25, last_row=20)
     assert [row["iteration"] for row in read_metrics(tmp_path / "metrics.csv")] == [10, 20, 22]
 
 

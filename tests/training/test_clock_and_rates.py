@@ -10,7 +10,8 @@ def test_the_clock_counts_what_happened() -> None:
     clock = Clock()
     for iteration in range(7):
         clock.advance(Updates(discriminator=True, generator=iteration % 3 == 2), 50)
-    assert clock.state_dict() == {"iterations": 7, "images_seen": 350, "discriminator_steps": 7, "generator_steps": 2}
+    counts = {"iterations": 7, "images_seen": 350, "discriminator_steps": 7, "generator_steps": 2, "rollbacks": 0}
+    assert clock.state_dict() == counts
     assert clock.kimg == 0.35
     assert clock.progress(3).epoch == 2
     copy = Clock()

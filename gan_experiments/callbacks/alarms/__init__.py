@@ -1,0 +1,1 @@
+"""Alarms: failures of training said in plain words while they happen."""

@@ -1,0 +1,145 @@
+"""What an alarm sees and says, and the callback that asks all of them."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import pytorch_lightning as pl
+from pydantic import PositiveInt
+from pytorch_lightning.callbacks import Callback
+
+from gan_experiments.callbacks.record import AlarmError, Record, RollbackError
+from gan_experiments.training.gan import GAN
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """What alarms look at."""
+
+    gan: GAN
+    losses: Mapping[str, float]  # the newest mean of each, as in metrics.csv
+    adversarial: Mapping[str, float]  # for each network, the sum of its adversarial terms, where it is known
+    evaluation: Mapping[str, float] | None  # values of an evaluation that has just been made
+
+    @property
+    def kimg(self) -> float:
+        """Where the run stands."""
+        return self.gan.clock.kimg
+
+
+@dataclass(kw_only=True)
+class Alarm:
+    """An alarm rings when `look` gives a sentence; `state` is what it remembers, and is saved with the run.
+
+    Args:
+        action: what happens when it rings: `warn` says it, `stop` saves and ends the run, `rollback` goes back to the
+            best checkpoint and on from there with another random stream.
+        max_rollbacks: after so many rollbacks of a run it stops.
+    """
+
+    action: Literal["warn", "stop", "rollback"] = "warn"
+    max_rollbacks: PositiveInt = 3
+    state: dict[str, float] = field(default_factory=dict, init=False)
+
+    watches: ClassVar[Literal["losses", "evaluation"]] = "losses"
+    """When it is asked: at each row of losses, or after each evaluation."""
+
+    def look(self, signals: Signals) -> str:
+        """Say in plain words what is wrong; an empty string where nothing is."""
+        raise NotImplementedError
+
+    def lasts(self, holds: bool, kimg: float, for_kimg: float) -> bool:
+        """Say whether a condition has held without a break for `for_kimg` thousand images."""
+        if not holds:
+            self.state.pop("since_kimg", None)
+            return False
+        return kimg - self.state.setdefault("since_kimg", kimg) >= for_kimg
+
+
+class Alarms(Callback):
+    """Asks each alarm when it has something to look at, writes down what it says, and does as its action says.
+
+    Args:
+        gan: the networks.
+        alarms: by name.
+        record: the newest losses.
+        written: where what was said is kept: a list in the manifest.
+    """
+
+    def __init__(self, gan: GAN, alarms: Mapping[str, Alarm], record: Record, written: list[dict[str, Any]]) -> None:
+        self.gan = gan
+        self.alarms = alarms
+        self.record = record
+        self.written = written
+        self.ringing: set[str] = set()
+        names = gan.objective.names("discriminator") & gan.objective.names("generator")
+        self.adversarial = {name for name in names if "class_head" not in gan.objective.terms[name].needs}
+        self._losses: dict[str, float] = {}
+        self._asked = -1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what the alarms remember."""
+        return {
+            "alarms": {name: alarm.state for name, alarm in self.alarms.items()},
+            "ringing": sorted(self.ringing),
+            "losses": dict(self._losses),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        for name, alarm in self.alarms.items():
+            alarm.state = dict(state["alarms"].get(name, {}))
+        self.ringing = set(state["ringing"])
+        self._losses = dict(state["losses"])
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Ask the alarms that watch losses where a row has just been written."""
+        row = self.record.latest
+        if row and row["iteration"] == self.gan.clock.iterations != self._asked:
+            self._asked = self.gan.clock.iterations
+            # A schedule may train one network for a whole epoch: the other's newest value stays.
+            self._losses |= {name: value for name, value in row.items() if "/" in name}
+            self._ask(trainer, "losses", None)
+
+    def after_evaluation(self, trainer: pl.Trainer, values: Mapping[str, float]) -> None:
+        """Ask the alarms that watch evaluations."""
+        self._ask(trainer, "evaluation", values)
+
+    def _ask(self, trainer: pl.Trainer, watched: str, evaluation: Mapping[str, float] | None) -> None:
+        sums: dict[str, float] = {}
+        for network in ("discriminator", "generator"):
+            shares = [self._losses.get(f"{network}/{name}") for name in self.adversarial]
+            known = [share for share in shares if share is not None]
+            if known:
+                sums[network] = sum(known)
+        signals = Signals(gan=self.gan, losses=self._losses, adversarial=sums, evaluation=evaluation)
+        for name, alarm in self.alarms.items():
+            if alarm.watches != watched:
+                continue
+            message = alarm.look(signals)
+            if not message:
+                self.ringing.discard(name)
+            elif name not in self.ringing:  # said once, until it has been quiet
+                self.ringing.add(name)
+                self._ring(trainer, name, alarm, message)
+
+    def _ring(self, trainer: pl.Trainer, name: str, alarm: Alarm, message: str) -> None:
+        clock = self.gan.clock
+        action = alarm.action
+        if action == "rollback" and clock.rollbacks >= alarm.max_rollbacks:
+            action, message = "stop", f"{message} The run has been rolled back {clock.rollbacks} times already."
+        self.written.append(
+            {"alarm": name, "iteration": clock.iterations, "kimg": clock.kimg, "action": action, "message": message}
+        )
+        text = f"Alarm {name} at {clock.kimg:,.1f} kimg: {message}"
+        log.warning("%s", text)
+        for logger in trainer.loggers:
+            if hasattr(logger, "alert"):
+                logger.alert(name, message)
+        if action == "rollback":
+            raise RollbackError(text)
+        if action == "stop":
+            raise AlarmError(f"{text} Stopped (alarms.{name}.action=stop).")

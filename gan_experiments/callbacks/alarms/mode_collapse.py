@@ -1,0 +1,39 @@
+"""A generator that makes less and less."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import NonNegativeFloat
+
+from gan_experiments.callbacks.alarms.base import Alarm, Signals
+
+
+@dataclass(kw_only=True)
+class ModeCollapse(Alarm):
+    """`class_coverage` or `feature_diversity` falls below a share of its own best value, or stays low for too long.
+
+    Args:
+        falls_to: share of the best value so far, below which the alarm rings.
+        below: limit for either value, in itself.
+        after_kimg: from when on `below` counts; a generator that has just begun makes little of anything.
+    """
+
+    falls_to: NonNegativeFloat = 0.5
+    below: NonNegativeFloat = 0.3
+    after_kimg: NonNegativeFloat = 400.0
+
+    watches: ClassVar[Literal["losses", "evaluation"]] = "evaluation"
+
+    def look(self, signals: Signals) -> str:
+        """Name the value that fell."""
+        for key, value in (signals.evaluation or {}).items():
+            name = key.partition("/")[0]
+            if name not in ("class_coverage", "feature_diversity"):
+                continue
+            best = self.state[key] = max(value, self.state.get(key, 0.0))
+            if value < self.falls_to * best or (value < self.below and signals.kimg >= self.after_kimg):
+                return (
+                    f"the samples are alike: {key} is {value:.2g}, at its best {best:.2g}. Go back to an earlier "
+                    "checkpoint (alarms.mode_collapse.action=rollback), add +loss/term=r1, or train on more images."
+                )
+        return ""

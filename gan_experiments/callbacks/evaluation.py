@@ -1,0 +1,127 @@
+"""Evaluation while training: when it happens, which checkpoint is the best, and when to stop for want of progress."""
+
+import logging
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from gan_experiments.callbacks.alarms.base import Alarms
+from gan_experiments.callbacks.checkpoints import Checkpoints
+from gan_experiments.evaluation.evaluate import Results, evaluate
+from gan_experiments.evaluation.protocol import Protocol
+from gan_experiments.training.gan import GAN
+
+log = logging.getLogger(__name__)
+SEED = 0
+"""Of the samples: the first of those that `gan-experiments evaluate` takes, so that the values are the same."""
+
+
+class Evaluation(Callback):
+    """Evaluates every `every_kimg` thousand images and at the end, keeps the best checkpoint, tells the alarms.
+
+    Latents are the same at each evaluation, so that its values differ by the weights alone. With several processes the
+    first one evaluates, and all are told the values.
+
+    Args:
+        gan: the networks.
+        protocol: how to measure.
+        every_kimg: interval; None: at the end alone.
+        best: name of the value that chooses the best checkpoint, of the first extractor; None: none is kept.
+        patience_kimg: training stops when `best` has not improved for so long; None: never.
+        checkpoints: writes the best one.
+        alarms: are told the values.
+    """
+
+    def __init__(
+        self,
+        gan: GAN,
+        protocol: Protocol,
+        every_kimg: float | None,
+        best: str | None,
+        patience_kimg: float | None,
+        checkpoints: Checkpoints,
+        alarms: Alarms,
+    ) -> None:
+        self.gan = gan
+        self.protocol = protocol
+        self.every_kimg = every_kimg
+        self.patience_kimg = patience_kimg
+        self.checkpoints = checkpoints
+        self.alarms = alarms
+        self.best_key = None if best is None else protocol.key(best)
+        self.higher_is_better = best is not None and protocol.higher_is_better(best)
+        self.best: dict[str, Any] = {}
+        self.latest: Results | None = None
+        self.last_row = 0  # iteration of the newest evaluation at the interval
+        self._evaluated = -1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what is remembered of the best checkpoint."""
+        return {"best": dict(self.best), "last_row": self.last_row}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        self.best, self.last_row = dict(state["best"]), state["last_row"]
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Evaluate when it is due."""
+        if self.every_kimg is not None and self.gan.clock.passed(self.every_kimg, self.gan.batch_size):
+            self.evaluate(trainer)
+            self.last_row = self._evaluated
+            self.alarms.after_evaluation(trainer, self.values)
+            since = self.gan.clock.kimg - self.best.get("kimg", self.gan.clock.kimg)
+            if self.patience_kimg is not None and since >= self.patience_kimg:
+                log.info(
+                    "%s has not improved on %.4g for %g kimg: stopping (evaluation.patience_kimg).",
+                    self.best_key,
+                    self.best["value"],
+                    since,
+                )
+                trainer.should_stop = True
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Evaluate the end, unless the run was interrupted and will go on.
+
+        The last checkpoint knows nothing of it: a run that is extended equals one that was longer from the start.
+        """
+        if self._evaluated != self.gan.clock.iterations and self.checkpoints.stopped_by is None:
+            self.evaluate(trainer)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The newest values, by key."""
+        assert self.latest is not None
+        return self.latest.values
+
+    def evaluate(self, trainer: pl.Trainer) -> None:
+        """Measure the generator that is shown, log the values, and keep the checkpoint if it is the best."""
+        self.checkpoints.check(trainer)
+        results = None
+        if trainer.is_global_zero:
+            results = evaluate(self.gan.sampler, self.protocol, SEED, self.gan.discriminator)
+        results = trainer.strategy.broadcast(results)
+        assert results is not None
+        self.latest = results
+        clock = self.gan.clock
+        self._evaluated = clock.iterations
+        row = {
+            "iteration": clock.iterations,
+            "kimg": clock.kimg,
+            "epoch": clock.iterations / self.gan.batches_per_epoch,
+        }
+        finite = {key: value for key, value in results.values.items() if math.isfinite(value)}
+        for logger in trainer.loggers:
+            logger.log_metrics({**row, **finite}, step=clock.iterations)
+        if self.best_key in finite:
+            self._keep_best(trainer, finite[self.best_key], results.protocols[self.best_key])
+
+    def _keep_best(self, trainer: pl.Trainer, value: float, protocol: dict[str, Any]) -> None:
+        if self.best and (value > self.best["value"]) != self.higher_is_better:
+            return
+        if self.best and value == self.best["value"]:
+            return
+        clock = self.gan.clock
+        self.best = {"key": self.best_key, "value": value, "iteration": clock.iterations, "kimg": clock.kimg}
+        self.checkpoints.write(trainer, "best.pt", {"chosen_by": {**self.best, "seed": SEED, "protocol": protocol}})

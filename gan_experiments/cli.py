@@ -1,0 +1,135 @@
+"""`gan-experiments VERB RUN ...`: what is done with finished runs."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
+from rich.table import Table
+
+from gan_experiments.components import add_code_dirs, check_arguments
+from gan_experiments.config import CONFIG_DIR, prepare, register_schema
+from gan_experiments.explain import COMPOSITION_ERRORS, explain
+from gan_experiments.files import write_json
+from gan_experiments.runs import Run
+from gan_experiments.types import RunFailedError, UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def verbs() -> None:
+    """Do something with finished runs; training itself is `python -m gan_experiments`."""
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Keys to measure otherwise: evaluation.num_samples=5000 ...")
+    ] = None,
+    checkpoint: Annotated[str, typer.Option(help="last, best, or the number of an iteration.")] = "last",
+    by_class: Annotated[bool, typer.Option(help="Show the values of single classes too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+) -> None:
+    """Measure a run's generator: all metrics with intervals over sampling seeds, floor, ceiling and protocol."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    opened = Run.open(run, "RUN")
+    add_code_dirs(opened.config.get("code_dirs", []))
+    config = _with_overrides(opened, overrides or [])
+    check_arguments(config.evaluation, "evaluation")
+    from gan_experiments.measure import measure  # torch takes seconds to import, and --help must not
+
+    path, found = measure(opened, config, checkpoint)
+    write_json(path, found)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        _print_table(found, by_class)
+        typer.echo(f"Written to {path}")
+
+
+@app.command("fit-extractor")
+def fit_extractor(
+    output: Annotated[Path, typer.Argument(help="The file of weights to write, NAME.safetensors.")],
+    overrides: Annotated[list[str], typer.Argument(help="The data set: dataset=fmnist, data_dir=...")],
+) -> None:
+    """Train the classifier that measures a data set by the recipe of the shipped ones, and say its accuracy."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    register_schema()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        config = prepare(compose("config", ["model=dcgan", "loss=non_saturating", *overrides]))
+    from gan_experiments.preparation import train_extractor
+
+    accuracy = train_extractor(config, output)
+    typer.echo(f"Accuracy on the test split: {accuracy}. Written to {output}")
+
+
+def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
+    """Give the run's config; where evaluation is overridden, with the group that the command line composes to."""
+    config = run.config
+    for override in overrides:
+        if not override.lstrip("+~").startswith("evaluation"):
+            raise UserError(
+                f"{override}: only keys of the evaluation group can be given here; a run stays what it was."
+            )
+    if not overrides and config.evaluation.metrics:
+        return config
+    choice = [f"evaluation={run.manifest['choices'].get('evaluation', 'standard')}"] if overrides else []
+    register_schema()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        composed = compose("config", [*choice, *overrides])
+    with open_dict(config):
+        config.evaluation = OmegaConf.to_container(composed.evaluation)
+    OmegaConf.resolve(config)
+    return config
+
+
+def _print_table(found: dict[str, Any], by_class: bool) -> None:
+    table = Table(title=f"{found['run']}, iteration {found['iteration']}, {found['num_samples']} samples a seed")
+    for column in ("", "value ± 95%", "floor", "ceiling", "better"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for key, entry in found["values"].items():
+        if key.startswith("class_fid_") and not by_class:
+            continue
+        low, high = entry.get("interval", (0.0, 0.0))
+        spread = f" ± {(high - low) / 2:.2g}" if "interval" in entry else ""
+        better = "higher" if entry["higher_is_better"] else "lower"
+        table.add_row(
+            key, f"{_short(entry['value'])}{spread}", _short(entry.get("floor")), _short(entry.get("ceiling")), better
+        )
+    for key in found["not_applicable"]:
+        table.add_row(key, "not applicable", "", "", "")
+    console = Console()
+    console.print(table)
+    console.print(
+        "Floor: held-out real images in place of samples; ceiling: noise. The interval is over sampling seeds."
+    )
+    for key, reason in found["not_applicable"].items():
+        console.print(f"{key} is not applicable: {reason}.")
+    for name, facts in found["extractors"].items():
+        console.print(f"{name}: weights {facts['weights']}, accuracy {facts['accuracy']}, input {facts['input']}")
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def main() -> None:
+    """Run the command line; 2 is the exit code of a mistake that the user can mend."""
+    try:
+        app()
+    except (UserError, RunFailedError) as error:
+        sys.exit(_fail(str(error)))
+    except COMPOSITION_ERRORS as error:
+        sys.exit(_fail(explain(error)))
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return 2

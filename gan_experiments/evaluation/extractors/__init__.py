@@ -1,0 +1,1 @@
+"""Networks that give features of images: what metrics are measured with."""

@@ -1,0 +1,1 @@
+"""What is computed from features: one file for each published metric."""

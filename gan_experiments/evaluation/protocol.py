@@ -1,0 +1,151 @@
+"""All that a metric's value depends on."""
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_experiments.data.pipeline import fingerprint
+from gan_experiments.evaluation.extractors.base import Extractor, fitting
+from gan_experiments.evaluation.features import Seen, look_at_set
+from gan_experiments.evaluation.metrics.base import Metric
+from gan_experiments.evaluation.sampling import BLOCK_SIZE, labels_like, shuffle
+from gan_experiments.types import ImageSet, UserError
+
+VERSION = 1
+"""Of the protocol: raised when a value would come out otherwise from the same facts."""
+LIBRARIES = ("torch-fidelity", "torch", "numpy")
+
+
+@dataclass(eq=False)
+class RealImages:
+    """The real images that samples are judged by."""
+
+    dataset: str
+    class_names: Sequence[str]  # none where unlabelled
+    reference: ImageSet  # the training split, whatever the regime
+    training: ImageSet  # what is trained on; the same object where there is no regime
+    held_out: ImageSet | None  # the test split
+
+    def facts(self) -> dict[str, Any]:
+        """Say which images these are."""
+        sets = {"reference": self.reference, "training": self.training, "held_out": self.held_out}
+        described = {
+            name: None if images is None else {"count": len(images), "fingerprint": fingerprint(images)}
+            for name, images in sets.items()
+        }
+        return {"dataset": self.dataset, "reference_split": "train", **described}
+
+
+@dataclass(eq=False)
+class Protocol:
+    """How generators are measured: pass it to `evaluate` with a generator and a seed.
+
+    Args:
+        extractors: by any name; keys use their own.
+        metrics: by any name.
+        real: the real images.
+        num_samples: samples drawn.
+        latent_dim: size of a latent.
+        value_range: what the generator's black and white are.
+        conditional: whether the generator makes the class it is asked for.
+        weights: which weights are measured, in a word: `ema` or `raw`.
+        cache_dir: where features of real images are kept.
+        batch_size: samples generated at once; no value depends on it.
+        fit: trains a classifier on pixels and labels and gives its accuracy on held-out images, for metrics that ask.
+
+    Raises:
+        UserError: a metric needs more samples than are drawn, or two extractors have one name.
+    """
+
+    extractors: Mapping[str, Extractor]
+    metrics: Mapping[str, Metric]
+    real: RealImages
+    num_samples: int
+    latent_dim: int
+    value_range: Sequence[float]
+    conditional: bool
+    weights: str
+    cache_dir: Path
+    batch_size: int = 100
+    fit: Any = None
+    _seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
+    _real_facts: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        names = [extractor.name for extractor in self.extractors.values()]
+        if len(set(names)) < len(names):
+            raise UserError(
+                f"evaluation.extractors: two have one name ({', '.join(names)}), so their values would stand under one "
+                "key. Give each its own."
+            )
+        for name, metric in self.metrics.items():
+            if self.num_samples < metric.fewest:
+                raise UserError(
+                    f"evaluation.metrics.{name} needs at least {metric.fewest} samples ({metric.facts()}), but "
+                    f"evaluation.num_samples is {self.num_samples}. Raise it, lower the metric's own numbers, or leave "
+                    "the metric out of evaluation/metric=[...]."
+                )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the values, without the extractor's."""
+        return [name for metric in self.metrics.values() for name in metric.names]
+
+    def key(self, name: str) -> str:
+        """Give the full key of a value, with the first extractor."""
+        metric = self._metric(name)
+        return f"{name}/{metric.measure or next(iter(self.extractors.values())).name}"
+
+    def higher_is_better(self, name: str) -> bool:
+        """Say which way a value is good."""
+        return name in self._metric(name).higher
+
+    def _metric(self, name: str) -> Metric:
+        # A value of one class is named after its mean: class_fid_coat.
+        return next(metric for metric in self.metrics.values() if name.startswith(metric.names))
+
+    def facts(self, extractor: Extractor, metric: Metric) -> dict[str, Any]:
+        """Give all that a value of this metric depends on, besides the generator and the seed."""
+        if self._real_facts is None:
+            self._real_facts = self.real.facts()
+        pixels = self.real.reference.read(torch.tensor([0]))
+        own = {"metric": type(metric).__name__, "parameters": metric.facts()}
+        measure = {"name": metric.measure} if metric.measure else extractor.facts()
+        return {
+            "version": VERSION,
+            **own,
+            "extractor": measure,
+            **self._real_facts,
+            "num_samples": self.num_samples,
+            "latents": f"standard normal, {self.latent_dim}, drawn by {BLOCK_SIZE}",
+            "labels": "in the proportions of the reference" if self.real.class_names else "none",
+            "sample_classes": "asked for" if self.conditional else "seen by the extractor",
+            **fitting(pixels.shape[1], pixels.shape[-1], extractor),
+            "weights": self.weights,
+            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        }
+
+    def seen(self, extractor: Extractor) -> dict[str, Seen]:
+        """Give the real images as an extractor sees them; computed once."""
+        if extractor.name not in self._seen:
+            sets = {"reference": self.real.reference, "training": self.real.training, "held_out": self.real.held_out}
+            found: dict[int, Seen] = {}
+            self._seen[extractor.name] = {
+                name: found.setdefault(id(images), look_at_set(images, extractor, self.cache_dir))
+                for name, images in sets.items()
+                if images is not None
+            }
+            if self.real.held_out is not None:
+                shuffled = self._seen[extractor.name]["held_out"]
+                self._seen[extractor.name]["held_out"] = shuffled.take(shuffle(len(shuffled)))
+        return self._seen[extractor.name]
+
+    def sample_labels(self, seed: int) -> Tensor:
+        """Give the labels that samples are asked for."""
+        counts = torch.bincount(self.real.reference.labels, minlength=len(self.real.class_names)).tolist()
+        return labels_like(counts if self.real.class_names else [], self.num_samples, seed)

@@ -1,0 +1,86 @@
+"""Images from a generator, the same whatever the size of the batches, without a trace in the network."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from gan_experiments.data.order import stream_seed
+from gan_experiments.evaluation.pixels import to_uint8
+from gan_experiments.types import UserError
+
+BLOCK_SIZE = 500  # latents are drawn in blocks of this size, so that no value depends on the size of a batch
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put the network into evaluation mode without gradients, and restore each module's own flag after."""
+    flags = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, flag in flags:
+            module.training = flag
+
+
+def generate(generator: nn.Module, latents: Tensor, labels: Tensor, batch_size: int = 100) -> Tensor:
+    """Give one image for each latent (float32, N×C×H×W, on the generator's device)."""
+    device = next(generator.parameters()).device
+    with evaluating(generator), torch.autocast(device.type, enabled=False):
+        parts = [
+            generator(latents[start : start + batch_size].to(device), labels[start : start + batch_size].to(device))
+            for start in range(0, len(latents), batch_size)
+        ]
+    return torch.cat(parts)
+
+
+def shuffle(count: int) -> Tensor:
+    """Give a permutation that is always the same: data may be sorted, and a part of them must not be one class."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
+
+
+def labels_like(counts: Sequence[int], num_samples: int, seed: int) -> Tensor:
+    """Give labels (int64, N) in the proportions of `counts`, shuffled; zeros where there are no classes.
+
+    Remainders go to the classes with the largest ones, so that N labels of K equal classes hold N / K of each.
+    """
+    if not counts:
+        return torch.zeros(num_samples, dtype=torch.int64)
+    wanted = torch.tensor(counts, dtype=torch.float64) * num_samples / sum(counts)
+    whole = wanted.floor().long()
+    missing = num_samples - int(whole.sum())
+    whole[torch.argsort(wanted - whole, descending=True, stable=True)[:missing]] += 1
+    labels = torch.arange(len(counts)).repeat_interleave(whole)
+    stream = torch.Generator().manual_seed(stream_seed("evaluation labels", seed))
+    return labels[torch.randperm(num_samples, generator=stream)]
+
+
+def sample_blocks(
+    generator: nn.Module, latent_dim: int, labels: Tensor, value_range: Sequence[float], seed: int, batch_size: int
+) -> Iterator[tuple[Tensor, float]]:
+    """Give pixels (uint8, n×C×H×W) and the share of clipped values, block by block; block b follows from (seed, b).
+
+    Raises:
+        UserError: the generator gives values that are not finite.
+    """
+    for block, start in enumerate(range(0, len(labels), BLOCK_SIZE)):
+        stream = torch.Generator().manual_seed(stream_seed("evaluation latents", seed, block))
+        latents = torch.randn(BLOCK_SIZE, latent_dim, generator=stream)
+        wanted = labels[start : start + BLOCK_SIZE]
+        images = generate(generator, latents[: len(wanted)], wanted, batch_size)
+        if not images.isfinite().all():
+            raise UserError(
+                "the generator gives values that are not finite: training has diverged; measure an earlier one"
+            )
+        yield to_uint8(images, value_range)
+
+
+def noise_blocks(shape: Sequence[int], num_images: int, seed: int) -> Iterator[tuple[Tensor, float]]:
+    """Give images of independent, uniformly distributed pixels (uint8, n×C×H×W): what a metric says of the worst."""
+    for block, start in enumerate(range(0, num_images, BLOCK_SIZE)):
+        stream = torch.Generator().manual_seed(stream_seed("evaluation noise", seed, block))
+        pixels = torch.randint(256, (BLOCK_SIZE, *shape), generator=stream).to(torch.uint8)
+        yield pixels[: num_images - start], 0.0

@@ -1,0 +1,78 @@
+"""Measuring the generator of a run that is not training."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from gan_experiments.assemble import assemble
+from gan_experiments.callbacks.evaluation import SEED
+from gan_experiments.components import build
+from gan_experiments.data.pipeline import fingerprint
+from gan_experiments.evaluation.evaluate import anchors, evaluate, summarize
+from gan_experiments.preparation import build_extractors, prepare_protocol
+from gan_experiments.runs import Run
+from gan_experiments.training.exact_state import load_networks
+from gan_experiments.types import ImageSet, Regime, UserError
+
+
+def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[str, Any]]:
+    """Evaluate a run's generator with `evaluation.num_seeds` seeds; also floor and ceiling of each value.
+
+    Args:
+        run: the run.
+        config: its config, whose evaluation group says how to measure.
+        checkpoint: `last`, `best`, or the number of an iteration.
+
+    Returns:
+        Where the values belong in the run's directory, and the values with their protocols.
+
+    Raises:
+        UserError: a checkpoint, weights or data are missing, or the data have changed since.
+    """
+    extractors = build_extractors(config)
+    gan, _ = assemble(config)
+    path, state = run.checkpoint(checkpoint)
+    load_networks(gan, state["networks"])
+    whole: ImageSet = build(config.dataset.source, "dataset.source").open("train")
+    regime: Regime = build(config.regime, "regime")
+    training = regime.apply(whole)
+    run.check_data(fingerprint(training))
+    protocol = prepare_protocol(config, extractors, whole, training)
+    if protocol is None:
+        raise UserError("no metric is chosen: leave evaluation=none out, or write evaluation=standard")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    gan.to(device)
+    began = time.perf_counter()
+    seeds = range(SEED, SEED + config.evaluation.num_seeds)
+    evaluations = [evaluate(gan.sampler, protocol, seed, gan.discriminator) for seed in seeds]
+    seconds = time.perf_counter() - began
+    values = summarize(evaluations)
+    for key, found in anchors(protocol).items():
+        values[key] |= found
+    for key, entry in values.items():
+        entry["higher_is_better"] = protocol.higher_is_better(key.partition("/")[0])
+        entry["by_seed"] = [results.values[key] for results in evaluations]
+    iteration = state["clock"]["iterations"]
+    result = {
+        "run": str(run.directory),
+        "checkpoint": path.name,
+        "iteration": iteration,
+        "kimg": state["clock"]["images_seen"] / 1000,
+        "seeds": list(seeds),
+        "num_samples": protocol.num_samples,
+        "values": values,
+        "not_applicable": evaluations[0].not_applicable,
+        "share_of_pixels_clipped": evaluations[0].share_clipped,
+        "extractors": {extractor.name: extractor.facts() for extractor in extractors.values()},
+        "seconds_per_seed": seconds / len(evaluations),
+        "seconds": evaluations[-1].seconds,
+    }
+    how = hashlib.sha256(json.dumps([e["protocol"] for e in values.values()], sort_keys=True).encode()).hexdigest()[:8]
+    directory = run.directory / "evaluation"
+    directory.mkdir(exist_ok=True)
+    return directory / f"{path.stem}-{how}.json", result

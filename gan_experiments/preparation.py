@@ -1,0 +1,103 @@
+"""What must be there before a generator can be measured: the real images, the extractors, the protocol."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from gan_experiments.components import build
+from gan_experiments.data.image_set import TensorImageSet
+from gan_experiments.data.order import stream_seed
+from gan_experiments.evaluation.extractors.base import Extractor
+from gan_experiments.evaluation.extractors.classifier import ClassifierExtractor
+from gan_experiments.evaluation.protocol import Protocol, RealImages
+from gan_experiments.models.small_cnn import SmallCNN
+from gan_experiments.training.classifier import fit_classifier
+from gan_experiments.types import ImageSet, ImageSource, UserError
+
+
+def build_extractors(cfg: DictConfig) -> dict[str, Extractor]:
+    """Build the extractors, so that missing weights are found out before data are fetched.
+
+    Raises:
+        UserError: weights are missing, or not those that are named.
+    """
+    with torch.random.fork_rng(devices=[]):  # a network draws its first weights, and training must not notice
+        found: dict[str, Extractor] = build(cfg.evaluation.extractors, "evaluation.extractors") or {}
+    for name, extractor in found.items():
+        if not isinstance(extractor, Extractor):
+            raise UserError(
+                f"evaluation.extractors.{name} is a {type(extractor).__name__}, no extractor: name it as the module of "
+                "gan_experiments.evaluation.extractors.module.ModuleExtractor."
+            )
+    return found
+
+
+def prepare_protocol(
+    cfg: DictConfig, extractors: dict[str, Extractor], whole: ImageSet, training: ImageSet
+) -> Protocol | None:
+    """Make the protocol of a config, training on the data what must be trained first; None where nothing is measured.
+
+    Args:
+        cfg: the resolved config.
+        extractors: from `build_extractors`.
+        whole: the training split.
+        training: what the regime leaves of it; the same object where it leaves all.
+
+    Raises:
+        UserError: a metric needs more images than there are, or `evaluation.best` names no value.
+    """
+    if not extractors or not cfg.evaluation.metrics:
+        return None
+    source: ImageSource = build(cfg.dataset.source, "dataset.source")
+    held_out = source.open("test") if cfg.dataset.num_test else None
+    cache_dir = Path(cfg.cache_dir)
+    for extractor in extractors.values():
+        if extractor.needs_fit:
+            extractor.fit(whole, held_out, fit_classifier, cache_dir)
+    protocol = Protocol(
+        extractors=extractors,
+        metrics=build(cfg.evaluation.metrics, "evaluation.metrics"),
+        real=RealImages(cfg.dataset.name, list(cfg.dataset.class_names), whole, training, held_out),
+        num_samples=cfg.evaluation.num_samples,
+        latent_dim=cfg.model.latent_dim,
+        value_range=list(cfg.model.value_range),
+        conditional=cfg.model.conditional,
+        weights="raw" if cfg.ema_half_life_kimg is None else f"EMA, half-life {cfg.ema_half_life_kimg:g} kimg",
+        cache_dir=cache_dir,
+        fit=None if held_out is None else _fit_on_samples(held_out, len(cfg.dataset.class_names)),
+    )
+    best = cfg.evaluation.best
+    if best is not None and best not in protocol.names:
+        raise UserError(f"evaluation.best={best} is no value of the chosen metrics: write one of {protocol.names}.")
+    return protocol
+
+
+def train_extractor(cfg: DictConfig, path: Path) -> float | None:
+    """Train a classifier of the data set by the recipe of the shipped ones; gives its accuracy on the test split.
+
+    Raises:
+        UserError: the data set has no labels.
+    """
+    data = cfg.dataset
+    if data.num_classes == 0:
+        raise UserError(f"dataset {data.name!r} has no labels, so no classifier can be trained on it.")
+    extractor = ClassifierExtractor(data.name, data.image_size, data.channels, data.num_classes)
+    source: ImageSource = build(data.source, "dataset.source")
+    held_out = source.open("test") if data.num_test else None
+    accuracy = extractor.train_anew(source.open("train"), held_out, fit_classifier)
+    extractor.save(path, accuracy)
+    return accuracy
+
+
+def _fit_on_samples(held_out: ImageSet, num_classes: int) -> Callable[[Tensor, Tensor, int], float]:
+    def fit(pixels: Tensor, labels: Tensor, seed: int) -> float:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_seed("classification accuracy score", seed))
+            network = SmallCNN(pixels.shape[-1], pixels.shape[1], num_classes)
+        history = fit_classifier(network, num_classes, TensorImageSet(pixels, labels), held_out, seed)
+        return history[-1]["test_accuracy"]
+
+    return fit
