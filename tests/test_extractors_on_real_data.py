@@ -32,7 +32,7 @@ def test_that_of_the_digits() -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(("dataset", "least"), [("fmnist", 0.91), ("cifar10", 0.80)])
+@pytest.mark.parametrize(("dataset", "least"), [("mnist", 0.99), ("fmnist", 0.91), ("cifar10", 0.80)])
 def test_those_of_real_images(dataset: str, least: float) -> None:
     assert "GAN_EXPERIMENTS_DATA" in os.environ
     found, stated = accuracy(dataset)
