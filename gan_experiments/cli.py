@@ -80,10 +80,14 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
             )
     if not overrides and config.evaluation.metrics:
         return config
-    choice = [f"evaluation={run.manifest['choices'].get('evaluation', 'standard')}"] if overrides else []
+    given = ["evaluation=standard"]  # for a run that measured nothing
+    if overrides:  # the run's own choices stay where this command line says nothing else
+        own = [word for word in run.manifest["overrides"] if word.lstrip("+~").startswith("evaluation")]
+        chosen = [f"evaluation={run.manifest['choices']['evaluation']}", *own, *overrides]
+        given = list({word.partition("=")[0].lstrip("+"): word for word in chosen}.values())
     register_schema()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        composed = compose("config", [*choice, *overrides])
+        composed = compose("config", given)
     with open_dict(config):
         config.evaluation = OmegaConf.to_container(composed.evaluation)
     OmegaConf.resolve(config)

@@ -56,7 +56,6 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
         values[key] |= found
     for key, entry in values.items():
         entry["higher_is_better"] = protocol.higher_is_better(key.partition("/")[0])
-        entry["by_seed"] = [results.values[key] for results in evaluations]
     iteration = state["clock"]["iterations"]
     result = {
         "run": str(run.directory),

@@ -11,34 +11,24 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.callbacks.alarms.base import Alarms
-from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.callbacks.checkpoints import (
-    Checkpoints,
     checkpoint_name,
     keeping_signals,
     list_checkpoints,
     load_checkpoint,
 )
-from gan_experiments.callbacks.evaluation import Evaluation
-from gan_experiments.callbacks.progress import Progress
-from gan_experiments.callbacks.record import AlarmError, DivergenceError, Record, RollbackError
-from gan_experiments.callbacks.samples import Samples
-from gan_experiments.callbacks.streams import RandomStreams
+from gan_experiments.callbacks.record import AlarmError, DivergenceError, RollbackError
 from gan_experiments.components import build
-from gan_experiments.data.order import stream_seed
-from gan_experiments.data.pipeline import fits_in_memory
 from gan_experiments.evaluation.evaluate import summarize
 from gan_experiments.evaluation.protocol import Protocol
 from gan_experiments.files import is_first_process, write_json
+from gan_experiments.gear import Gear, gear_up
 from gan_experiments.runs import Launch, resuming
 from gan_experiments.tracking.local import TRAINING_MARK, LocalRecord, read_metrics
 from gan_experiments.tracking.manifest import FILE, git_state, now, versions
 from gan_experiments.tracking.plots import plot_losses
 from gan_experiments.training.exact_state import restore
-from gan_experiments.training.feed import Feed
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import ImageSet
 
@@ -69,76 +59,14 @@ class Session:
             "git": git_state(Path(__file__).parent),
         }
         self.local = LocalRecord(directory / "metrics.csv")
-        self._set_up(saved, rolled_back=False)
+        self.gear = self._gear(saved, rolled_back=False)
         built = build(cfg.logger, "logger") or {}
         self.trackers = [self._told(tracker) if callable(tracker) else tracker for tracker in built.values()]
 
-    def _set_up(self, saved: dict[str, Any] | None, rolled_back: bool) -> None:
-        """Make callbacks and feed for training from the start, or on from a checkpoint that the GAN has taken back."""
-        cfg, gan = self.cfg, self.gan
-        self.record = Record(gan, cfg.log_every_iterations)
-        budget = BudgetCallback(gan, **cfg.budget)
-        self.checkpoints = Checkpoints(
-            gan, self.directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, self.record
-        )
-        alarms = Alarms(gan, build(cfg.alarms, "alarms") or {}, self.record, self.manifest.setdefault("alarms", []))
-        self.evaluation = None
-        if self.protocol is not None:
-            settings = cfg.evaluation
-            self.evaluation = Evaluation(
-                gan,
-                self.protocol,
-                settings.every_kimg,
-                settings.best,
-                settings.patience_kimg,
-                checkpoints=self.checkpoints,
-                alarms=alarms,
-            )
-        self.samples = Samples(
-            gan,
-            directory=self.directory / "samples",
-            every_kimg=cfg.sample_every_kimg,
-            real=self.train_set,
-            num_classes=cfg.dataset.num_classes,
-            conditional=cfg.model.conditional,
-            by_class=cfg.samples_by_class,
-            value_range=cfg.model.value_range,
-            seed=cfg.seed,
-        )
-        measuring = {} if self.evaluation is None else {"evaluation": self.evaluation}
-        self.checkpoints.remembering = {"alarms": alarms, **measuring}
-        if saved is not None:
-            self.record.last_row = saved["last_row"]
-            for name, callback in self.checkpoints.remembering.items():
-                if name in saved["callbacks"]:
-                    callback.load_state_dict(saved["callbacks"][name])
-            if is_first_process():
-                self.local.cut_back(saved["callbacks"].get("evaluation", {}).get("last_row", 0), saved["last_row"])
-        # The order matters: a row before the alarms that read it, an evaluation before the checkpoint that knows of it,
-        # the random streams at the very last.
-        self.callbacks: list[Callback] = [
-            self.record,
-            alarms,
-            *measuring.values(),
-            self.samples,
-            self.checkpoints,
-            budget,
-            Progress(self.record, budget),
-            RandomStreams(
-                cfg.seed,
-                saved["random"] if saved is not None else None,
-                self.checkpoints if rolled_back else None,
-            ),
-        ]
-        rollbacks = gan.clock.rollbacks
-        self.feed = Feed(
-            self.train_set,
-            batch_size=cfg.batch_size,
-            seed=stream_seed("rollback", cfg.seed, rollbacks) if rollbacks else cfg.seed,
-            value_range=cfg.model.value_range,
-            augmentations=build(cfg.augment, "augment") or {},
-            in_memory=fits_in_memory(self.train_set, cfg.data.in_memory_gib),
-            num_workers=cfg.data.num_workers,
+    def _gear(self, saved: dict[str, Any] | None, rolled_back: bool) -> Gear:
+        said = self.manifest.setdefault("alarms", [])
+        return gear_up(
+            self.cfg, self.directory, self.gan, self.train_set, self.protocol, self.local, said, saved, rolled_back
         )
 
     def _told(self, tracker: Callable[..., Any]) -> Any:
@@ -167,7 +95,7 @@ class Session:
                     tracker.start()
             while not self._train():
                 pass
-            signal = self.checkpoints.stopped_by
+            signal = self.gear.checkpoints.stopped_by
             status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
             results = self._write_results()
         except (KeyboardInterrupt, SystemExit):
@@ -189,7 +117,7 @@ class Session:
         """Train to the end; False after a rollback, to go on from there."""
         try:
             with keeping_signals():
-                self._trainer().fit(self.gan, datamodule=self.feed)
+                self._trainer().fit(self.gan, datamodule=self.gear.feed)
         except RollbackError as asked:
             self._roll_back(asked)
         except DivergenceError as error:
@@ -229,13 +157,13 @@ class Session:
             kept[0].name,
             rollbacks,
         )
-        self._set_up(state, rolled_back=True)
+        self.gear = self._gear(state, rolled_back=True)
 
     def _trainer(self) -> pl.Trainer:
         trainer: pl.Trainer = build(self.cfg.trainer, "trainer")(
             max_epochs=-1,
             logger=[self.local, *self.trackers],
-            callbacks=self.callbacks,
+            callbacks=self.gear.callbacks,
             default_root_dir=str(self.directory),
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -261,16 +189,16 @@ class Session:
             "epochs": clock.iterations / self.gan.batches_per_epoch,
             "discriminator_steps": clock.discriminator_steps,
             "generator_steps": clock.generator_steps,
-            "share_of_pixels_clipped": self.samples.share_clipped,
+            "share_of_pixels_clipped": self.gear.samples.share_clipped,
             "median_images_per_second": statistics.median(speeds) if speeds else None,
             **{name: value for name, value in last.items() if "/" in name},
         }
-        if self.evaluation is not None and self.evaluation.latest is not None:
-            results |= self.evaluation.values
+        if self.gear.evaluation is not None and self.gear.evaluation.latest is not None:
+            results |= self.gear.evaluation.values
             results["evaluation"] = {
-                "values": summarize([self.evaluation.latest]),
-                "not_applicable": self.evaluation.latest.not_applicable,
-                "best": self.evaluation.best,
+                "values": summarize([self.gear.evaluation.latest]),
+                "not_applicable": self.gear.evaluation.latest.not_applicable,
+                "best": self.gear.evaluation.best,
             }
         if is_first_process():
             write_json(self.directory / "results.json", results)
@@ -290,7 +218,7 @@ class Session:
             write_json(self.directory / FILE, self.manifest)
 
     def _say_goodbye(self) -> None:
-        clock, signal = self.gan.clock, self.checkpoints.stopped_by
+        clock, signal = self.gan.clock, self.gear.checkpoints.stopped_by
         where = f"iteration {clock.iterations} ({clock.kimg:,.1f} kimg)"
         if signal is not None:
             log.info("Stopped by %s at %s; saved.", signal.name, where)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -100,16 +101,19 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
 def summarize(evaluations: Sequence[Results]) -> dict[str, dict[str, Any]]:
     """Join evaluations with several seeds: the mean of each key, and its 95% interval by Student's t.
 
-    The interval speaks of the drawing of samples alone: other seeds of training are other generators.
+    A value that is undefined for a seed is None. The interval speaks of the drawing of samples alone: other seeds of
+    training are other generators.
     """
     summary = {}
     for key in evaluations[0].values:
         values = [results.values[key] for results in evaluations]
         mean = sum(values) / len(values)
-        entry: dict[str, Any] = {"value": mean, "num_seeds": len(values)}
-        if len(values) > 1:
+        defined = math.isfinite(mean)
+        entry: dict[str, Any] = {"value": mean if defined else None, "num_seeds": len(values)}
+        if defined and len(values) > 1:
             half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
             entry["interval"] = [mean - half, mean + half]
+        entry["by_seed"] = [value if math.isfinite(value) else None for value in values]
         summary[key] = entry | {"protocol": evaluations[0].protocols[key]}
     return summary
 

@@ -34,11 +34,12 @@ class RealImages:
     def facts(self) -> dict[str, Any]:
         """Say which images these are."""
         sets = {"reference": self.reference, "training": self.training, "held_out": self.held_out}
-        described = {
-            name: None if images is None else {"count": len(images), "fingerprint": fingerprint(images)}
-            for name, images in sets.items()
-        }
-        return {"dataset": self.dataset, "reference_split": "train", **described}
+        described: dict[int, Any] = {}  # by identity: without a regime two of them are one set, read once
+        for images in sets.values():
+            if images is not None and id(images) not in described:
+                described[id(images)] = {"count": len(images), "fingerprint": fingerprint(images)}
+        facts = {name: described.get(id(images)) for name, images in sets.items()}
+        return {"dataset": self.dataset, "reference_split": "train", **facts}
 
 
 @dataclass(eq=False)
@@ -74,7 +75,7 @@ class Protocol:
     batch_size: int = 100
     fit: Any = None
     _seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
-    _real_facts: dict[str, Any] | None = None
+    _facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # what does not change, hashed once
 
     def __post_init__(self) -> None:
         names = [extractor.name for extractor in self.extractors.values()]
@@ -111,16 +112,16 @@ class Protocol:
 
     def facts(self, extractor: Extractor, metric: Metric) -> dict[str, Any]:
         """Give all that a value of this metric depends on, besides the generator and the seed."""
-        if self._real_facts is None:
-            self._real_facts = self.real.facts()
+        if not self._facts:
+            self._facts = {"": self.real.facts()} | {own.name: own.facts() for own in self.extractors.values()}
         pixels = self.real.reference.read(torch.tensor([0]))
         own = {"metric": type(metric).__name__, "parameters": metric.facts()}
-        measure = {"name": metric.measure} if metric.measure else extractor.facts()
+        measure = {"name": metric.measure} if metric.measure else self._facts[extractor.name]
         return {
             "version": VERSION,
             **own,
             "extractor": measure,
-            **self._real_facts,
+            **self._facts[""],
             "num_samples": self.num_samples,
             "latents": f"standard normal, {self.latent_dim}, drawn by {BLOCK_SIZE}",
             "labels": "in the proportions of the reference" if self.real.class_names else "none",
@@ -135,14 +136,13 @@ class Protocol:
         if extractor.name not in self._seen:
             sets = {"reference": self.real.reference, "training": self.real.training, "held_out": self.real.held_out}
             found: dict[int, Seen] = {}
-            self._seen[extractor.name] = {
-                name: found.setdefault(id(images), look_at_set(images, extractor, self.cache_dir))
-                for name, images in sets.items()
-                if images is not None
-            }
-            if self.real.held_out is not None:
-                shuffled = self._seen[extractor.name]["held_out"]
-                self._seen[extractor.name]["held_out"] = shuffled.take(shuffle(len(shuffled)))
+            for images in sets.values():
+                if images is not None and id(images) not in found:
+                    found[id(images)] = look_at_set(images, extractor, self.cache_dir)
+            seen = {name: found[id(images)] for name, images in sets.items() if images is not None}
+            if "held_out" in seen:
+                seen["held_out"] = seen["held_out"].take(shuffle(len(seen["held_out"])))
+            self._seen[extractor.name] = seen
         return self._seen[extractor.name]
 
     def sample_labels(self, seed: int) -> Tensor:

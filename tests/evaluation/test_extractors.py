@@ -15,7 +15,7 @@ from toys import Raw, TwoOutputs, extractor, images
 from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.evaluation.extractors import classifier, inception
 from gan_experiments.evaluation.extractors.base import Extractor, fit_pixels, fitting, weights_hash
-from gan_experiments.evaluation.extractors.classifier import SHIPPED, ClassifierExtractor
+from gan_experiments.evaluation.extractors.classifier import ClassifierExtractor
 from gan_experiments.evaluation.extractors.inception import InceptionExtractor
 from gan_experiments.evaluation.extractors.module import ModuleExtractor
 from gan_experiments.evaluation.features import look, look_at_set
@@ -258,8 +258,6 @@ def test_a_damaged_classifier_is_trained_anew(tmp_path: Path) -> None:
 
 
 def test_images_without_labels_are_looked_at_by_the_classifier_of_cifar10() -> None:
-    if not (SHIPPED / "cifar10_classifier.safetensors").exists():
-        pytest.skip("its weights are not shipped yet")
     looking = ClassifierExtractor("faces", 64, 3, 0)
     assert looking.name == "cifar10_classifier"
     assert not looking.needs_fit
