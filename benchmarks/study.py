@@ -3,8 +3,8 @@
     python benchmarks/study.py benchmarks/studies/report_e.yaml [--jobs 2]
 
 The yaml of a study holds `seeds`, `common` (overrides of every run), `variants` (a name and further overrides each)
-and, for the pages, `claims`. Runs are kept in outputs/studies/STUDY/VARIANT-sSEED. The same command goes on where it was
-interrupted: finished runs stay, others are resumed. Each run's numbers are written when it ends, to
+and, for the pages, `claims`. Runs are kept in outputs/studies/STUDY/VARIANT-sSEED. The same command goes on where it
+was interrupted: finished runs stay, others are resumed. Each run's numbers are written when it ends, to
 docs/results/STUDY/VARIANT-sSEED.json, and its last samples for the first seed.
 """
 
