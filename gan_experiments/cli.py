@@ -15,7 +15,6 @@ from rich.table import Table
 from gan_experiments.components import add_code_dirs, check_arguments
 from gan_experiments.config import CONFIG_DIR, prepare, register_schema
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
-from gan_experiments.files import write_json
 from gan_experiments.runs import Run
 from gan_experiments.types import RunFailedError, UserError
 
@@ -46,12 +45,11 @@ def evaluate(
     from gan_experiments.measure import measure  # torch takes seconds to import, and --help must not
 
     path, found = measure(opened, config, checkpoint)
-    write_json(path, found)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
         _print_table(found, by_class)
-        typer.echo(f"Written to {path}")
+        typer.echo(f"Written to {path}, the samples nearest to training images beside it.")
 
 
 @app.command("fit-extractor")
@@ -95,29 +93,34 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
 
 
 def _print_table(found: dict[str, Any], by_class: bool) -> None:
-    table = Table(title=f"{found['run']}, iteration {found['iteration']}, {found['num_samples']} samples a seed")
-    for column in ("", "value ± 95%", "floor", "ceiling", "better"):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    for key, entry in found["values"].items():
-        if key.startswith("class_fid_") and not by_class:
-            continue
-        low, high = entry.get("interval", (0.0, 0.0))
-        spread = f" ± {(high - low) / 2:.2g}" if "interval" in entry else ""
-        better = "higher" if entry["higher_is_better"] else "lower"
-        table.add_row(
-            key, f"{_short(entry['value'])}{spread}", _short(entry.get("floor")), _short(entry.get("ceiling")), better
-        )
-    for key in found["not_applicable"]:
-        table.add_row(key, "not applicable", "", "", "")
     console = Console()
-    console.print(table)
-    console.print(
-        "Floor: held-out real images in place of samples; ceiling: noise. The interval is over sampling seeds."
-    )
+    console.print(f"{found['run']}, {found['checkpoint']}: {found['num_samples']:,} samples a seed", soft_wrap=True)
+    measures = dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]])
+    for measure in measures:
+        table = Table(title=measure, title_justify="left")
+        for column in ("", "value", "± 95%", "floor", "ceiling", "better"):
+            table.add_column(column, justify="right" if column else "left", no_wrap=True)
+        for key, entry in found["values"].items():
+            name, _, of = key.partition("/")
+            if of != measure or (name.startswith("class_fid_") and not by_class):
+                continue
+            low, high = entry.get("interval", (None, None))
+            half = "" if low is None else f"{(high - low) / 2:.2g}"
+            anchors = (_short(entry.get("floor")), _short(entry.get("ceiling")))
+            better = "higher" if entry["higher_is_better"] else "lower"
+            table.add_row(name, _short(entry["value"]) or "undefined", half, *anchors, better)
+        for key in found["not_applicable"]:
+            if key.endswith(f"/{measure}"):
+                table.add_row(key.partition("/")[0], "n/a", "", "", "", "")
+        console.print(table)
+    counts = {entry["floor_count"] for entry in found["values"].values() if "floor_count" in entry}
+    held_out = "".join(f"{count:,} " for count in counts)
+    console.print(f"± 95%: over sampling seeds. Floor: {held_out}held-out real images as samples. Ceiling: noise.")
     for key, reason in found["not_applicable"].items():
-        console.print(f"{key} is not applicable: {reason}.")
+        console.print(f"{key} is not applicable: {reason}.", soft_wrap=True)
     for name, facts in found["extractors"].items():
-        console.print(f"{name}: weights {facts['weights']}, accuracy {facts['accuracy']}, input {facts['input']}")
+        about = f"weights {facts['weights']}, accuracy {_short(facts['accuracy']) or 'unknown'}, input {facts['input']}"
+        console.print(f"{name}: {about}", soft_wrap=True)
 
 
 def _short(value: float | None) -> str:

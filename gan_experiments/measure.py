@@ -14,14 +14,22 @@ from gan_experiments.callbacks.evaluation import SEED
 from gan_experiments.components import build
 from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.evaluation.evaluate import anchors, evaluate, summarize
+from gan_experiments.evaluation.pairs import nearest_pairs
+from gan_experiments.evaluation.pixels import save_grid
+from gan_experiments.files import write_json
 from gan_experiments.preparation import build_extractors, prepare_protocol
 from gan_experiments.runs import Run
 from gan_experiments.training.exact_state import load_networks
 from gan_experiments.types import ImageSet, Regime, UserError
 
+COLUMNS = 10
+NUM_PAIRS = 20
+
 
 def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[str, Any]]:
     """Evaluate a run's generator with `evaluation.num_seeds` seeds; also floor and ceiling of each value.
+
+    Writes the result, and a picture of samples (odd rows) above the training images nearest to them (even rows).
 
     Args:
         run: the run.
@@ -29,7 +37,7 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
         checkpoint: `last`, `best`, or the number of an iteration.
 
     Returns:
-        Where the values belong in the run's directory, and the values with their protocols.
+        The file in the run's directory, and the values with their protocols.
 
     Raises:
         UserError: a checkpoint, weights or data are missing, or the data have changed since.
@@ -74,4 +82,11 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     how = hashlib.sha256(json.dumps([e["protocol"] for e in values.values()], sort_keys=True).encode()).hexdigest()[:8]
     directory = run.directory / "evaluation"
     directory.mkdir(exist_ok=True)
-    return directory / f"{path.stem}-{how}.json", result
+    target = directory / f"{path.stem}-{how}.json"
+    write_json(target, result)
+    samples, trained_on = nearest_pairs(gan.sampler, protocol, SEED, NUM_PAIRS)
+    rows = zip(torch.split(samples, COLUMNS), torch.split(trained_on, COLUMNS), strict=True)
+    save_grid(
+        torch.cat([row for pair in rows for row in pair]), COLUMNS, target.with_name(f"{target.stem}-nearest.png")
+    )
+    return target, result

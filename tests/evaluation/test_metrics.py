@@ -196,7 +196,7 @@ def test_equally_many_of_both_are_compared() -> None:
     assert len(samples) == len(real) == 40
     samples, real = given.matched(1000)
     assert len(samples) == len(real) == 70
-    assert torch.equal(real.features, given.matched(1000)[1].features)
+    assert torch.equal(real, given.matched(1000)[1])
 
 
 # Inception score
@@ -214,6 +214,7 @@ def test_inception_score_of_uniform_predictions_is_1() -> None:
 def test_inception_score_of_classes_made_evenly_is_their_number() -> None:
     one_hot = torch.eye(7).repeat(6, 1).clamp(min=1e-30)
     assert inception_score(one_hot) == pytest.approx(7, rel=1e-6)
+    assert inception_score(torch.eye(7)) == pytest.approx(7, rel=1e-6)  # logits of minus infinity
 
 
 def test_inception_score_of_one_class_is_1() -> None:
@@ -435,3 +436,10 @@ def test_seeds_are_joined_by_students_t() -> None:
     assert entry["interval"] == pytest.approx([2 - half, 2 + half], rel=1e-6)
     assert entry["value"] == 2
     assert "interval" not in summarize(evaluations[:1])["fid/toy"]
+
+
+def test_precision_and_density_do_not_depend_on_where_the_origin_is() -> None:
+    near = case(seen(normal(100, 8)), seen(normal(100, 8, seed=1)))
+    far = case(seen(normal(100, 8) + 4096), seen(normal(100, 8, seed=1) + 4096))
+    for metric in (PrecisionRecall(), DensityCoverage()):
+        assert metric.compute(far) == pytest.approx(metric.compute(near), abs=0.02)

@@ -29,10 +29,15 @@ class Case:
     pixels: Callable[[], Tensor] | None = None  # all samples again, uint8
     fit: Callable[[Tensor, Tensor, int], float] | None = None  # (pixels, labels, seed) to accuracy on held-out images
 
-    def matched(self, count: int) -> tuple[Seen, Seen]:
-        """Give equally many samples and reference images, at most `count`: the first, and a fixed choice at random."""
+    def matched(self, count: int) -> tuple[Tensor, Tensor]:
+        """Give features of equally many samples and reference images: the first, and a fixed choice at random.
+
+        At most `count` of each. Both are moved by the references' mean: far from the origin, distances by way of a
+        matrix product lose their digits.
+        """
         count = min(count, len(self.samples), len(self.reference))
-        return self.samples.take(slice(count)), self.reference.take(shuffle(len(self.reference))[:count])
+        real = self.reference.features[shuffle(len(self.reference))[:count]]
+        return self.samples.features[:count] - real.mean(0), real - real.mean(0)
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,10 @@ class DensityCoverage(Metric):
         samples, real = case.matched(self.num_images)
         inside = torch.zeros(len(samples))
         covered = []
-        for rows in torch.split(real.features, ROWS):
+        for rows in torch.split(real, ROWS):
             # A distance of an image to itself comes first among its own, so the k-th neighbour is the (k+1)-th value.
-            radius = torch.cdist(rows, real.features).kthvalue(self.neighborhood + 1).values
-            within = torch.cdist(rows, samples.features) < radius[:, None]
+            radius = torch.cdist(rows, real).kthvalue(self.neighborhood + 1).values
+            within = torch.cdist(rows, samples) < radius[:, None]
             inside += within.sum(0)
             covered.append(within.any(1))
         return {

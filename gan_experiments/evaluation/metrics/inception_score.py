@@ -33,5 +33,7 @@ class InceptionScore(Metric):
     def compute(self, case: Case) -> dict[str, float]:
         """Give `inception_score`, 1 to the number of classes, higher is better."""
         assert case.samples.logits is not None
-        found = isc_features_to_metric(case.samples.logits, self.splits, shuffle=True, rng_seed=2020)
+        # A class that no sample is in would have the logarithm of zero.
+        logits = case.samples.logits.double().log_softmax(1).clamp(min=-100)
+        found = isc_features_to_metric(logits, self.splits, shuffle=True, rng_seed=2020)
         return {"inception_score": found[KEY_METRIC_ISC_MEAN]}

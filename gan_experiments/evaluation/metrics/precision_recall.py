@@ -31,8 +31,8 @@ class PrecisionRecall(Metric):
         """Give `precision` and `recall`, 0 to 1, higher is better."""
         samples, real = case.matched(self.num_images)
         found = prc_features_to_metric(
-            samples.features,
-            real.features,
+            samples,
+            real,
             prc_neighborhood=self.neighborhood,
             prc_batch_size=10000,
             save_cpu_ram=False,
