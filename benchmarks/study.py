@@ -4,7 +4,7 @@
 
 The yaml of a study holds `seeds`, `common` (overrides of every run), `variants` (a name and further overrides each)
 and, for the pages, `claims`. Runs are kept in outputs/studies/STUDY/VARIANT-sSEED. The same command goes on where it
-was interrupted: finished runs stay, others are resumed. Each run's numbers are written when it ends, to
+was interrupted: runs that ended stay, others are resumed. Each run's numbers are written when it ends, to
 docs/results/STUDY/VARIANT-sSEED.json, and its last samples for the first seed.
 """
 
@@ -39,7 +39,7 @@ def run(study: str, variant: str, seed: int, overrides: list[str]) -> str:
             command = [sys.executable, *words]
             return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, env=environment).returncode == 0
 
-        if _status(directory) != "finished":
+        if _status(directory) not in ("finished", "failed"):
             if list(directory.glob("checkpoints/*.pt")):
                 done = call("-m", "gan_experiments", f"resume={directory}")
             else:

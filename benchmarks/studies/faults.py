@@ -1,0 +1,31 @@
+"""Faults to be put into a run, to see what becomes of it."""
+
+from dataclasses import dataclass
+
+from pydantic import PositiveInt
+from torch import Tensor
+
+from gan_experiments.losses.base import Judged, LossTerm
+
+happened: set[str] = set()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spike(LossTerm):
+    """One step of the generator with a loss of the order of 1e8, after which Adam's second moments are ruined.
+
+    It happens once in a process, as a bad batch or a flipped bit does: after a rollback it does not come again.
+
+    Args:
+        at_call: the step of the generator, from 1.
+    """
+
+    at_call: PositiveInt
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give zero, or the spike."""
+        calls = len(happened) + 1
+        if calls > self.at_call:
+            return fake.images.new_zeros(())
+        happened.add(f"call {calls}")
+        return fake.images.square().mean() * (1e8 if calls == self.at_call else 0.0)
