@@ -12,8 +12,8 @@ class OverpoweringDiscriminator(Alarm):
     """The discriminator's adversarial loss stays near zero while the generator's is high.
 
     The limits are for losses on logits such as cross-entropy (a lab report saw 1e-4 against 5 to 9 in this state);
-    losses that fall below zero, such as Wasserstein's, say nothing here. It must last: many a healthy run looks like this
-    for a while in its first tens of thousands of images.
+    losses that fall below zero, such as Wasserstein's, say nothing here. It must last: many a healthy run looks
+    like this for a while in its first tens of thousands of images.
 
     Args:
         discriminator_below: limit of the discriminator's loss.
