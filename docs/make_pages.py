@@ -14,9 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from study_sections import alarms_section, study_section
+
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
-PAGES = (DOCS.parent / "README.md",)
+PAGES = (DOCS.parent / "README.md", DOCS / "evaluation.md")
 MARK = re.compile(r"(<!-- result: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 CURVE_POINTS = 400
 
@@ -112,12 +114,15 @@ def bench_section(name: str) -> str:
     return "\n".join(lines) + f"\n\nMeasured by `{made_by}` ({about}).\n"
 
 
+SECTIONS = {"run": run_section, "bench": bench_section, "study": study_section, "alarms": alarms_section}
+
+
 def filled(page: str) -> str:
     """Put every marked section of a page in its current form."""
 
     def section(match: re.Match[str]) -> str:
         kind, _, name = match.group(2).partition("/")
-        body = {"run": run_section, "bench": bench_section}[kind](name)
+        body = SECTIONS[kind](name)
         return f"{match.group(1)}{body}{match.group(3)}"
 
     return MARK.sub(section, page)

@@ -24,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.callback()
 def verbs() -> None:
     """Do something with finished runs; training itself is `python -m gan_experiments`."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 
 
 @app.command()
@@ -37,13 +38,13 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
     """Measure a run's generator: all metrics with intervals over sampling seeds, floor, ceiling and protocol."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     opened = Run.open(run, "RUN")
     add_code_dirs(opened.config.get("code_dirs", []))
     config = _with_overrides(opened, overrides or [])
     check_arguments(config.evaluation, "evaluation")
     from gan_experiments.measure import measure  # torch takes seconds to import, and --help must not
 
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
     path, found = measure(opened, config, checkpoint)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -58,12 +59,12 @@ def fit_extractor(
     overrides: Annotated[list[str], typer.Argument(help="The data set: dataset=fmnist, data_dir=...")],
 ) -> None:
     """Train the classifier that measures a data set by the recipe of the shipped ones, and say its accuracy."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     register_schema()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         config = prepare(compose("config", ["model=dcgan", "loss=non_saturating", *overrides]))
     from gan_experiments.preparation import train_extractor
 
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
     accuracy = train_extractor(config, output)
     typer.echo(f"Accuracy on the test split: {accuracy}. Written to {output}")
 

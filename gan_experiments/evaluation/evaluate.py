@@ -89,6 +89,8 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
                     if len(seen) >= metric.fewest:
                         _measure(metric_name, metric, extractor, _case(protocol, extractor, seen, 0), protocol, results)
                 for key, value in results.values.items():
+                    if not math.isfinite(value):  # noise may lack whole classes
+                        continue
                     kept.setdefault(key, {})[name] = value
                     if name == "floor":
                         kept[key]["floor_count"] = len(seen)

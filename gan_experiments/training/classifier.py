@@ -70,7 +70,9 @@ class Classifier(pl.LightningModule):
         self.train_accuracy.reset()
         self.test_accuracy.reset()
         self.history.append(row)
-        log.info("Classifier: %s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
+        epochs = self.trainer.max_epochs or 1
+        if len(self.history) % max(1, epochs // 10) == 0 or len(self.history) == epochs:
+            log.info("Classifier: %s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser and its one cycle."""

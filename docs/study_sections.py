@@ -1,0 +1,166 @@
+"""The part of a page that shows a study: its values over seeds, what it says of each claim, the alarms that rang."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from scipy import stats  # type: ignore[import-untyped]
+
+DOCS = Path(__file__).resolve().parent
+STUDIES = DOCS.parent / "benchmarks" / "studies"
+LEVEL = 0.05
+NOT_RUN = "No run has ended yet.\n"
+
+Runs = dict[str, list[dict[str, Any]]]  # by variant
+
+
+def study_section(name: str) -> str:
+    """Write a table of values over seeds, one of claims, and how it was made."""
+    study, runs = _load(name)
+    if not any(runs.values()):
+        return NOT_RUN
+    parts = [_values(runs), _claims(study, runs), _pictures(name, runs), _made_by(name, runs)]
+    return "\n".join(part for part in parts if part)
+
+
+def alarms_section(name: str) -> str:
+    """Write a table of the alarms that rang in each variant."""
+    _, runs = _load(name)
+    if not any(runs.values()):
+        return NOT_RUN
+    lines = ["| runs | seeds | alarms | FID at the end |", "|---|---|---|---|"]
+    for variant, of_seeds in runs.items():
+        rung = Counter(alarm["alarm"] for run in of_seeds for alarm in run["alarms"])
+        first = {
+            alarm: min(said["kimg"] for run in of_seeds for said in run["alarms"] if said["alarm"] == alarm)
+            for alarm in rung
+        }
+        said = ", ".join(f"{alarm} {count} × (first at {first[alarm]:.0f} kimg)" for alarm, count in rung.items())
+        fids = [value for run in of_seeds for key, value in run["at_the_end"].items() if key.startswith("fid/")]
+        failed = sum(run["status"] != "finished" for run in of_seeds)
+        ended = ", ".join(_short(value) for value in fids) + (f" ({failed} failed)" if failed else "")
+        lines.append(f"| {variant} | {len(of_seeds)} | {said or 'none'} | {ended} |")
+    every = [run for of_seeds in runs.values() for run in of_seeds]
+    ringing = sum(bool(run["alarms"]) for run in every)
+    lines.append(f"\nAlarms rang in {ringing} of {len(every)} runs.\n")
+    return "\n".join(lines) + _made_by(name, runs)
+
+
+def _load(name: str) -> tuple[dict[str, Any], Runs]:
+    study: Any = OmegaConf.to_container(OmegaConf.load(STUDIES / f"{name}.yaml"))
+    runs: Runs = {}
+    for variant in study["variants"]:
+        paths = [DOCS / "results" / name / f"{variant}-s{seed}.json" for seed in study["seeds"]]
+        runs[variant] = [json.loads(path.read_text()) for path in paths if path.exists()]
+    return study, runs
+
+
+def _values(runs: Runs) -> str:
+    keys = dict.fromkeys(key for of_seeds in runs.values() for run in of_seeds for key in run["values"])
+    measures = dict.fromkeys(key.partition("/")[2] for key in keys)
+    lines = [
+        f"| {' | '.join(['', *runs, 'floor', 'ceiling', 'better'])} |",
+        f"|---|{'---|' * len(runs)}---|---|---|",
+    ]
+    for key in keys:
+        metric, _, measure = key.partition("/")
+        if metric.startswith("class_fid_"):
+            continue
+        cells = [_over_seeds(_of(of_seeds, key)) for of_seeds in runs.values()]
+        entry = next(run["values"][key] for of_seeds in runs.values() for run in of_seeds if key in run["values"])
+        better = "higher" if entry["higher_is_better"] else "lower"
+        name = f"`{metric}`" if measure == next(iter(measures)) else f"`{key}`"
+        anchors = [_short(entry[anchor]) if anchor in entry else "" for anchor in ("floor", "ceiling")]
+        lines.append(f"| {' | '.join([name, *cells, *anchors, better])} |")
+    absent = {
+        key.partition("/")[0]: why for rs in runs.values() for run in rs for key, why in run["not_applicable"].items()
+    }
+    lines += [f"| `{metric}` {'| not applicable ' * len(runs)}| | | |" for metric in absent]
+    reasons = "".join(f" `{metric}` is not applicable: {why}." for metric, why in absent.items())
+    counts = {run["num_samples"] for of_seeds in runs.values() for run in of_seeds}
+    samples = " or ".join(f"{count:,}" for count in sorted(counts))
+    return "\n".join(lines) + (
+        f"\n\nMean over training seeds and its 95% interval by Student's t; {samples} samples for each of "
+        f"four sampling seeds of a run; extractor `{next(iter(measures))}` where no other is named.{reasons}\n"
+    )
+
+
+def _claims(study: dict[str, Any], runs: Runs) -> str:
+    rows = []
+    for claim in study.get("claims", []):
+        (low_variant, low_key), (high_variant, high_key) = claim["lower"], claim["than"]
+        low, high = _of(runs[low_variant], low_key), _of(runs[high_variant], high_key)
+        if min(len(low), len(high)) < 2:
+            continue
+        test = stats.ttest_rel if low_variant == high_variant else _welch
+        p = float(test(low, high).pvalue) if max(*low, *high) > min(*low, *high) else 1.0
+        where = [f"`{key.partition('/')[0]}` of {variant}" for variant, key in (claim["lower"], claim["than"])]
+        rows.append((claim["claim"], f"{where[0]} below {where[1]}", sum(low) / len(low) < sum(high) / len(high), p))
+    if not rows:
+        return ""
+    lines = ["| claim | measure | p | |", "|---|---|---|---|"]
+    for (claim, measure, as_claimed, p), significant in zip(rows, _holm([row[3] for row in rows]), strict=True):
+        verdict = "inconclusive" if not significant else "holds" if as_claimed else "the opposite holds"
+        lines.append(f"| {claim} | {measure} | {p:.2g} | {verdict} |")
+    return "\n".join(lines) + (
+        "\n\np: Welch's two-sided t-test over training seeds (paired within one variant); a claim is decided where "
+        f"it is significant at {LEVEL:.0%} by Holm's procedure over the {len(rows)} claims.\n"
+    )
+
+
+def _welch(low: list[float], high: list[float]) -> Any:
+    return stats.ttest_ind(low, high, equal_var=False)
+
+
+def _holm(p_values: list[float]) -> list[bool]:
+    """Say of each whether it is significant when all are tested together (Holm 1979)."""
+    significant = [False] * len(p_values)
+    for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[index] > LEVEL / (len(p_values) - place):
+            break
+        significant[index] = True
+    return significant
+
+
+def _pictures(name: str, runs: Runs) -> str:
+    shown = [variant for variant in runs if (DOCS / "results" / name / f"{variant}-s0.png").exists()]
+    if not shown:
+        return ""
+    cells = " | ".join(f"![Samples of {variant}](results/{name}/{variant}-s0.png)" for variant in shown)
+    return f"| {' | '.join(shown)} |\n|{'---|' * len(shown)}\n| {cells} |\n\nLast samples of the first seed.\n"
+
+
+def _made_by(name: str, runs: Runs) -> str:
+    every = [run for of_seeds in runs.values() for run in of_seeds]
+    minutes = sum(run["seconds"] for run in every) / 60
+    commits = ", ".join(sorted({f"`{run['commit'][:10]}`" for run in every}))
+    dates = " to ".join(sorted({min(run["date"] for run in every), max(run["date"] for run in every)}))
+    about = sorted({f"{run['machine']}, torch {run['torch']}" for run in every})
+    return (
+        f"\nMade by `python benchmarks/study.py benchmarks/studies/{name}.yaml`: {len(every)} runs, "
+        f"{minutes:.0f} minutes of training ({'; '.join(about)}; commit {commits}; {dates}); each run's "
+        f"command and numbers, with their protocols, are in [docs/results/{name}](results/{name}).\n"
+    )
+
+
+def _of(runs: list[dict[str, Any]], key: str) -> list[float]:
+    values = [run["values"][key]["value"] for run in runs if key in run["values"]]
+    return [math.nan if value is None else float(value) for value in values]
+
+
+def _over_seeds(values: list[float]) -> str:
+    mean = sum(values) / len(values) if values else math.nan
+    if not math.isfinite(mean):
+        return "undefined"
+    if len(values) == 1:
+        return _short(mean)
+    return f"{_short(mean)} ± {float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)):.2g}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
