@@ -38,8 +38,9 @@ lint: $(INSTALLED) ## format, lint, types, floors, current pages
 test-slow: $(INSTALLED) ## run the slow tests
 	$(BIN)/python -m pytest -n 2 -m 'slow and not gpu and not network and not realdata'
 
-bench: $(INSTALLED) ## measure training speed against a hand-written loop
+bench: $(INSTALLED) ## measure training against a hand-written loop, then evaluation on Fashion-MNIST
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/evaluation.py
 
 format: $(INSTALLED) ## format the code
 	$(BIN)/ruff format .

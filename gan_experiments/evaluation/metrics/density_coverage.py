@@ -36,8 +36,8 @@ class DensityCoverage(Metric):
         inside = torch.zeros(len(samples))
         covered = []
         for rows in torch.split(real, ROWS):
-            # A distance of an image to itself comes first among its own, so the k-th neighbour is the (k+1)-th value.
-            radius = torch.cdist(rows, real).kthvalue(self.neighborhood + 1).values
+            # A distance of an image to itself comes first among its own, so the k-th neighbour has the (k+1)-th value.
+            radius = torch.cdist(rows, real).topk(self.neighborhood + 1, largest=False).values[:, -1]
             within = torch.cdist(rows, samples) < radius[:, None]
             inside += within.sum(0)
             covered.append(within.any(1))

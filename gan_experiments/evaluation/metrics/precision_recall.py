@@ -7,6 +7,8 @@ from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, p
 
 from gan_experiments.evaluation.metrics.base import Case, Metric
 
+ROWS = 500  # of the matrix of distances at once
+
 
 @dataclass(frozen=True)
 class PrecisionRecall(Metric):
@@ -34,8 +36,8 @@ class PrecisionRecall(Metric):
             samples,
             real,
             prc_neighborhood=self.neighborhood,
-            prc_batch_size=10000,
-            save_cpu_ram=False,
+            prc_batch_size=ROWS,
+            save_cpu_ram=True,  # in parts, which is faster on a CPU too, with the same values
             verbose=False,
         )
         return {"precision": found[KEY_METRIC_PRECISION], "recall": found[KEY_METRIC_RECALL]}
