@@ -62,8 +62,6 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     values = summarize(evaluations)
     for key, found in anchors(protocol).items():
         values[key] |= found
-    for key, entry in values.items():
-        entry["higher_is_better"] = protocol.higher_is_better(key.partition("/")[0])
     iteration = state["clock"]["iterations"]
     result = {
         "run": str(run.directory),

@@ -27,6 +27,7 @@ class Results:
 
     values: dict[str, float] = field(default_factory=dict)  # nan where a value is undefined
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)  # by the same keys
+    higher_is_better: dict[str, bool] = field(default_factory=dict)  # by the same keys
     not_applicable: dict[str, str] = field(default_factory=dict)  # the reason, by `<name in the config>/<extractor>`
     seconds: dict[str, float] = field(default_factory=dict)  # of the parts
     share_clipped: float = 0.0  # of the samples' values, outside the value range
@@ -76,7 +77,8 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
     shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
     for extractor in protocol.extractors.values():
         metrics = {name: metric for name, metric in protocol.metrics.items() if metric.has_anchors}
-        content = json.dumps([protocol.facts(extractor, metric) for metric in metrics.values()], sort_keys=True)
+        facts = [protocol.real_facts, *(protocol.facts(extractor, metric) for metric in metrics.values())]
+        content = json.dumps(facts, sort_keys=True)
         path = protocol.cache_dir / f"anchors-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
         if not path.exists():
             held_out = protocol.seen(extractor).get("held_out")
@@ -116,6 +118,7 @@ def summarize(evaluations: Sequence[Results]) -> dict[str, dict[str, Any]]:
             half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
             entry["interval"] = [mean - half, mean + half]
         entry["by_seed"] = [value if math.isfinite(value) else None for value in values]
+        entry["higher_is_better"] = evaluations[0].higher_is_better[key]
         summary[key] = entry | {"protocol": evaluations[0].protocols[key]}
     return summary
 
@@ -133,6 +136,7 @@ def _measure(name: str, metric: Metric, extractor: Extractor, case: Case, protoc
     for value_name, value in metric.compute(case).items():
         results.values[f"{value_name}/{measure}"] = value
         results.protocols[f"{value_name}/{measure}"] = facts
+        results.higher_is_better[f"{value_name}/{measure}"] = value_name in metric.higher
     results.seconds[f"{name}/{measure}"] = time.perf_counter() - began
 
 

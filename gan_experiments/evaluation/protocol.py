@@ -3,6 +3,7 @@
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,13 @@ class RealImages:
     held_out: ImageSet | None  # the test split
 
     def facts(self) -> dict[str, Any]:
-        """Say which images these are."""
+        """Say which images each set holds, by name."""
         sets = {"reference": self.reference, "training": self.training, "held_out": self.held_out}
         described: dict[int, Any] = {}  # by identity: without a regime two of them are one set, read once
         for images in sets.values():
             if images is not None and id(images) not in described:
                 described[id(images)] = {"count": len(images), "fingerprint": fingerprint(images)}
-        facts = {name: described.get(id(images)) for name, images in sets.items()}
-        return {"dataset": self.dataset, "reference_split": "train", **facts}
+        return {name: described.get(id(images)) for name, images in sets.items()}
 
 
 @dataclass(eq=False)
@@ -75,7 +75,7 @@ class Protocol:
     batch_size: int = 100
     fit: Any = None
     _seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
-    _facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # what does not change, hashed once
+    _facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the extractors, hashed once
 
     def __post_init__(self) -> None:
         names = [extractor.name for extractor in self.extractors.values()]
@@ -110,10 +110,15 @@ class Protocol:
         # A value of one class is named after its mean: class_fid_coat.
         return next(metric for metric in self.metrics.values() if name.startswith(metric.names))
 
+    @cached_property
+    def real_facts(self) -> dict[str, Any]:
+        """Say which real images there are."""
+        return self.real.facts()
+
     def facts(self, extractor: Extractor, metric: Metric) -> dict[str, Any]:
         """Give all that a value of this metric depends on, besides the generator and the seed."""
-        if not self._facts:
-            self._facts = {"": self.real.facts()} | {own.name: own.facts() for own in self.extractors.values()}
+        if extractor.name not in self._facts:
+            self._facts[extractor.name] = extractor.facts()
         pixels = self.real.reference.read(torch.tensor([0]))
         own = {"metric": type(metric).__name__, "parameters": metric.facts()}
         measure = {"name": metric.measure} if metric.measure else self._facts[extractor.name]
@@ -121,7 +126,9 @@ class Protocol:
             "version": VERSION,
             **own,
             "extractor": measure,
-            **self._facts[""],
+            "dataset": self.real.dataset,
+            "reference_split": "train",
+            **{name: self.real_facts[name] for name in metric.sets},
             "num_samples": self.num_samples,
             "latents": f"standard normal, {self.latent_dim}, drawn by {BLOCK_SIZE}",
             "labels": "in the proportions of the reference" if self.real.class_names else "none",

@@ -430,7 +430,8 @@ def test_classification_accuracy_trains_on_the_samples_and_the_labels_asked_for(
 
 
 def test_seeds_are_joined_by_students_t() -> None:
-    evaluations = [Results({"fid/toy": value}, {"fid/toy": {"version": 1}}) for value in (1.0, 2.0, 3.0)]
+    facts: dict[str, Any] = {"protocols": {"fid/toy": {"version": 1}}, "higher_is_better": {"fid/toy": False}}
+    evaluations = [Results({"fid/toy": value}, **facts) for value in (1.0, 2.0, 3.0)]
     entry = summarize(evaluations)["fid/toy"]
     half = 4.302653 / math.sqrt(3)  # t of 2 degrees of freedom at 97.5%, and the standard error of 1, 2, 3
     assert entry["interval"] == pytest.approx([2 - half, 2 + half], rel=1e-6)

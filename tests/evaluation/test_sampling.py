@@ -2,7 +2,7 @@
 
 import random
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -298,6 +298,16 @@ def test_every_value_has_its_protocol(tmp_path: Path) -> None:
     assert kid["extractor"]["name"] == "toy"
     other = protocol(KID, tmp_path, extractors={"toy": extractor(seed=6)})
     assert evaluate(TinyGenerator(), other, seed=0).protocols["kid/toy"] != kid
+
+
+def test_a_protocol_names_the_real_images_that_its_value_depends_on(tmp_path: Path) -> None:
+    def protocols(training: TensorImageSet) -> dict[str, Any]:
+        real = RealImages("toys", ["even", "odd"], images(300), training, images(200, seed=1))
+        return evaluate(TinyGenerator(), protocol(METRICS, tmp_path, real=real), seed=0).protocols
+
+    whole, part = protocols(images(300)), protocols(images(300, seed=3))
+    assert whole["fid/toy"] == part["fid/toy"]
+    assert whole["memorization_ratio/toy"] != part["memorization_ratio/toy"]
 
 
 def test_a_metric_that_does_not_apply_says_why_and_gives_no_value(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ class Metric:
     names: ClassVar[tuple[str, ...]]  # of its values
     higher: ClassVar[tuple[str, ...]] = ()  # names of those that are better when higher
     has_anchors: ClassVar[bool] = True  # real held-out images and noise can be measured in place of samples
+    sets: ClassVar[tuple[str, ...]] = ("reference",)  # of real images that its values depend on
     measure: ClassVar[str | None] = None  # what stands in its keys in place of an extractor, where it needs none
 
     @property

@@ -17,6 +17,7 @@ class ClassificationAccuracyScore(Metric):
     names: ClassVar[tuple[str, ...]] = ("classification_accuracy",)
     higher: ClassVar[tuple[str, ...]] = ("classification_accuracy",)
     has_anchors: ClassVar[bool] = False
+    sets: ClassVar[tuple[str, ...]] = ("held_out",)
 
     def applies(self, case: Case) -> str:
         """Ask for classes, a generator that is told them, and held-out images."""

@@ -18,6 +18,7 @@ class DiscriminatorOverfitting(Metric):
     names: ClassVar[tuple[str, ...]] = ("discriminator_overfitting",)
     has_anchors: ClassVar[bool] = False
     measure: ClassVar[str | None] = "discriminator"
+    sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
 
     def applies(self, case: Case) -> str:
         """Ask for the discriminator, and real images that it was not trained on."""

@@ -25,6 +25,7 @@ class Memorization(Metric):
 
     names: ClassVar[tuple[str, ...]] = ("memorization_ratio", "memorized_share")
     higher: ClassVar[tuple[str, ...]] = ("memorization_ratio",)
+    sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
 
     def applies(self, case: Case) -> str:
         """Ask for real images that were not trained on."""
