@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 from rich.table import Table
 
+from gan_experiments.checks import cross_check
 from gan_experiments.components import add_code_dirs, check_arguments
 from gan_experiments.config import CONFIG_DIR, prepare, register_schema
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
@@ -69,27 +71,40 @@ def fit_extractor(
     typer.echo(f"Accuracy on the test split: {accuracy}. Written to {output}")
 
 
+PLACES = ("data_dir", "cache_dir", "dataset.path")
+
+
 def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
-    """Give the run's config; where evaluation is overridden, with the group that the command line composes to."""
+    """Give the run's config with what this command line overrides: how to measure, and where data lie.
+
+    Raises:
+        UserError: another key is overridden.
+    """
     config = run.config
-    for override in overrides:
-        if not override.lstrip("+~").startswith("evaluation"):
-            raise UserError(
-                f"{override}: only keys of the evaluation group can be given here; a run stays what it was."
-            )
-    if not overrides and config.evaluation.metrics:
+    standard = not config.evaluation.metrics  # a run that measured nothing
+    if not overrides and not standard:
         return config
-    given = ["evaluation=standard"]  # for a run that measured nothing
-    if overrides:  # the run's own choices stay where this command line says nothing else
-        own = [word for word in run.manifest["overrides"] if word.lstrip("+~").startswith("evaluation")]
-        chosen = [f"evaluation={run.manifest['choices']['evaluation']}", *own, *overrides]
-        given = list({word.partition("=")[0].lstrip("+"): word for word in chosen}.values())
+    choice = "standard" if standard else run.manifest["choices"]["evaluation"]
     register_schema()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        composed = compose("config", given)
+        composed = compose("config", [f"evaluation={choice}", *overrides])
     with open_dict(config):
-        config.evaluation = OmegaConf.to_container(composed.evaluation)
+        if standard:
+            config.evaluation = composed.evaluation
+        for override in OverridesParser.create().parse_overrides(overrides=overrides):
+            key = override.key_or_group.replace("evaluation/metric", "evaluation.metrics")
+            key = key.replace("evaluation/extractor", "evaluation.extractors")
+            if key in PLACES:
+                OmegaConf.update(config, key, str(Path(str(override.value())).expanduser().absolute()))
+            elif key.partition(".")[0] == "evaluation":
+                OmegaConf.update(config, key, OmegaConf.select(composed, key), merge=False, force_add=True)
+            else:
+                raise UserError(
+                    f"{override.input_line}: only evaluation and {', '.join(PLACES)} can be given here; a run stays "
+                    "what it was."
+                )
     OmegaConf.resolve(config)
+    cross_check(config)
     return config
 
 

@@ -17,7 +17,7 @@ from gan_experiments.evaluation.evaluate import anchors, evaluate, summarize
 from gan_experiments.evaluation.pairs import nearest_pairs
 from gan_experiments.evaluation.pixels import save_grid
 from gan_experiments.files import write_json
-from gan_experiments.preparation import build_extractors, prepare_protocol
+from gan_experiments.preparation import build_extractors, check_evaluation, prepare_protocol
 from gan_experiments.runs import Run
 from gan_experiments.training.exact_state import load_networks
 from gan_experiments.types import ImageSet, Regime, UserError
@@ -43,6 +43,9 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
         UserError: a checkpoint, weights or data are missing, or the data have changed since.
     """
     extractors = build_extractors(config)
+    config.evaluation.best = None  # chooses while training, and need not be measured now
+    check_evaluation(config, extractors)
+    config.trainer.accelerator = "auto"  # where it was trained does not matter here
     gan, _ = assemble(config)
     path, state = run.checkpoint(checkpoint)
     load_networks(gan, state["networks"])
