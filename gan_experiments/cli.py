@@ -40,7 +40,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
     """Measure a run's generator: all metrics with intervals over sampling seeds, floor, ceiling and protocol."""
-    opened = Run.open(run, "RUN")
+    opened = Run.open(run, str(run))
     add_code_dirs(opened.config.get("code_dirs", []))
     config = _with_overrides(opened, overrides or [])
     check_arguments(config.evaluation, "evaluation")
@@ -52,7 +52,7 @@ def evaluate(
         typer.echo(json.dumps(found, indent=2))
     else:
         _print_table(found, by_class)
-        typer.echo(f"Written to {path}, the samples nearest to training images beside it.")
+        typer.echo(f"Written to {path}")
 
 
 @app.command("fit-extractor")
@@ -110,7 +110,7 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
 
 def _print_table(found: dict[str, Any], by_class: bool) -> None:
     console = Console()
-    console.print(f"{found['run']}, {found['checkpoint']}: {found['num_samples']:,} samples a seed", soft_wrap=True)
+    console.print(f"{found['run']}, {found['checkpoint']}: {_drawn(found)}", soft_wrap=True)
     measures = dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]])
     for measure in measures:
         table = Table(title=measure, title_justify="left")
@@ -122,7 +122,9 @@ def _print_table(found: dict[str, Any], by_class: bool) -> None:
                 continue
             low, high = entry.get("interval", (None, None))
             half = "" if low is None else f"{(high - low) / 2:.2g}"
-            anchors = (_short(entry.get("floor")), _short(entry.get("ceiling")))
+            fewer = entry.get("floor_count", found["num_samples"]) < found["num_samples"]
+            floor = _short(entry.get("floor")) + "*" * ("floor" in entry and fewer)
+            anchors = (floor, _short(entry.get("ceiling")))
             better = "higher" if entry["higher_is_better"] else "lower"
             table.add_row(name, _short(entry["value"]) or "undefined", half, *anchors, better)
         for key in found["not_applicable"]:
@@ -132,11 +134,22 @@ def _print_table(found: dict[str, Any], by_class: bool) -> None:
     counts = {entry["floor_count"] for entry in found["values"].values() if "floor_count" in entry}
     held_out = "".join(f"{count:,} " for count in counts)
     console.print(f"± 95%: over sampling seeds. Floor: {held_out}held-out real images as samples. Ceiling: noise.")
+    if any(count < found["num_samples"] for count in counts):
+        equal = f"evaluation.num_samples={min(counts)}"
+        console.print(
+            f"* of fewer images than samples, which makes a FID larger: compare with {equal}.", soft_wrap=True
+        )
     for key, reason in found["not_applicable"].items():
         console.print(f"{key} is not applicable: {reason}.", soft_wrap=True)
     for name, facts in found["extractors"].items():
         about = f"weights {facts['weights']}, accuracy {_short(facts['accuracy']) or 'unknown'}, input {facts['input']}"
         console.print(f"{name}: {about}", soft_wrap=True)
+
+
+def _drawn(found: dict[str, Any]) -> str:
+    weights = {entry["protocol"]["weights"] for entry in found["values"].values()}
+    seeds = len(found["seeds"])
+    return f"{found['num_samples']:,} samples of the {'/'.join(weights)} generator for each of {seeds} seeds"
 
 
 def _short(value: float | None) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import os
+import shlex
 import statistics
 import time
 from collections.abc import Callable
@@ -230,3 +231,5 @@ class Session:
             raise SystemExit(128 + signal)
         grids = sorted((self.directory / "samples").glob("kimg_*.png"))
         log.info("Done: %s. Pictures:\n  %s\n  %s", where, grids[-1], self.directory / "losses.png")
+        if self.protocol is not None:
+            log.info("All metrics, with intervals: gan-experiments evaluate %s", shlex.quote(str(self.directory)))

@@ -85,7 +85,7 @@ def _load_weights(launch: Launch, gan: GAN) -> dict[str, Any] | None:
         log.info("Going on from %s", path)
         return state
     if launch.config.init_from is not None:
-        path, state = Run.open(launch.config.init_from, "init_from").last_checkpoint()
+        path, state = Run.open(launch.config.init_from, f"init_from={launch.config.init_from}").last_checkpoint()
         try:
             load_networks(gan, state["networks"])
         except UserError as error:

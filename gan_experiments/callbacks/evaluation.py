@@ -122,6 +122,8 @@ class Evaluation(Callback):
             logger.log_metrics({**row, **finite}, step=clock.iterations)
         if self.best_key in finite:
             self._keep_best(trainer, finite[self.best_key], results.protocols[self.best_key])
+            values = (clock.kimg, self.best_key, finite[self.best_key], self.best["value"], self.best["kimg"])
+            log.info("Evaluated at %.1f kimg: %s %.4g; best %.4g at %.1f kimg.", *values)
 
     def _keep_best(self, trainer: pl.Trainer, value: float, protocol: dict[str, Any]) -> None:
         if self.best and (value > self.best["value"]) != self.higher_is_better:

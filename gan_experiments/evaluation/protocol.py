@@ -134,7 +134,7 @@ class Protocol:
             **{name: real[name] for name in metric.sets},
             "num_samples": self.num_samples,
             "latents": f"standard normal, drawn by {BLOCK_SIZE}",
-            "labels": "in the proportions of the reference" if self.real.class_names else "none",
+            "labels": "drawn with the probabilities of the reference" if self.real.class_names else "none",
             "sample_classes": "asked for" if self.conditional else "seen by the extractor",
             "weights": self.weights,
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
