@@ -61,45 +61,42 @@ def _load(name: str) -> tuple[dict[str, Any], Runs]:
 
 
 def _values(runs: Runs) -> str:
-    keys = dict.fromkeys(key for of_seeds in runs.values() for run in of_seeds for key in run["values"])
-    measures = dict.fromkeys(key.partition("/")[2] for key in keys)
+    every = [run for of_seeds in runs.values() for run in of_seeds if run["values"]]
+    keys = dict.fromkeys(key for run in every for key in run["values"] if not key.startswith("class_fid_"))
+    first = next(iter(keys)).partition("/")[2]
     heads = [f"{variant} ({_count(of_seeds)})" for variant, of_seeds in runs.items()]
     lines = [
         f"| {' | '.join(['', *heads, 'floor', 'ceiling', 'better'])} |",
         f"|---|{'---|' * len(runs)}---|---|---|",
     ]
-    differing = []
     for key in keys:
         metric, _, measure = key.partition("/")
-        if metric.startswith("class_fid_"):
-            continue
+        entries = [run["values"][key] for run in every if key in run["values"]]
+        alike = len({entry["protocol"] for entry in entries}) == 1
+        name = f"`{metric if measure == first else key}`" + "†" * (not alike)
         cells = [_over_seeds(_of(of_seeds, key)) for of_seeds in runs.values()]
-        protocols = {run["values"][key]["protocol"] for rs in runs.values() for run in rs if key in run["values"]}
-        entry = next(run["values"][key] for of_seeds in runs.values() for run in of_seeds if key in run["values"])
-        better = "higher" if entry["higher_is_better"] else "lower"
-        name = f"`{metric}`" if measure == next(iter(measures)) else f"`{key}`"
-        if len(protocols) > 1:
-            differing.append(name)
-        anchors = [
-            _short(entry[anchor]) if anchor in entry and len(protocols) == 1 else "" for anchor in ("floor", "ceiling")
-        ]
+        anchors = [_short(entries[0][name]) if alike and name in entries[0] else "" for name in ("floor", "ceiling")]
+        if anchors[0] and entries[0].get("floor_count", math.inf) < every[0]["num_samples"]:
+            anchors[0] += "*"
+        better = "higher" if entries[0]["higher_is_better"] else "lower"
         lines.append(f"| {' | '.join([name, *cells, *anchors, better])} |")
-    absent = {
-        key.partition("/")[0]: why for rs in runs.values() for run in rs for key, why in run["not_applicable"].items()
-    }
+    absent = {key.partition("/")[0]: why for run in every for key, why in run["not_applicable"].items()}
     lines += [f"| `{metric}` {'| not applicable ' * len(runs)}| | | |" for metric in absent]
-    reasons = "".join(f" `{metric}` is not applicable: {why}." for metric, why in absent.items())
-    measured = [run for of_seeds in runs.values() for run in of_seeds if run["values"]]
-    counts = {run["num_samples"] for run in measured}
-    draws = {str(entry["num_seeds"]) for run in measured for entry in run["values"].values()}
-    reasons += f" Not measured alike, since it depends on the training images: {', '.join(differing)}." * bool(
-        differing
-    )
-    samples = " or ".join(f"{count:,}" for count in sorted(counts))
-    return "\n".join(lines) + (
-        f"\n\nMean over training seeds and its 95% interval by Student's t; {samples} samples for each of "
-        f"{' or '.join(draws)} sampling seeds of a run; extractor `{next(iter(measures))}` where no other is named."
-        f"{reasons}\n"
+    notes = [f"`{metric}` is not applicable: {why}." for metric, why in absent.items()]
+    table = "\n".join(lines)
+    if "*" in table:
+        notes.append("* of fewer images than samples, which makes a FID larger.")
+    if "†" in table:
+        notes.append("† depends on the training images too, which are not the same here.")
+    return f"{table}\n\n{_how(every, first)} {' '.join(notes)}\n"
+
+
+def _how(runs: list[dict[str, Any]], extractor: str) -> str:
+    samples = " or ".join(sorted({f"{run['num_samples']:,}" for run in runs}))
+    draws = " or ".join(sorted({str(entry["num_seeds"]) for run in runs for entry in run["values"].values()}))
+    return (
+        f"Mean over training seeds and its 95% interval by Student's t; {samples} samples for each of {draws} sampling "
+        f"seeds of a run; extractor `{extractor}` where no other is named."
     )
 
 
