@@ -181,4 +181,4 @@ def _over_seeds(values: list[float]) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value + 0.0:.4g}"  # no -0

@@ -153,7 +153,7 @@ def _drawn(found: dict[str, Any]) -> str:
 
 
 def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else f"{value + 0.0:.4g}"  # no -0
 
 
 def main() -> None:
