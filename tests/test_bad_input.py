@@ -269,7 +269,8 @@ def test_a_misspelt_key_is_found_when_resuming_too(finished: Path, tmp_path: Pat
 
 
 def test_a_foreign_directory_is_not_resumed(tmp_path: Path) -> None:
-    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), f"resume={tmp_path}: it is no run directory", "manifest.json")
+    said = message(tmp_path / "run", f"resume={tmp_path}")
+    assert_says(said, f"resume={tmp_path}: it is no run directory", "manifest.json")
     (tmp_path / "manifest.json").write_text('{"name": "a browser extension"}')
     assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "its manifest.json cannot be read")
     (tmp_path / "manifest.json").write_text("{")
