@@ -1,7 +1,9 @@
-"""Writing files so that a reader, or a kill, never meets half of one."""
+"""Writing files so that a reader, or a kill, never meets half of one; seeing who holds a directory."""
 
+import fcntl
 import json
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +15,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         OSError: the directory cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")  # another process may write the same file
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # two processes may write one file
     try:
         with temporary.open("wb") as file:
             write(file)
@@ -37,3 +39,20 @@ def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, whole or not at all."""
     text = json.dumps(value, indent=2, allow_nan=True, default=str) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def is_locked(directory: Path) -> bool:
+    """Say whether a process holds a directory, as one does that trains there."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +18,17 @@ from omegaconf import DictConfig, OmegaConf
 from gan_experiments.checks import check_keys
 from gan_experiments.config import Root, prepare
 from gan_experiments.files import is_first_process
+from gan_experiments.keys import FREE_TO_CHANGE, within
 from gan_experiments.tracking.manifest import FILE, read_manifest
 from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)
-
-FREE_TO_CHANGE = (
-    "budget", "logger", "name", "notes", "tags", "sample_every_kimg", "checkpoint_every_kimg", "keep_checkpoints",
-    "log_every_iterations", "data", "data_dir", "cache_dir", "evaluation", "alarms", "dataset.path", "code_dirs",
-    "resume", "allow_changes",
-)  # fmt: skip
-"""What a resumed run may change: nothing of it takes part in an update (of the data, the fingerprint is checked)."""
+LOCK_TRIES = 5
+RUN_FILES = {
+    "manifest.json", "metrics.csv", "results.json", "networks.json", "networks.txt", "run.log", "losses.png",
+    "report.html", "report.md", "samples", "checkpoints", "evaluation", "wandb", "tensorboard",
+}  # fmt: skip
+"""What a run writes at the top of its directory; where there is more, the directory is not the run's alone."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,12 @@ class Run:
         if not path.exists():
             there = ", ".join(sorted(found.name for found in path.parent.glob("*.pt"))) or "none"
             raise UserError(f"there is no checkpoint {path.name} in {path.parent}; there are: {there}.")
-        return path, load_checkpoint(path)
+        try:
+            return path, load_checkpoint(path)
+        except Exception as error:  # a damaged file may raise anything
+            raise UserError(
+                f"the checkpoint {which} cannot be read ({type(error).__name__}): {path} is damaged. Choose another."
+            ) from error
 
     def last_checkpoint(self) -> tuple[Path, dict[str, Any]]:
         """Find and load the newest checkpoint that can be read.
@@ -96,11 +102,15 @@ class Run:
         """
         from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
 
+        damaged: list[str] = []
         for path in reversed(list_checkpoints(self.directory / "checkpoints")):
             try:
                 return path, load_checkpoint(path)
             except Exception as error:  # a damaged file may raise anything; an older one will do
-                log.warning("%s cannot be read (%s: %s); trying an older one.", path, type(error).__name__, error)
+                damaged.append(path.name)
+                log.warning("%s is damaged (%s); trying an older one.", path, type(error).__name__)
+        if damaged:
+            raise UserError(f"every checkpoint in {self.directory / 'checkpoints'} is damaged: {', '.join(damaged)}.")
         every = self.manifest["config"].get("checkpoint_every_kimg")
         raise UserError(
             f"{self.directory / 'checkpoints'} holds no readable checkpoint: they were deleted, or the run ended "
@@ -127,12 +137,19 @@ def locked(directory: Path) -> Iterator[None]:
         UserError: another process is at it.
     """
     descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        if is_first_process():
+    tries = 0
+    while is_first_process():
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise UserError(f"another process is training in {directory}: wait for it, or stop it first.") from error
+            break
+        except BlockingIOError as error:
+            tries += 1
+            if tries == LOCK_TRIES:
+                os.close(descriptor)
+                raise UserError(
+                    f"another process is training in {directory}: wait for it, or stop it first."
+                ) from error
+            time.sleep(0.1)  # a list of runs looks for a moment whether one is locked
     try:
         yield
     finally:
@@ -152,6 +169,7 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
         UserError: the config cannot work, or a resumed run is asked to change what it may not.
     """
     check_keys(cfg, OmegaConf.structured(Root))
+    _take_given_budget(cfg, overrides)
     if cfg.init_from is not None:
         cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
     if cfg.resume is not None:
@@ -166,6 +184,16 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     if cfg.init_from is not None:
         Run.open(cfg.init_from, f"init_from={cfg.init_from}")
     return Launch(directory, prepare(cfg), list(overrides), dict(choices))
+
+
+def _take_given_budget(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Let a unit of the budget that the command line gives take the place of one that a yaml gives."""
+    words = (word.lstrip("+").partition("=") for word in overrides)
+    given = {key.removeprefix("budget."): value for key, _, value in words if key.startswith("budget.")}
+    if sum(value != "null" for value in given.values()) == 1:
+        for unit in cfg.budget:
+            if unit not in given:
+                cfg.budget[unit] = None
 
 
 def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:
@@ -193,7 +221,7 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
         old, new = (before.get(key), choices.get(key)) if is_group else values
         if old == new:
             continue
-        if not any(f"{root}.".startswith(f"{name}.") for name in (*FREE_TO_CHANGE, *cfg.allow_changes)):
+        if not within(root, (*FREE_TO_CHANGE, *cfg.allow_changes)):
             refused.append(f"  {root}: {old} -> {new}")
             continue
         if is_group and values[1] is None:

@@ -16,8 +16,8 @@ from launching import TINY, launch, launch_in_child, wait_until
 from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
 from gan_experiments.callbacks.record import DivergenceError
 from gan_experiments.runs import locked
-from gan_experiments.tracking.local import TRAINING_MARK, read_metrics
 from gan_experiments.tracking.manifest import read_manifest
+from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import UserError
 
@@ -94,7 +94,7 @@ def end_at_row(directory: Path, arguments: list[str], row: int, number: signal.S
     return process.exitcode
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", ["ratio", pytest.param("loss_threshold", marks=pytest.mark.slow)])
 def test_killed_several_times_the_run_ends_as_if_it_had_not_been(
     schedule: str, base: list[str], tmp_path: Path
 ) -> None:
@@ -115,7 +115,11 @@ def test_killed_several_times_the_run_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize(
     ("number", "schedule"),
-    [(signal.SIGTERM, "ratio"), (signal.SIGTERM, "loss_threshold"), (signal.SIGINT, "ratio")],
+    [
+        (signal.SIGTERM, "ratio"),
+        pytest.param(signal.SIGTERM, "loss_threshold", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, "ratio", marks=pytest.mark.slow),
+    ],
 )
 def test_stopped_by_a_signal_it_saves_says_how_to_go_on_and_goes_on_exactly(
     number: signal.Signals, schedule: str, base: list[str], tmp_path: Path
@@ -144,6 +148,7 @@ def test_two_epochs_extended_to_four_equal_four(base: list[str], tmp_path: Path)
     assert_identical(state_of(tmp_path / "two"), state_of(tmp_path / "four"))
 
 
+@pytest.mark.slow
 def test_pictures_logging_and_checkpoints_change_nothing_in_training(base: list[str], tmp_path: Path) -> None:
     launch(tmp_path / "plain", *base)
     launch(tmp_path / "busy", *base, "sample_every_kimg=0.05", "checkpoint_every_kimg=0.016", "log_every_iterations=1")
@@ -152,6 +157,7 @@ def test_pictures_logging_and_checkpoints_change_nothing_in_training(base: list[
         assert_identical(plain[part], busy[part], part)
 
 
+@pytest.mark.slow
 def test_data_too_large_for_memory_train_to_the_same_bits_and_resume(base: list[str], tmp_path: Path) -> None:
     through_loader = [*base, "data.in_memory_gib=1e-9", "data.num_workers=0"]
     launch(tmp_path / "memory", *base)
@@ -160,6 +166,7 @@ def test_data_too_large_for_memory_train_to_the_same_bits_and_resume(base: list[
     assert_identical(state_of(tmp_path / "memory"), state_of(tmp_path / "loader"))
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_costs_one_interval_only(base: list[str], tmp_path: Path) -> None:
     launch(tmp_path / "whole", *base)
     run = tmp_path / "damaged"
@@ -180,6 +187,7 @@ def test_weights_of_another_run_start_a_new_one(base: list[str], tmp_path: Path)
     assert 0 < step < 1e-3, "one Adam step of 2e-4 away from the first run's weights"
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_leaves_the_last_good_checkpoint(base: list[str], tmp_path: Path) -> None:
     run = tmp_path / "full"
     launch(run, *base, "budget.kimg=0.064")
@@ -258,6 +266,7 @@ def test_what_a_resumed_run_may_change_takes_effect(base: list[str], tmp_path: P
     assert state["schedule"]["kind"].endswith("LossThreshold")
 
 
+@pytest.mark.slow
 def test_a_killed_session_leaves_its_trace_and_goes_on_in_the_same_wandb_run(base: list[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert end_at_row(run, [*base, "logger=wandb_offline"], 8, signal.SIGKILL) == -signal.SIGKILL
@@ -284,6 +293,7 @@ def test_a_lazy_term_is_logged_at_its_own_size_and_its_weight_counts_every_times
         assert row["discriminator/loss"] == pytest.approx(total, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_second_process_is_kept_from_a_run_that_is_going_on(base: list[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     launch(run, *base)

@@ -9,9 +9,11 @@ from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.alarms.base import Alarms
 from gan_experiments.callbacks.checkpoints import BEST, Checkpoints
-from gan_experiments.evaluation.evaluate import Results, evaluate
+from gan_experiments.evaluation.evaluate import Results, discriminator_scores, evaluate, summarize
 from gan_experiments.evaluation.protocol import Protocol
+from gan_experiments.tracking.base import hooks
 from gan_experiments.training.gan import GAN
+from gan_experiments.values import protocol_hash
 
 log = logging.getLogger(__name__)
 SEED = 0
@@ -53,17 +55,19 @@ class Evaluation(Callback):
         self.best_key = None if best is None else protocol.key(best)
         self.higher_is_better = best is not None and protocol.higher_is_better(best)
         self.best: dict[str, Any] = {}
+        self.best_values: dict[str, tuple[float, str]] = {}  # of each key, at whichever evaluation, and its protocol
         self.latest: Results | None = None
         self.last_row = 0  # iteration of the newest evaluation at the interval
         self.evaluated = -1  # iteration of the newest one
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what is remembered of the best checkpoint."""
-        return {"best": dict(self.best), "last_row": self.last_row}
+        """Give what is remembered of the best checkpoint and values."""
+        return {"best": dict(self.best), "best_values": dict(self.best_values), "last_row": self.last_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it back, unless what is measured has changed since: the best of another measure is no rival."""
         self.last_row = state["last_row"]
+        self.best_values = dict(state.get("best_values", {}))
         written = self.checkpoints.best()  # the end of a run that is now extended may be the best, and came later
         best = dict((written or {}).get("chosen_by") or state["best"])
         if best and self.best_key == best["key"] and self._protocol() == best.get("protocol"):
@@ -116,30 +120,50 @@ class Evaluation(Callback):
             "iteration": clock.iterations,
             "kimg": clock.kimg,
             "epoch": clock.iterations / self.gan.batches_per_epoch,
+            "discriminator_steps": clock.discriminator_steps,
+            "generator_steps": clock.generator_steps,
         }
         finite = {key: value for key, value in results.values.items() if math.isfinite(value)}
         for logger in trainer.loggers:
             logger.log_metrics({**row, **finite}, step=clock.iterations)
+        self._log_further(trainer, results)
         if self.best_key in finite:
-            self._keep_best(trainer, finite[self.best_key], results.protocols[self.best_key])
+            self._keep_best(trainer, finite[self.best_key], results)
             values = (clock.kimg, self.best_key, finite[self.best_key], self.best["value"], self.best["kimg"])
             log.info("Evaluated at %.1f kimg: %s %.4g; best %.4g at %.1f kimg.", *values)
 
-    def _keep_best(self, trainer: pl.Trainer, value: float, protocol: dict[str, Any]) -> None:
+    def _log_further(self, trainer: pl.Trainer, results: Results) -> None:
+        """Hand over the best values so far and the discriminator's scores, where a tracker has use for them."""
+        for key, value in results.values.items():
+            if math.isfinite(value):
+                protocol = protocol_hash(results.protocols[key])
+                known, by = self.best_values.get(key, (value, protocol))
+                better = max if results.higher_is_better[key] else min
+                self.best_values[key] = (better(known, value) if by == protocol else value, protocol)
+        for hook in hooks(trainer.loggers, "log_best"):
+            hook({key: value for key, (value, _) in self.best_values.items()})
+        wanting = hooks(trainer.loggers, "log_scores")
+        if wanting and trainer.is_global_zero:
+            scores = discriminator_scores(self.gan.sampler, self.gan.discriminator, self.protocol, SEED)
+            for hook in wanting:
+                hook({name: found.double().numpy() for name, found in scores.items()}, self.gan.clock.kimg)
+
+    def _keep_best(self, trainer: pl.Trainer, value: float, results: Results) -> None:
         if self.best and (value > self.best["value"]) != self.higher_is_better:
             return
         if self.best and value == self.best["value"]:
             return
         clock = self.gan.clock
+        assert self.best_key is not None
         self.best = {
             "key": self.best_key,
             "value": value,
             "iteration": clock.iterations,
             "kimg": clock.kimg,
             "seed": SEED,
-            "protocol": protocol,
+            "protocol": results.protocols[self.best_key],
         }
-        self.checkpoints.write(trainer, BEST, {"chosen_by": self.best})
+        self.checkpoints.write(trainer, BEST, {"chosen_by": self.best, "measured": summarize([results])})
 
     def _protocol(self) -> dict[str, Any]:
         assert self.best_key is not None

@@ -20,12 +20,14 @@ def alarms(run: Path) -> list[tuple[str, float]]:
     return [(said["alarm"], said["kimg"]) for said in manifest["alarms"]]
 
 
+@pytest.mark.slow
 def test_healthy_training_rings_nothing(tmp_path: Path) -> None:
     launch(tmp_path / "run", *TINY, *PLAIN)
 
     assert alarms(tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_a_generator_that_cannot_follow_its_discriminator(tmp_path: Path) -> None:
     weak = ["optimizer.discriminator.lr=5e-3", "optimizer.generator.lr=1e-7", "model.discriminator.base_width=8"]
     launch(tmp_path / "run", *TINY, *PLAIN, *weak, "alarms.overpowering_discriminator.for_kimg=3")
@@ -33,6 +35,7 @@ def test_a_generator_that_cannot_follow_its_discriminator(tmp_path: Path) -> Non
     assert [name for name, _ in alarms(tmp_path / "run")] == ["overpowering_discriminator"]
 
 
+@pytest.mark.slow
 def test_long_turns_in_which_each_network_beats_the_frozen_other(tmp_path: Path) -> None:
     turns = ["schedule=alternate_epochs", "schedule.discriminator=8", "schedule.generator=8", "budget.kimg=24"]
     launch(
@@ -66,6 +69,7 @@ class Collapsing(nn.Module):
         return self.known[torch.where(self.passes > self.after, 0, which)]
 
 
+@pytest.mark.slow
 def test_a_generator_that_collapses_within_an_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAN_EXPERIMENTS_CACHE", str(tmp_path / "cache"))
     interval = 2.0
