@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 PLACES = ("data_dir", "cache_dir", "code_dirs", "resume", "dataset.path", "dataset.source")
 """Paths: two runs do not differ by where they were made."""
@@ -25,6 +25,11 @@ def within(key: str, names: Iterable[str]) -> bool:
     return any(f"{dotted}.".startswith(f"{name}.") for name in names)
 
 
+def override_key(word: object) -> str:
+    """Give the key, or the group, of a word of the command line: of +loss/term@loss=r1 it is loss/term."""
+    return str(word).lstrip("+~").partition("=")[0].partition("@")[0]
+
+
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Give a nested config as dotted keys and plain values."""
     found: dict[str, Any] = {}
@@ -36,13 +41,20 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def differing(configs: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Give the keys in which runs differ; a group choice stands for those keys of its group that follow from it.
+class Configured(Protocol):
+    """Something with a config by dotted key, and the choice of each group; empty where unreadable."""
 
-    Args:
-        configs: of each run, by dotted key.
-        choices: of each run, by group.
-    """
+    @property
+    def flat_config(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def choices(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+
+def differing_keys(runs: Sequence[Configured]) -> list[str]:
+    """Give the keys in which runs differ; a group choice stands for those keys of its group that follow from it."""
+    readable = [run for run in runs if run.flat_config]
+    configs, choices = [run.flat_config for run in readable], [run.choices for run in readable]
     groups = [
         group for group in dict.fromkeys(g for c in choices for g in c) if len({str(c.get(group)) for c in choices}) > 1
     ]

@@ -15,7 +15,7 @@ from gan_experiments.markdown import Written, block, escape, table
 from gan_experiments.records import Record
 from gan_experiments.trained import TrainedGenerator
 from gan_experiments.values import Value, mapping, read_value
-from gan_experiments.wording import short
+from gan_experiments.wording import floor, short
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,15 @@ def _measured(record: Record, generator: TrainedGenerator) -> list[str]:
     if not values:
         return [*chosen, "Nothing else was measured of this checkpoint: `gan-experiments evaluate`, then export again."]
     rows = [
-        [Written(f"`{escape(key)}`"), *map(short, (value.value, value.half, value.floor, value.ceiling)),
+        [Written(f"`{escape(key)}`"), *map(short, (value.value, value.half)), floor(value), short(value.ceiling),
          "higher" if value.higher_is_better else "lower", Written(f"`{value.protocol}`")]
         for key, value in values
     ]  # fmt: skip
     return [
         *chosen,
         *table(["", "value", "± 95%", "floor", "ceiling", "better", "protocol"], rows),
-        "± 95%: over sampling seeds. Floor: held-out real images in place of samples. Ceiling: noise. A value can be "
+        "± 95%: over sampling seeds. Floor: held-out real images in place of samples (* of fewer, which makes a FID "
+        "larger). Ceiling: noise. A value can be "
         "compared with others of the same protocol alone. The first protocol, and in what the others differ from it:",
         "",
         *block(_protocols([value for _, value in values]), "yaml"),

@@ -7,20 +7,31 @@ import json
 import math
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from gan_experiments.files import is_locked
-from gan_experiments.keys import differing, flat, within
+from gan_experiments.keys import flat, override_key, within
 from gan_experiments.runs import resuming
 from gan_experiments.tracking.manifest import FILE
 from gan_experiments.tracking.rows import CLOCKS, read_rows
 from gan_experiments.types import UserError
-from gan_experiments.values import Value, is_number, listing, mapping, modified, read_json, read_value
+from gan_experiments.values import (
+    Value,
+    is_number,
+    listing,
+    mapping,
+    modified,
+    num_samples,
+    read_json,
+    read_value,
+    whole,
+)
 
+SWEEP_FILE = "sweep.json"
 State = Literal["running", "finished", "failed", "interrupted", "unreadable"]
 
 
@@ -72,7 +83,7 @@ class Record:
         words = itertools.pairwise(str(word) for word in listing(started))
         parts = [pair for pair in words if pair[0] in ("--config-dir", "-cd")]
         # `+sweep=` would begin the sweep that the run was a job of.
-        own = [str(word) for word in overrides if not within(_key(word), ("hydra", "sweep"))]
+        own = [str(word) for word in overrides if not within(override_key(word), ("hydra", "sweep"))]
         return shlex.join(["python", "-m", "gan_experiments", *itertools.chain(*parts), *own])
 
     @property
@@ -145,10 +156,11 @@ class Record:
         """Give what was measured, by iteration: in training, then by `gan-experiments evaluate`, the newest last."""
         training = {"kimg": self.results.get("kimg"), **self.evaluation}
         # What an unfinished run measured last may be older than where it stands.
-        reached = _whole(self.results.get("iterations")) if self.state == "finished" else -1
+        reached = whole(self.results.get("iterations")) if self.state == "finished" else -1
         later = map(read_json, sorted(self.directory.glob("evaluation/*.json"), key=modified))
-        found = [(reached, training), *((_whole(content.get("iteration")), content) for content in later)]
-        return sorted(found, key=lambda pair: pair[0])
+        found = [(reached, training), *((whole(content.get("iteration")), content) for content in later)]
+        # Of one iteration, what more samples were drawn for stands last; a quick look is no better than training's.
+        return sorted(found, key=lambda pair: (pair[0], num_samples(pair[1])))
 
     @cached_property
     def problems(self) -> list[str]:
@@ -184,8 +196,10 @@ def read_record(directory: Path) -> Record:
     try:
         manifest = json.loads((directory / FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
+        is_sweep = (directory / SWEEP_FILE).exists()
+        empty = "it is a sweep of which no job has begun" if is_sweep else f"it holds no {FILE}"
         lacking = "it is a file" if directory.exists() else "it does not exist"
-        problem = f"it holds no {FILE}" if directory.is_dir() else lacking
+        problem = empty if directory.is_dir() else lacking
         return Record(directory, "unreadable", problem, {})
     except (OSError, ValueError) as error:
         return Record(directory, "unreadable", f"{FILE} cannot be read ({error})", {})
@@ -232,17 +246,3 @@ def _run_directories(top: Path) -> list[Path]:
         else:
             below.sort()
     return inside
-
-
-def differing_keys(records: Sequence[Record]) -> list[str]:
-    """Give the keys in which runs differ; a group choice stands for those keys of its group that follow from it."""
-    readable = [record for record in records if record.config]
-    return differing([record.flat_config for record in readable], [record.choices for record in readable])
-
-
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else -1
-
-
-def _key(override: object) -> str:
-    return str(override).lstrip("+~").partition("=")[0].partition("@")[0]

@@ -22,6 +22,7 @@ class Value:
     floor: float | None = None
     ceiling: float | None = None
     kimg: float | None = None  # at which it was measured
+    floor_of_fewer: bool = False  # images than samples, which makes a FID larger
 
     @property
     def half(self) -> float | None:
@@ -51,6 +52,7 @@ def read_value(entry: dict[str, Any], kimg: Any) -> Value:
         floor=_finite(entry.get("floor")),
         ceiling=_finite(entry.get("ceiling")),
         kimg=float(kimg) if is_number(kimg) else None,
+        floor_of_fewer=entry.get("floor_count", math.inf) < facts.get("num_samples", 0),
     )
 
 
@@ -66,6 +68,17 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def whole(value: object) -> int:
+    """Give a whole number as it is, and -1 for anything else."""
+    return value if isinstance(value, int) else -1
+
+
+def num_samples(content: Mapping[str, Any]) -> int:
+    """Give how many samples an evaluation's first value is of; -1 where it does not say."""
+    entry = next(iter(mapping(content.get("values")).values()), None)
+    return whole(mapping(mapping(entry).get("protocol")).get("num_samples"))
 
 
 def mapping(value: object) -> Mapping[str, Any]:

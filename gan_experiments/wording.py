@@ -54,6 +54,11 @@ def with_interval(value: Value | None) -> str:
     return plus_minus(value.value, value.half)
 
 
+def floor(value: Value) -> str:
+    """Write a value's floor, with a star where it is of fewer images than samples."""
+    return short(value.floor) + "*" * (value.floor_of_fewer and value.floor is not None)
+
+
 def duration(seconds: float, units: int = 2) -> str:
     """Write a time span with its largest units: 2 d 3 h, 1 h 5 min, 3 min 20 s, 12 s."""
     left = round(max(seconds, 0))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from launching import values_of
 
-from gan_experiments.records import Record, differing_keys, find_runs, read_record
+from gan_experiments.keys import differing_keys
+from gan_experiments.records import Record, find_runs, read_record
 from gan_experiments.types import UserError
 
 
@@ -80,10 +81,16 @@ def test_a_path_that_names_nothing(tmp_path: Path) -> None:
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "sweep.json").write_text("{}")
 
-    problems = {one.directory.name: one.problem for one in find_runs([tmp_path / "empty", tmp_path / "file"])}
+    found = find_runs([tmp_path / name for name in ("empty", "file", "sweep")])
 
-    assert problems == {"empty": "it holds no manifest.json", "file": "it is a file"}
+    assert {one.directory.name: one.problem for one in found} == {
+        "empty": "it holds no manifest.json",
+        "file": "it is a file",
+        "sweep": "it is a sweep of which no job has begun",
+    }
     assert read_record(tmp_path / "gone").problem == "it does not exist"
     assert read_record(tmp_path / "gone").problems == ["it does not exist"]
 
@@ -122,9 +129,9 @@ def test_values_by_protocol_the_newest_first_of_all(tmp_path: Path) -> None:
     found = read_record(run)
 
     assert [(key, value.value, value.kimg) for (key, _), value in found.measured().items()] == [
+        ("fid/x", 3.0, 3.0),  # of fewer samples
         ("kid/x", 0.1, 5.0),
         ("fid/x", 2.0, 4.0),  # of the same protocol as in training, and newer
-        ("fid/x", 3.0, 3.0),
     ]
     assert values_of(run)["kid/x"].interval is None
     assert len({protocol for _, protocol in found.measured()}) == 2

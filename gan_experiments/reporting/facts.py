@@ -169,6 +169,18 @@ class About:
         return read_measures(self.record)
 
     @cached_property
+    def unarmed(self) -> list[str]:
+        """Say which alarms counted from a point on that training has not reached."""
+        kimg = self.record.reached.get("kimg", 0.0)
+        alarms = mapping(self.record.config.get("alarms"))
+        begins = {str(name): mapping(alarm).get("after_kimg") for name, alarm in alarms.items()}
+        return [
+            f"{show(name)} has a threshold that counts from {short(after)} kimg on, which was not reached."
+            for name, after in begins.items()
+            if is_number(after) and after > kimg
+        ]
+
+    @cached_property
     def alarms(self) -> list[Alarm]:
         """Give what its alarms said, in order."""
         return [

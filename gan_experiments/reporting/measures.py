@@ -6,7 +6,7 @@ from typing import Any
 from gan_experiments.keys import flat
 from gan_experiments.records import Record
 from gan_experiments.values import Value, is_number, mapping, read_json
-from gan_experiments.wording import count, encodable, short, show, with_interval
+from gan_experiments.wording import count, encodable, floor, short, show, with_interval
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _measure(place: tuple[str, str], value: Value, own: dict[str, str]) -> Measu
         value=with_interval(value),
         interval="" if value.interval is None else f"{short(low)} to {short(high)}",
         better="↑ higher" if value.higher_is_better else "↓ lower",
-        floor=short(value.floor),
+        floor=floor(value),
         ceiling=short(value.ceiling),
         samples=count(value.facts.get("num_samples")) or "",
         kimg=short(value.kimg),

@@ -102,8 +102,8 @@ def _metrics(about: About, protocols: bool = True) -> list[str]:
     if not measures.any:
         return ["Nothing was measured.", ""]
     lines = _measures([*measures.main, *(measures.parts if protocols else [])], protocols)
-    lines += ["± is the half-width of the 95% interval over sampling seeds. Floor: held-out real images as samples;"]
-    lines += ["ceiling: noise. Values of different protocols cannot be compared.", ""]
+    lines += ["± is the half-width of the 95% interval over sampling seeds. Floor: held-out real images as samples"]
+    lines += ["(* of fewer); ceiling: noise. Values of different protocols cannot be compared.", ""]
     if measures.best:
         lines += [f"The {escape(measures.best)}.", ""]
     if not protocols:
@@ -130,7 +130,8 @@ def _measures(measures: Sequence[Measure], protocols: bool) -> list[str]:
 
 def _alarms(about: About, level: str) -> list[str]:
     if not about.alarms and not about.rollbacks:
-        return [] if level == "###" else [f"{level} Alarms", "", "None has rung.", ""]
+        none = [f"{level} Alarms", "", "None has rung.", *map(escape, about.unarmed), ""]
+        return [] if level == "###" else none
     rows = [[alarm.name, alarm.when, alarm.action, alarm.message] for alarm in about.alarms]
     lines = [f"{level} Alarms", "", *table(["alarm", "when", "action", "what it said"], rows)]
     lines += [f"- Rolled back {escape(told)}" for told in about.rollbacks]

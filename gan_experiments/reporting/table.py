@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gan_experiments.keys import LABELS, NOT_THE_EXPERIMENT, flat, within
-from gan_experiments.records import Record, differing_keys
+from gan_experiments.keys import LABELS, NOT_THE_EXPERIMENT, WATCHING, differing_keys, flat, within
+from gan_experiments.records import Record
 from gan_experiments.values import Value, is_number
 from gan_experiments.wording import encodable, show
 
@@ -147,7 +147,7 @@ def tabulate(records: Sequence[Record]) -> Table:
     columns = _columns(measured)
     best = _best(readable, measured, columns)
     columns.sort(key=lambda column: column is not best)
-    keys = [key for key in differing_keys(readable) if key not in (*LABELS, "report")]
+    keys = [key for key in differing_keys(readable) if not within(key, (*LABELS, *WATCHING))]
     if len(set(map(identity, readable))) > len({identity(record, data=False) for record in readable}):
         keys.append(DATA)
     by_id = {(column.key, column.protocol): column for column in columns}

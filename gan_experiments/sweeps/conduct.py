@@ -11,10 +11,10 @@ from pathlib import Path
 from types import FrameType
 
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
-from gan_experiments.records import read_record
+from gan_experiments.records import SWEEP_FILE, read_record
 from gan_experiments.runs import locked
 from gan_experiments.sweeps.place import Sweep
-from gan_experiments.sweeps.state import FILE, JOBS, Job, Session, read_jobs
+from gan_experiments.sweeps.state import JOBS, Job, Session, read_jobs
 from gan_experiments.sweeps.table import print_jobs, ranked
 from gan_experiments.terminal import say
 from gan_experiments.types import RunFailedError, UserError
@@ -156,7 +156,7 @@ def _tidy(directory: Path, refused: Sequence[Job]) -> None:
     with contextlib.suppress(OSError):  # there are jobs of other sessions
         (directory / JOBS).rmdir()
     if not (directory / JOBS).exists():
-        for name in (FILE, "multirun.yaml"):
+        for name in (SWEEP_FILE, "multirun.yaml"):
             (directory / name).unlink(missing_ok=True)
         shutil.rmtree(directory / ".submitit", ignore_errors=True)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from gan_experiments.files import write_json
+from gan_experiments.records import SWEEP_FILE
 from gan_experiments.types import UserError
 
-FILE = "sweep.json"
 JOBS = "jobs"
 
 
@@ -39,16 +39,16 @@ class Session:
             UserError: it is in none, so no end of the sweep would be told.
         """
         try:
-            content = json.loads((directory / FILE).read_text(encoding="utf-8"))
+            content = json.loads((directory / SWEEP_FILE).read_text(encoding="utf-8"))
             return cls(**content)
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
-                f"{directory} holds no {FILE} that can be read: start the sweep with -m, or with +sweep=NAME."
+                f"{directory} holds no {SWEEP_FILE} that can be read: start the sweep with -m, or with +sweep=NAME."
             ) from error
 
     def write(self, directory: Path) -> None:
         """Make it known to the jobs."""
-        write_json(directory / FILE, asdict(self))
+        write_json(directory / SWEEP_FILE, asdict(self))
 
     @property
     def is_parent(self) -> bool:

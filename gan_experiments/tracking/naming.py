@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from gan_experiments.keys import PASSING, within
+from gan_experiments.keys import PASSING, override_key, within
 
 LONGEST = 64  # characters
 UNNAMED = (*PASSING, "dataset.path", "experiment", "seed", "init_from", "hydra", "sweep", "evaluation")
@@ -22,8 +22,7 @@ def run_name(choices: Mapping[str, object], overrides: Iterable[str], seed: int)
     unnamed = UNNAMED if choices.get("experiment") else (*UNNAMED, "dataset")
     named: dict[str, str] = {}
     for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        key = key.partition("@")[0]
+        key, value = override_key(override), override.partition("=")[2]
         if within(key, unnamed):
             continue
         text = "null" if override.startswith("~") else value.strip("'\"[] ")

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_experiments.keys import flat
-from gan_experiments.records import Record, differing_keys
+from gan_experiments.keys import differing_keys, flat
+from gan_experiments.records import Record
 from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.values import Value
 from gan_experiments.verbs.given import open_record

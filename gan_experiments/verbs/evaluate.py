@@ -16,7 +16,7 @@ from gan_experiments.runs import Run
 from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError
 from gan_experiments.values import read_value
-from gan_experiments.wording import short
+from gan_experiments.wording import floor, short
 
 
 def evaluate(
@@ -100,7 +100,7 @@ def _print(found: dict[str, Any], by_class: bool) -> None:
     say(f"{found['run']}, {found['checkpoint']}: {_drawn(found)}")
     for measure in dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]]):
         rows = [
-            [name, *_cells(entry, found["num_samples"])]
+            [name, *_cells(entry)]
             for key, entry in found["values"].items()
             for name, _, of in [key.partition("/")]
             if of == measure and (by_class or not name.startswith("class_fid_"))
@@ -122,11 +122,10 @@ def _print(found: dict[str, Any], by_class: bool) -> None:
         say(f"{name}: weights {facts['weights']}, accuracy {accuracy}, input {facts['input']}")
 
 
-def _cells(entry: dict[str, Any], num_samples: int) -> list[str]:
+def _cells(entry: dict[str, Any]) -> list[str]:
     value = read_value(entry, None)
-    floor = short(value.floor) + "*" * ("floor" in entry and entry.get("floor_count", num_samples) < num_samples)
     better = "higher" if value.higher_is_better else "lower"
-    return [short(value.value) or "undefined", short(value.half, 2), floor, short(value.ceiling), better]
+    return [short(value.value) or "undefined", short(value.half, 2), floor(value), short(value.ceiling), better]
 
 
 def _drawn(found: dict[str, Any]) -> str:

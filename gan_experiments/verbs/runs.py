@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_experiments.keys import LABELS, PLACES, within
-from gan_experiments.records import Record, differing_keys, find_runs
+from gan_experiments.keys import LABELS, PLACES, WATCHING, differing_keys, within
+from gan_experiments.records import Record, find_runs
 from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.values import listing, mapping, protocol_hash, seconds_since
 from gan_experiments.wording import duration, short
 
 OUTPUTS = "outputs"
-OWN_COLUMN = ("experiment", "seed", *LABELS)
+OWN_COLUMN = ("experiment", "seed", *LABELS, *WATCHING)
 
 
 def runs(
@@ -45,7 +45,7 @@ def _keys(records: Sequence[Record]) -> dict[str, list[str]]:
         if record.config:
             groups.setdefault(_experiment(record), []).append(record)
     return {
-        name: [key for key in differing_keys(group) if key not in OWN_COLUMN]
+        name: [key for key in differing_keys(group) if not within(key, OWN_COLUMN)]
         for name, group in groups.items()
         if len(group) > 1
     }

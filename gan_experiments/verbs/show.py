@@ -11,7 +11,7 @@ from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.tracking.rows import TRAINING_MARK
 from gan_experiments.values import Value, seconds_since
 from gan_experiments.verbs.given import open_record
-from gan_experiments.wording import count, duration, short, size
+from gan_experiments.wording import count, duration, floor, short, size
 
 PICTURES = ("losses.png", "report.html", "samples/real.png")
 
@@ -121,13 +121,17 @@ def _print_values(values: list[tuple[str, Value]]) -> None:
     for key, value in values:
         name, _, measure = key.partition("/")
         at = "" if value.kimg is None else f", at {short(value.kimg)} kimg"
-        cells = [short(value.value) or "undefined", short(value.half, 2), short(value.floor), short(value.ceiling)]
+        cells = [short(value.value) or "undefined", short(value.half, 2), floor(value), short(value.ceiling)]
         arrow = "↑" if value.higher_is_better else "↓"
         tables.setdefault(f"{measure}{at}", []).append([f"{name} {arrow}", *cells, value.protocol])
     for title, rows in tables.items():
         headers = ["metric", "value", "± 95%", "floor", "ceiling", "protocol"]
         print_table(headers, rows, title=title, right="value,± 95%,floor,ceiling")
     say("↓ lower is better, ↑ higher; values of different protocols cannot be compared.")
+    if any(value.floor_of_fewer for _, value in values):
+        say("* of fewer images than samples, which makes a FID larger.")
+    if all(value.interval is None for _, value in values):
+        say("Intervals, floor and ceiling come from gan-experiments evaluate.")
 
 
 def _line(value: object) -> str:

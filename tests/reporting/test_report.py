@@ -81,11 +81,14 @@ def test_the_page_holds_its_pictures_and_needs_no_other_file(tmp_path: Path) -> 
 
 
 def test_without_inspections_there_is_no_such_section(tmp_path: Path) -> None:
-    page, markdown = written(tmp_path, write_rich(tmp_path / "run"))
+    page, markdown = written(tmp_path, write_rich(tmp_path / "run", alarms={"mode_collapse": {"after_kimg": 400.0}}))
 
     assert "Inside the discriminator" not in page + markdown
     assert "None has rung." in page
     assert "None has rung." in markdown
+    told = "mode_collapse has a threshold that counts from 400 kimg on, which was not reached"
+    assert told in page
+    assert told in markdown.replace("\\", "")
 
 
 def test_links_of_the_markdown_lead_to_the_pictures(tmp_path: Path) -> None:
@@ -104,7 +107,8 @@ def test_links_of_the_markdown_lead_to_the_pictures(tmp_path: Path) -> None:
 def test_metrics_stand_with_what_their_protocols_share(tmp_path: Path) -> None:
     run = write_rich(tmp_path / "run")
     (run / "evaluation").mkdir()
-    newer = {"kimg": 20.0, "values": {"fid/x_classifier": entry("fid", 2.0, 0.5, num_samples=50000) | {"floor": 0.125}}}
+    newer: dict[str, Any] = {"kimg": 20.0, "values": {"fid/x_classifier": entry("fid", 2.0, 0.5, num_samples=50000)}}
+    newer["values"]["fid/x_classifier"] |= {"floor": 0.125, "floor_count": 10000}
     (run / "evaluation" / "new.json").write_text(json.dumps(newer))
 
     found = read_measures(read_record(run))
@@ -112,7 +116,7 @@ def test_metrics_stand_with_what_their_protocols_share(tmp_path: Path) -> None:
     assert [(measure.name, measure.value) for measure in found.main] == [("fid", "2 ± 0.5"), ("recall", "0.5 ± 0.25")]
     assert [measure.name for measure in found.parts] == ["fid_half"]
     assert [(measure.value, measure.samples) for measure in found.others] == [("3.25 ± 0.25", "10,000")]
-    assert (found.main[0].samples, found.main[0].floor, found.main[0].kimg) == ("50,000", "0.125", "20")
+    assert (found.main[0].samples, found.main[0].floor, found.main[0].kimg) == ("50,000", "0.125*", "20")
     assert found.common["extractor.name"] == "x_classifier"
     assert found.main[0].own == {"metric": "fid", "num_samples": "50000"}
     assert [names for names, _ in found.stated()] == [["fid"], ["recall", "fid_half"]]
