@@ -35,9 +35,9 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title:
         title: above the table.
         right: names of the columns of numbers, separated by commas: to the right and not folded.
     """
-    table = Table(
-        box=box.SIMPLE_HEAD, title=Text(plain(title)) if title else None, title_justify="left", pad_edge=False
-    )
+    if title:
+        say(title)  # that of a table would be folded to its width
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for header in headers:
         number = header != "" and header in right.split(",")
         table.add_column(Text(header), justify="right" if number else "left", no_wrap=number, overflow="fold")

@@ -16,6 +16,7 @@ from test_resume import assert_identical, state_of
 
 from gan_experiments.callbacks.checkpoints import list_checkpoints
 from gan_experiments.config import CONFIG_DIR
+from gan_experiments.files import is_locked
 from gan_experiments.tracking.manifest import read_manifest
 
 pytestmark = pytest.mark.slow  # real processes, one after the other
@@ -116,6 +117,19 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(launcher: str, tmp_path: 
     for seed, job in enumerate(read_jobs(sweep)):
         launch(tmp_path / f"alone-{seed}", *TINY, *budget, f"seed={seed}")
         assert_identical(state_of(sweep / job["run"]), state_of(tmp_path / f"alone-{seed}"))
+
+
+def test_workers_save_and_stop_when_the_sweep_is_killed(tmp_path: Path) -> None:
+    long = ["budget.kimg=3000", "checkpoint_every_kimg=1000", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    process = start("-m", "seed=0,1", *TINY, *long, cwd=tmp_path)
+    wait_until(lambda: len(list(tmp_path.glob("outputs/sweeps/*/seed-*/metrics.csv"))) == 2, 300)
+    process.kill()
+    process.communicate(timeout=60)
+
+    runs = list(tmp_path.glob("outputs/sweeps/*/seed-*"))
+    wait_until(lambda: not any(is_locked(run) for run in runs), 120)
+    assert [read_manifest(run)["status"] for run in runs] == ["interrupted"] * 2
+    assert all(list_checkpoints(run / "checkpoints") for run in runs)
 
 
 def write_npz(path: Path) -> None:

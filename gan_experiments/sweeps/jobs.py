@@ -52,7 +52,8 @@ def run_job(task: Task, train: Train) -> float | None:
     session = Session.read(directory)
     if session.stopped:
         return None
-    if session.is_parent:
+    is_worker = session.is_parent
+    if is_worker:
         _end_with_parent()
     job = _new_job(task, session)
     began = time.perf_counter()
@@ -72,6 +73,8 @@ def run_job(task: Task, train: Train) -> float | None:
     finally:
         _write_down(job, directory, time.perf_counter() - began)
         _clear_memory()
+    if is_worker and not session.is_parent:  # it was killed: no one is left to give this process another job
+        os._exit(128 + signal.SIGTERM)
     check_direction(task, job)
     return job.objective
 
