@@ -27,8 +27,8 @@ def collect(run: Path, study: str) -> None:
     """Copy what a page shows of a run: numbers, a thinned curve, and one picture of real beside generated images."""
     from PIL import Image
 
-    from gan_experiments.tracking.local import read_metrics
     from gan_experiments.tracking.plots import plot_losses
+    from gan_experiments.tracking.rows import read_metrics
 
     manifest = json.loads((run / "manifest.json").read_text())
     rows = [row for row in read_metrics(run / "metrics.csv") if "discriminator/loss" in row or "generator/loss" in row]

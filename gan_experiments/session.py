@@ -25,9 +25,10 @@ from gan_experiments.evaluation.protocol import Protocol
 from gan_experiments.files import is_first_process, write_json
 from gan_experiments.gear import Gear, gear_up
 from gan_experiments.runs import Launch, resuming
-from gan_experiments.tracking.local import TRAINING_MARK, LocalRecord, read_metrics
+from gan_experiments.tracking.local import LocalRecord
 from gan_experiments.tracking.manifest import FILE, git_state, now, versions
 from gan_experiments.tracking.plots import plot_losses
+from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 from gan_experiments.training.exact_state import restore
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import ImageSet

@@ -13,7 +13,7 @@ from launching import TINY, launch
 
 from gan_experiments.callbacks.checkpoints import load_checkpoint
 from gan_experiments.callbacks.record import AlarmError
-from gan_experiments.tracking.local import TRAINING_MARK, read_metrics
+from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 
 TRAINING = [key for key in TINY if key != "evaluation=none"]
 MEASURED = [

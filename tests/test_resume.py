@@ -16,8 +16,8 @@ from launching import TINY, launch, launch_in_child, wait_until
 from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
 from gan_experiments.callbacks.record import DivergenceError
 from gan_experiments.runs import locked
-from gan_experiments.tracking.local import TRAINING_MARK, read_metrics
 from gan_experiments.tracking.manifest import read_manifest
+from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import UserError
 

@@ -99,7 +99,7 @@ def test_the_summary_is_the_runs_own_results_and_the_exit_code_0(runs: list[Path
 
 
 def test_scalars_are_those_of_the_runs_own_record_over_kimg(runs: list[Path]) -> None:
-    from gan_experiments.tracking.local import read_metrics
+    from gan_experiments.tracking.rows import read_metrics
 
     found = records(runs[0])
     history = [record["history"]["item"] for record in found if record["type"] == "history"]

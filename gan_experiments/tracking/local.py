@@ -11,9 +11,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from gan_experiments.files import write_atomically
-
-TRAINING_MARK = "images_per_second"
-"""A column that only rows of training losses fill; a row at an evaluation leaves it empty."""
+from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 
 
 class LocalRecord(Logger):
@@ -60,12 +58,3 @@ class LocalRecord(Logger):
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(self.path, lambda file: file.write(buffer.getvalue().encode()))
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read a metrics.csv: one dict for each row, without empty cells; a truncated last line is left out."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        whole = [line for line in file if line.endswith("\n")]
-    return [{name: float(cell) for name, cell in cells.items() if cell} for cells in csv.DictReader(whole)]

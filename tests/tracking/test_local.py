@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from gan_experiments.files import write_atomically, write_json
-from gan_experiments.tracking.local import TRAINING_MARK, LocalRecord, read_metrics
+from gan_experiments.tracking.local import LocalRecord
 from gan_experiments.tracking.plots import plot_losses
+from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 
 
 def test_rows_come_back_and_a_new_column_keeps_the_old_rows(tmp_path: Path) -> None:
