@@ -68,7 +68,7 @@ class Record:
 
     @cached_property
     def values(self) -> dict[str, Value]:
-        """Values by `<metric>/<extractor>`: the newest of `gan-experiments evaluate`, else those at the end of training."""
+        """Values by `<metric>/<extractor>`: the newest of `gan-experiments evaluate`, else those of training."""
         found: dict[str, Value] = {}
         evaluation = self.results.get("evaluation")
         measured = [evaluation.get("values") if isinstance(evaluation, dict) else None]
