@@ -1,4 +1,4 @@
-"""`python -m gan_experiments +experiment=NAME key=value ...`: compose, check, run."""
+"""`python -m gan_experiments +experiment=NAME key=value ...`: compose, check, run; with -m, a sweep of runs."""
 
 import contextlib
 import errno
@@ -15,7 +15,10 @@ from omegaconf import DictConfig
 
 from gan_experiments.config import CONFIG_DIR, register_schema
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
-from gan_experiments.runs import plan_launch
+from gan_experiments.runs import Launch, plan_launch
+from gan_experiments.sweeps.conduct import conduct
+from gan_experiments.sweeps.jobs import Task, run_job
+from gan_experiments.sweeps.place import find_sweep
 from gan_experiments.types import RunFailedError, UserError
 
 STORAGE_ERRORS = {
@@ -24,23 +27,26 @@ STORAGE_ERRORS = {
 
 
 def job(cfg: DictConfig) -> Any:
-    """Run one experiment in Hydra's output directory, or go on with the run that `resume` names."""
+    """Run one experiment in Hydra's output directory, go on with the run that `resume` names, or do a sweep's job."""
     hydra_config = HydraConfig.get()
-    directory = Path(hydra_config.runtime.output_dir)
     choices = {
         group: choice for group, choice in hydra_config.runtime.choices.items() if not group.startswith("hydra/")
     }
+    if hydra_config.mode is RunMode.MULTIRUN:
+        return run_job(Task(cfg, hydra_config, choices), _train)
+    directory = Path(hydra_config.runtime.output_dir)
     try:
-        launch = plan_launch(cfg, directory, list(hydra_config.overrides.task), choices)
-        from gan_experiments.train import run
-
-        return run(launch)
+        return _train(plan_launch(cfg, directory, list(hydra_config.overrides.task), choices))
     except Exception as error:
-        if hydra_config.mode is RunMode.MULTIRUN:  # Hydra goes on with the other jobs, and raises it at the end
-            raise
         sys.exit(_report(error))
     finally:
         _remove_if_empty(directory)
+
+
+def _train(launch: Launch) -> Any:
+    from gan_experiments.train import run  # torch takes seconds to import
+
+    return run(launch)
 
 
 def _remove_if_empty(directory: Path) -> None:
@@ -63,11 +69,23 @@ def main() -> None:
     if len(sys.argv) == 1:
         sys.argv.append("+experiment=digits_acgan")
     try:
-        hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")(job)()
+        sweep = find_sweep(sys.argv[1:])
+        if sweep is None:
+            _launch()
+        else:
+            sys.argv[1:] = sweep.arguments
+            try:
+                sys.exit(conduct(sweep, _launch))
+            finally:
+                _remove_if_empty(sweep.directory.absolute())
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
         sys.exit(_report(error))
+
+
+def _launch() -> None:
+    hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")(job)()
 
 
 def _report(error: Exception) -> int:
@@ -76,6 +94,8 @@ def _report(error: Exception) -> int:
         message = str(error)
     elif isinstance(error, COMPOSITION_ERRORS):
         message = explain(error)
+        if message.startswith("there is no hydra/"):
+            message += "\njoblib, submitit and optuna come with pip install 'gan_experiments[sweeps]'."
     elif isinstance(error, ValueError) and str(error).startswith("Config group override must be"):  # Hydra's own
         message = "a group is set to a number or to null: write group=NAME; --help lists the names"
     elif isinstance(error, OSError) and error.errno in STORAGE_ERRORS:

@@ -7,7 +7,15 @@ import typer
 
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
 from gan_experiments.types import RunFailedError, UserError
+from gan_experiments.verbs.clean import clean
+from gan_experiments.verbs.compare import compare
+from gan_experiments.verbs.diff import diff
 from gan_experiments.verbs.evaluate import evaluate, fit_extractor
+from gan_experiments.verbs.export import export
+from gan_experiments.verbs.parts import list_parts
+from gan_experiments.verbs.runs import runs
+from gan_experiments.verbs.sample import sample
+from gan_experiments.verbs.show import show
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -20,6 +28,14 @@ def verbs() -> None:
 
 app.command("evaluate")(evaluate)
 app.command("fit-extractor")(fit_extractor)
+app.command("list")(list_parts)
+app.command("runs")(runs)
+app.command("show")(show)
+app.command("diff")(diff)
+app.command("compare")(compare)
+app.command("sample")(sample)
+app.command("export")(export)
+app.command("clean")(clean)
 
 
 def main() -> None:

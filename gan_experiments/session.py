@@ -5,7 +5,6 @@ import logging
 import os
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,8 @@ from gan_experiments.evaluation.protocol import Protocol
 from gan_experiments.files import is_first_process, write_json
 from gan_experiments.gear import Gear, gear_up
 from gan_experiments.runs import Launch, resuming
+from gan_experiments.trackers import build_trackers, log_best_generator, log_samples
+from gan_experiments.tracking.base import hooks
 from gan_experiments.tracking.local import LocalRecord
 from gan_experiments.tracking.manifest import FILE, git_state, now, versions
 from gan_experiments.tracking.plots import plot_losses
@@ -61,24 +62,12 @@ class Session:
         }
         self.local = LocalRecord(directory / "metrics.csv")
         self.gear = self._gear(saved, rolled_back=False)
-        built = build(cfg.logger, "logger") or {}
-        self.trackers = [self._told(tracker) if callable(tracker) else tracker for tracker in built.values()]
+        self.trackers = build_trackers(cfg, directory, manifest)
 
     def _gear(self, saved: dict[str, Any] | None, rolled_back: bool) -> Gear:
         said = self.manifest.setdefault("alarms", [])
         return gear_up(
             self.cfg, self.directory, self.gan, self.train_set, self.protocol, self.local, said, saved, rolled_back
-        )
-
-    def _told(self, tracker: Callable[..., Any]) -> Any:
-        """Give a partial logger what it should know of the run."""
-        return tracker(
-            directory=self.directory,
-            name=self.cfg.name or f"{self.directory.parent.name}/{self.directory.name}",
-            config={**self.manifest["config"], "choices": self.manifest["choices"]},
-            tags=list(self.cfg.tags),
-            notes=self.cfg.notes,
-            run_ids=self.manifest.setdefault("tracker_ids", {}),
         )
 
     def fit(self) -> dict[str, Any]:
@@ -91,14 +80,15 @@ class Session:
             log.info("Everything goes to %s; Ctrl-C saves and stops.", self.directory)
             self.manifest["sessions"].append(self.entry)
             self._write_manifest("running", None)
-            for tracker in self.trackers:
-                if hasattr(tracker, "start"):
-                    tracker.start()
+            for start in hooks(self.trackers, "start"):
+                start()
             while not self._train():
                 pass
             signal = self.gear.checkpoints.stopped_by
             status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
             results = self._write_results()
+            if signal is None:
+                log_samples(self.trackers, self.gear.samples, list(self.cfg.dataset.class_names))
         except (KeyboardInterrupt, SystemExit):
             status, code = "interrupted", 130
             raise
@@ -108,9 +98,10 @@ class Session:
         finally:
             with contextlib.suppress(OSError):  # a full disk: the older manifest stays whole
                 self._write_manifest(status, error)
-            for tracker in self.trackers:
-                if hasattr(tracker, "close"):
-                    tracker.close(results, code)
+            if code < 128:  # else it will go on
+                log_best_generator(self.trackers, self.directory, self.manifest["config"])
+            for close in hooks(self.trackers, "close"):
+                close(results, code)
         self._say_goodbye()
         return results
 

@@ -32,7 +32,7 @@ SMALL = 20_000_000  # parameters of a pair that is trained here; larger ones are
 
 def override(option: Path) -> str:
     """Name an option as the command line does; groups outside the defaults list are added."""
-    added = option.parent.as_posix() in ("experiment", "loss/term")
+    added = option.parent.as_posix() in ("experiment", "loss/term", "sweep")
     return f"{'+' if added else ''}{option.parent.as_posix()}={option.name}"
 
 

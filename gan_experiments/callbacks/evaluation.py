@@ -9,8 +9,9 @@ from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.alarms.base import Alarms
 from gan_experiments.callbacks.checkpoints import Checkpoints
-from gan_experiments.evaluation.evaluate import Results, evaluate
+from gan_experiments.evaluation.evaluate import Results, discriminator_scores, evaluate, summarize
 from gan_experiments.evaluation.protocol import Protocol
+from gan_experiments.tracking.base import hooks
 from gan_experiments.training.gan import GAN
 
 log = logging.getLogger(__name__)
@@ -53,17 +54,19 @@ class Evaluation(Callback):
         self.best_key = None if best is None else protocol.key(best)
         self.higher_is_better = best is not None and protocol.higher_is_better(best)
         self.best: dict[str, Any] = {}
+        self.best_values: dict[str, float] = {}  # of each key, at whichever evaluation
         self.latest: Results | None = None
         self.last_row = 0  # iteration of the newest evaluation at the interval
         self._evaluated = -1
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what is remembered of the best checkpoint."""
-        return {"best": dict(self.best), "last_row": self.last_row}
+        """Give what is remembered of the best checkpoint and values."""
+        return {"best": dict(self.best), "best_values": dict(self.best_values), "last_row": self.last_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it back."""
         self.best, self.last_row = dict(state["best"]), state["last_row"]
+        self.best_values = dict(state.get("best_values", {}))
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Evaluate when it is due."""
@@ -114,14 +117,30 @@ class Evaluation(Callback):
         finite = {key: value for key, value in results.values.items() if math.isfinite(value)}
         for logger in trainer.loggers:
             logger.log_metrics({**row, **finite}, step=clock.iterations)
+        self._log_further(trainer, finite, results.higher_is_better)
         if self.best_key in finite:
-            self._keep_best(trainer, finite[self.best_key], results.protocols[self.best_key])
+            self._keep_best(trainer, finite[self.best_key], results)
 
-    def _keep_best(self, trainer: pl.Trainer, value: float, protocol: dict[str, Any]) -> None:
+    def _log_further(self, trainer: pl.Trainer, values: dict[str, float], higher: dict[str, bool]) -> None:
+        """Hand over the best values so far and the discriminator's scores, where a tracker has use for them."""
+        for key, value in values.items():
+            known = self.best_values.setdefault(key, value)
+            self.best_values[key] = max(known, value) if higher[key] else min(known, value)
+        for hook in hooks(trainer.loggers, "log_best"):
+            hook(self.best_values)
+        wanting = hooks(trainer.loggers, "log_scores")
+        if wanting and trainer.is_global_zero:
+            scores = discriminator_scores(self.gan.sampler, self.gan.discriminator, self.protocol, SEED)
+            for hook in wanting:
+                hook({name: found.double().numpy() for name, found in scores.items()}, self.gan.clock.kimg)
+
+    def _keep_best(self, trainer: pl.Trainer, value: float, results: Results) -> None:
         if self.best and (value > self.best["value"]) != self.higher_is_better:
             return
         if self.best and value == self.best["value"]:
             return
         clock = self.gan.clock
+        assert self.best_key is not None
         self.best = {"key": self.best_key, "value": value, "iteration": clock.iterations, "kimg": clock.kimg}
-        self.checkpoints.write(trainer, "best.pt", {"chosen_by": {**self.best, "seed": SEED, "protocol": protocol}})
+        chosen_by = {**self.best, "seed": SEED, "protocol": results.protocols[self.best_key]}
+        self.checkpoints.write(trainer, "best.pt", {"chosen_by": chosen_by, "measured": summarize([results])})

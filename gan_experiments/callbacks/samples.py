@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback
 from gan_experiments.data.order import stream_seed
 from gan_experiments.evaluation.pixels import save_grid, to_uint8
 from gan_experiments.evaluation.sampling import generate
+from gan_experiments.tracking.base import hooks
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import ImageSet
 
@@ -39,6 +40,7 @@ class Samples(Callback):
         seed: int,
     ) -> None:
         self.gan = gan
+        self.conditional = conditional
         self.directory = directory
         self.every_kimg = every_kimg
         self.value_range = value_range
@@ -59,6 +61,7 @@ class Samples(Callback):
             turned = torch.arange(len(self.labels)).view(rows, SHOWN_SIDE).T.flatten()
             self.labels, self.latents, self.picked = self.labels[turned], self.latents[turned], self.picked[turned]
         self.share_clipped = 0.0
+        self.pixels: torch.Tensor | None = None  # of the newest grid, uint8, N×C×H×W
         self._saved = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -89,10 +92,10 @@ class Samples(Callback):
         pixels, self.share_clipped = to_uint8(generate(self.gan.sampler, self.latents, self.labels), self.value_range)
         path = self.directory / f"kimg_{kimg:010.3f}.png"
         save_grid(pixels, self.columns, path)
+        self.pixels = pixels.cpu()
         self._saved = self.gan.clock.iterations
         self._hand_over(trainer, "samples", path, kimg)
 
     def _hand_over(self, trainer: pl.Trainer, key: str, path: Path, kimg: float) -> None:
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_grid"):
-                logger.log_grid(key, path, kimg)
+        for hook in hooks(trainer.loggers, "log_grid"):
+            hook(key, path, kimg)

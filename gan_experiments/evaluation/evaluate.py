@@ -102,6 +102,20 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
     return found
 
 
+def discriminator_scores(
+    generator: nn.Module, discriminator: nn.Module, protocol: Protocol, seed: int, count: int = 1000
+) -> dict[str, Tensor]:
+    """Give the scores (float32, at most `count`) of `training`, `held_out` and `generated` images, to be looked at.
+
+    Held-out images are missing where there are none. Networks and random streams stay as they were.
+    """
+    score = _Scorer(generator, discriminator, protocol, protocol.sample_labels(seed), seed)
+    scores = {"training": score("training", count)}
+    if protocol.real.held_out is not None:
+        scores["held_out"] = score("held_out", count)
+    return scores | {"generated": score("samples", count)}
+
+
 def summarize(evaluations: Sequence[Results]) -> dict[str, dict[str, Any]]:
     """Join evaluations with several seeds: the mean of each key, and its 95% interval by Student's t.
 

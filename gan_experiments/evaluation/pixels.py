@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -26,13 +27,13 @@ def to_uint8(images: Tensor, value_range: Sequence[float]) -> tuple[Tensor, floa
     return (scaled.clamp(0, 1) * 255).round().to(torch.uint8), clipped
 
 
-def save_grid(pixels: Tensor, columns: int, path: Path, smallest_side: int = 40) -> None:
+def save_grid(pixels: Tensor, columns: int, path: Path | IO[bytes], smallest_side: int = 40) -> None:
     """Save N×C×H×W pixels (uint8) as a PNG grid; small images are enlarged by whole factors, to be seen.
 
     Args:
         pixels: the images, row by row.
         columns: images in a row.
-        path: the file.
+        path: the file, or one that is open.
         smallest_side: images smaller than this are enlarged to at least it.
     """
     factor = max(1, -(-smallest_side // pixels.shape[-1]))

@@ -25,7 +25,7 @@ class PointConvTranspose2d(nn.ConvTranspose2d):
         # The product is written in the weight's memory order, so that neither it nor the output has to be copied.
         order = (0, 2, 3, 1) if self.weight.is_contiguous(memory_format=torch.channels_last) else (0, 1, 2, 3)
         weight = self.weight.permute(order)
-        points = (input.flatten(1) @ weight.flatten(1)).view(len(input), *weight.shape[1:])
+        points = (input.flatten(1) @ weight.flatten(1)).view(input.shape[0], *weight.shape[1:])
         output = points if order == (0, 1, 2, 3) else points.permute(0, 3, 1, 2)
         return output if self.bias is None else output + self.bias.to(output.dtype)[:, None, None]
 

@@ -1,1 +1,1 @@
-"""The record of a run: manifest, local metrics, W&B, network summaries."""
+"""The record of a run: manifest, local metrics, W&B, TensorBoard, network summaries."""

@@ -1,0 +1,150 @@
+"""Drawing images from a trained generator, and writing them as pictures, one grid, or arrays."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gan_experiments.components import suggest
+from gan_experiments.data.order import stream_seed
+from gan_experiments.evaluation.pixels import save_grid, to_uint8
+from gan_experiments.evaluation.sampling import BLOCK_SIZE, generate
+from gan_experiments.files import write_atomically
+from gan_experiments.trained import TrainedGenerator
+from gan_experiments.types import UserError
+
+UNLABELLED = 0  # what a generator is told that takes no label
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """N images, class by class."""
+
+    pixels: Tensor  # uint8, N×C×H×W
+    labels: Tensor  # int64, N; zeros where the generator takes none
+    latents: Tensor  # float32, N×latent_dim
+    share_clipped: float  # of the generator's values, which lay outside its range
+
+
+def find_labels(generator: TrainedGenerator, asked: Sequence[str]) -> list[int]:
+    """Turn names or numbers of classes into labels; all classes where none is asked for.
+
+    A word that is both a class's name and another's number is taken as the name.
+
+    Raises:
+        UserError: there is no such class, or the generator takes no label.
+    """
+    names = list(generator.class_names)
+    if not generator.conditional:
+        if asked:
+            raise UserError(
+                f"--class {asked[0]}: this generator takes no label (model.conditional is false), so a class cannot be "
+                "asked for. Leave --class out, or train one that does, such as model=dcgan_projection."
+            )
+        return [UNLABELLED]
+    labels = []
+    for word in asked:
+        if word in names:
+            labels.append(names.index(word))
+        elif word.isdecimal() and int(word) < len(names):
+            labels.append(int(word))
+        else:
+            raise UserError(f"--class {word}: there is no such class{suggest(word, names)}; or 0 to {len(names) - 1}.")
+    return list(dict.fromkeys(labels)) or list(range(len(names)))
+
+
+def draw_latents(
+    latent_dim: int, count: int, seed: int, label: int, truncation: float | None = None
+) -> Iterator[Tensor]:
+    """Give latents (float32, n×latent_dim) in blocks; latent i of a class follows from (seed, label, i) alone.
+
+    Truncation is the trick of Brock et al. 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis"
+    (BigGAN), section 3.1: entries of a latent beyond ±truncation are drawn again until none is. The result is a normal
+    truncated at ±truncation, not rescaled; here it is drawn at once, by its inverse distribution function.
+
+    Args:
+        latent_dim: size of a latent.
+        count: how many.
+        seed: of the images.
+        label: the class; each has its own stream.
+        truncation: the threshold, above 0; None: a plain standard normal.
+    """
+    for block in range(-(-count // BLOCK_SIZE)):
+        stream = torch.Generator().manual_seed(stream_seed("drawn latents", seed, label, block))
+        shape = (BLOCK_SIZE, latent_dim)
+        if truncation is None:
+            latents = torch.randn(shape, generator=stream)
+        else:
+            uniform = torch.rand(shape, generator=stream, dtype=torch.float64) * 2 - 1
+            within = math.erf(truncation / math.sqrt(2))  # the share of a normal that lies there
+            latents = (torch.erfinv(uniform * within) * math.sqrt(2)).clamp(-truncation, truncation).float()
+        yield latents[: count - block * BLOCK_SIZE]
+
+
+def draw(
+    generator: TrainedGenerator, labels: Sequence[int], count: int, seed: int, truncation: float | None = None
+) -> Drawn:
+    """Draw `count` images of each class, on a GPU where there is one.
+
+    Raises:
+        UserError: the generator gives values that are not finite.
+    """
+    network = generator.network.to("cuda" if torch.cuda.is_available() else "cpu")
+    pixels, latents, clipped = [], [], 0.0
+    for label in labels:
+        for block in draw_latents(generator.latent_dim, count, seed, label, truncation):
+            images = generate(network, block, torch.full((len(block),), label))
+            if not images.isfinite().all():
+                raise UserError(
+                    f"{generator.checkpoint}: the generator gives values that are not finite: training has diverged. "
+                    "Choose an earlier one (--checkpoint)."
+                )
+            made, share = to_uint8(images.cpu(), generator.value_range)
+            pixels.append(made)
+            latents.append(block)
+            clipped += share * len(block)
+    total = count * len(labels)
+    return Drawn(torch.cat(pixels), torch.tensor(labels).repeat_interleave(count), torch.cat(latents), clipped / total)
+
+
+def write_files(drawn: Drawn, class_names: Sequence[str], directory: Path) -> None:
+    """Write a PNG for each image, in a folder for each class where there are names: the layout of image_folder."""
+    places: Counter[int] = Counter()
+    for pixels, label in zip(drawn.pixels, drawn.labels.tolist(), strict=True):
+        folder = directory
+        if class_names:
+            name = re.sub(r"[^\w.-]+", "_", class_names[label])
+            folder = directory / f"{label:03d}-{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(_channels_last(pixels)).save(folder / f"{places[label]:06d}.png")
+        places[label] += 1
+
+
+def write_grid(drawn: Drawn, columns: int, path: Path) -> None:
+    """Write one PNG of all images, row by row."""
+    write_atomically(path, lambda file: save_grid(drawn.pixels, columns, file))
+
+
+def write_npz(drawn: Drawn, class_names: Sequence[str], path: Path) -> None:
+    """Write `images` (uint8, N×H×W or N×H×W×C), `labels` (int64, N), `latents` (float32) and `class_names`."""
+    arrays: dict[str, Any] = {
+        "images": _channels_last(drawn.pixels),
+        "labels": drawn.labels.numpy(),
+        "latents": drawn.latents.numpy(),
+        "class_names": np.array(list(class_names), dtype=np.str_),
+    }
+    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def _channels_last(pixels: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Give grey pixels without a channel, and others with channels last, as pictures have it."""
+    moved = pixels.movedim(-3, -1)
+    return np.ascontiguousarray(moved.squeeze(-1) if moved.shape[-1] == 1 else moved)

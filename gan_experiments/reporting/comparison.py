@@ -1,0 +1,226 @@
+"""The comparison page: many runs in one file, with the same table as CSV and as Markdown beside it."""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_experiments.records import LOCAL_KEYS, Record, flat
+from gan_experiments.reporting import charts, grids
+from gan_experiments.reporting.exports import CSV_BEGINS, MARKDOWN_BEGINS, as_csv, as_markdown
+from gan_experiments.reporting.groups import Group, compare_groups, group_rows, telling
+from gan_experiments.reporting.page import render, write_text
+from gan_experiments.reporting.table import Column, Row, Table, tabulate
+from gan_experiments.reporting.wording import clean, short, show
+from gan_experiments.types import UserError
+from gan_experiments.values import read_value
+
+HTML_BEGINS = "<!doctype html>\n<!-- comparison of gan-experiments -->"
+SHOWN_KEYS = 6
+SHOWN_METRICS = 5
+CHECKED = 12  # runs whose curves and grids are shown at first
+CURVE_POINTS = 600_000  # in a page
+CURVE_LENGTHS = (200, 150, 100, 70, 50, 30, 20)
+CELLS = 12_000  # in a page; further metrics are in the CSV alone
+LONGEST_LABEL = 45
+
+
+def write_comparison(records: Sequence[Record], target: Path, title: str) -> None:
+    """Write `target` (.html), and the table as .csv and .md beside it.
+
+    Raises:
+        UserError: no run can be read, or a file is in the way that is no comparison.
+        OSError: the directory cannot be written.
+    """
+    write_table(tabulate(records), target, title)
+
+
+def write_table(table: Table, target: Path, title: str) -> None:
+    """Write a table as `write_comparison` does; raises the same."""
+    if not table.rows:
+        reasons = "; ".join(f"{record.directory}: {record.problem}" for record in table.unread[:3]) or "none was given"
+        raise UserError(f"there is no run to compare ({reasons}). Give run directories, or a sweep's.")
+    contents = zip(files(target), (HTML_BEGINS, CSV_BEGINS, MARKDOWN_BEGINS), strict=True)
+    for path, beginning in contents:
+        _check_place(path, beginning)
+    html, spreadsheet, markdown = files(target)
+    write_text(html, render("comparison.html", title=clean(title), **contexts(table)))
+    write_text(spreadsheet, as_csv(table))
+    write_text(markdown, as_markdown(table, title))
+
+
+def files(target: Path) -> tuple[Path, Path, Path]:
+    """Give the files that a comparison consists of.
+
+    Raises:
+        UserError: the name is not that of a page.
+    """
+    if target.suffix != ".html" or target.is_dir():
+        raise UserError(f"{target} is no place for a page: name a file that ends in .html.")
+    return target, target.with_suffix(".csv"), target.with_suffix(".md")
+
+
+def contexts(table: Table) -> dict[str, Any]:
+    """Give all that the page shows."""
+    whole = [column for column in table.columns if column not in table.parts]
+    held = table.columns if len(table.columns) * len(table.rows) <= CELLS else whole
+    groups = group_rows(table)
+    shown = grids.gather(table.rows)
+    curves = _curves(table.rows)
+    keys = list(dict.fromkeys([*telling([row.settings for row in table.rows], table.keys), *table.keys]))[:SHOWN_KEYS]
+    columns = [*(key for key in table.keys if key in keys), *table.main_columns(SHOWN_METRICS)]
+    problems = [(record, record.problems) for record in table.records if record.problems]
+    unseen = [(table.rows[position].record, told) for position, told in shown.problems.items()]
+    return {
+        "table": table,
+        "short": short,
+        "states": Counter(row.record.state for row in table.rows).most_common(),
+        "checked": CHECKED,
+        "metrics": held,
+        "columns": [*table.keys, *held],
+        "shown_columns": columns,
+        "runs": _runs(table, groups),
+        "curves": curves,
+        "scalars": _scalars(curves, table.best),
+        "grids": shown,
+        "group_tables": [compare_groups(groups, column) for column in held] if _joined(groups) else [],
+        "groups": groups,
+        "settings": _settings(table.rows),
+        "parallel": _parallel(table),
+        "problems": [*problems, *unseen],
+        "protocols": table.protocols(),
+        "shown_protocols": [
+            (names, differing)
+            for others, differing in table.protocols()
+            if (names := [column.heading for column in others if column in columns])
+        ],
+        "facts": {column: {key: show(value) for key, value in flat(column.facts).items()} for column in held},
+    }
+
+
+def _joined(groups: Sequence[Group]) -> bool:
+    return any(len(group.rows) > 1 for group in groups)
+
+
+def _runs(table: Table, groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Give each run's name, and the look of its curves: a colour for each group, a dash for each run in it."""
+    labels = _labels(table)
+    told = _curve_protocols(table)
+    found = []
+    for row, label in zip(table.rows, labels, strict=True):
+        number, group = next((number, group) for number, group in enumerate(groups) if row in group.rows)
+        dash = group.rows.index(row) + number // len(charts.PALETTE)
+        look = {"colour": charts.PALETTE[number % len(charts.PALETTE)], "dash": charts.DASHES[dash % 4]}
+        found.append({"name": label, "title": row.name, **look, "protocols": told.get(row.name, {})})
+    return found
+
+
+def _labels(table: Table) -> list[str]:
+    """Name runs by what tells them apart where that is short and they have no names of their own, else by name."""
+    keys = telling([row.settings for row in table.rows], table.keys)
+    found = [
+        row.name if row.record.config.get("name") else ", ".join(f"{key}={row.settings[key]}" for key in keys)
+        for row in table.rows
+    ]
+    good = len(set(found)) == len(found) and all(0 < len(label) <= LONGEST_LABEL for label in found)
+    return found if good else [row.name for row in table.rows]
+
+
+def _curve_protocols(table: Table) -> dict[str, dict[str, str]]:
+    """Say by which protocol each run's curves were measured, for keys where they are not all the same."""
+    used: dict[str, dict[str, str]] = {}
+    for row in table.rows:
+        evaluation = row.record.results.get("evaluation")
+        entries = evaluation.get("values") if isinstance(evaluation, dict) else None
+        for key, entry in entries.items() if isinstance(entries, dict) else ():
+            try:
+                used.setdefault(key, {})[row.name] = read_value(entry, None).protocol
+            except (TypeError, KeyError, ValueError, AttributeError):
+                continue
+    numbers = {(column.key, column.protocol): column.number for column in table.columns}
+    told: dict[str, dict[str, str]] = {row.name: {} for row in table.rows}
+    for key, protocols in used.items():
+        if len(set(protocols.values())) > 1:
+            for name, texts in told.items():
+                number = numbers.get((key, protocols.get(name, "")))
+                texts[key] = f"protocol {number}" if number else "protocol not yet told"
+    return told
+
+
+def _curves(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Give all curves of all runs, thinned so that a page can hold them."""
+    lengths = [count for row in rows for count in Counter(itertools.chain(*row.record.rows)).values()]
+    fitting = (limit for limit in CURVE_LENGTHS if sum(min(length, limit) for length in lengths) <= CURVE_POINTS)
+    limit = next(fitting, CURVE_LENGTHS[-1])
+    return [charts.curves(row.record.rows, limit) for row in rows]
+
+
+def _scalars(curves: Sequence[dict[str, Any]], best: Column | None) -> list[str]:
+    found = list(dict.fromkeys(name for curve in curves for name in curve["scalars"]))
+    return sorted(found, key=lambda name: best is None or name != best.key)
+
+
+def _settings(rows: Sequence[Row]) -> dict[str, Any]:
+    """Give every key whose value differs anywhere: its options, and each run's position among them."""
+    every = [
+        {key: show(value) for key, value in (flat(row.record.config) | _made_with(row.record)).items()} for row in rows
+    ]
+    found: dict[str, Any] = {"keys": [], "options": [], "of": []}
+    for key in dict.fromkeys(key for settings in every for key in settings):
+        values = [settings.get(key, "–") for settings in every]
+        options = list(dict.fromkeys(values))
+        if len(options) > 1 and not any(f"{key}.".startswith(f"{local}.") for local in LOCAL_KEYS):
+            places = {option: place for place, option in enumerate(options)}
+            found["keys"].append(key)
+            found["options"].append(options)
+            found["of"].append([places[value] for value in values])
+    return found
+
+
+def _made_with(record: Record) -> dict[str, Any]:
+    """Give what the config does not say: the code, the libraries, the images, the machine."""
+    manifest = record.manifest
+    sessions = manifest.get("sessions")
+    last = sessions[-1] if isinstance(sessions, list) and sessions and isinstance(sessions[-1], dict) else {}
+    parts = {name: manifest.get(name) for name in ("git", "user_git", "versions", "data", "parameters")}
+    return flat({name: part for name, part in parts.items() if isinstance(part, dict)} | {"device": last.get("device")})
+
+
+def _parallel(table: Table) -> dict[str, Any] | None:
+    """Draw settings beside values, for three runs or more that differ in something and were all measured."""
+    rows = [row for row in table.rows if row.rank is not None]
+    differing = [key for key in table.keys if len({row.settings[key] for row in rows}) > 1]
+    keys = [key for key in differing if key != "seed"][:8] or differing
+    if table.best is None or not keys or len(rows) < 3:
+        return None
+    metrics = [column for column in table.main_columns(3) if all(row.value(column) is not None for row in rows)]
+    metrics = [*(column for column in metrics if column is not table.best), table.best]
+    labels = charts.brief(keys, ".")
+    settings = [
+        charts.Dimension(label, [row.raw(key) for row in rows]) for key, label in zip(keys, labels, strict=True)
+    ]
+    names = [column.name for column in metrics]
+    values = [
+        charts.Dimension(
+            f"{column.name if names.count(column.name) == 1 else column.heading} {column.arrow}",
+            [row.value(column) for row in rows],
+        )
+        for column in metrics
+    ]
+    return charts.parallel_coordinates([*settings, *values], table.best.higher_is_better)
+
+
+def _check_place(path: Path, beginning: str) -> None:
+    """Make sure that a file, if there is one, may be written over.
+
+    Raises:
+        UserError: it is no comparison.
+    """
+    if not path.exists():
+        return
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            if file.read(len(beginning)) == beginning:
+                return
+    raise UserError(f"{path} exists and is no comparison: move it away, or name another place.")

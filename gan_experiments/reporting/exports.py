@@ -1,0 +1,139 @@
+"""The table of a comparison for other programs: CSV, Markdown, JSON."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_experiments.reporting.groups import compare_groups, group_rows
+from gan_experiments.reporting.table import Column, Row, Table
+from gan_experiments.reporting.wording import clean, short, with_interval
+
+CSV_BEGINS = "rank,run,directory,state,"
+MARKDOWN_BEGINS = "<!-- comparison of gan-experiments -->"
+MARKDOWN_METRICS = 6
+
+
+def as_csv(table: Table) -> str:
+    """Write a line for each run, with all values and the bounds of their intervals, then the unreadable directories."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    bounds = [word for column in table.columns for word in ("", " low", " high") for word in [column.heading + word]]
+    writer.writerow(["rank", "run", "directory", "state", "problem", "kimg", *table.keys, *bounds])
+    for row in table.rows:
+        numbers: list[float | None] = []
+        for column in table.columns:
+            value = row.values.get(column)
+            numbers += [value.value, *(value.interval or (None, None))] if value else [None] * 3
+        writer.writerow([row.rank, *_about(row), row.kimg, *row.settings.values(), *numbers])
+    for record in table.unread:
+        writer.writerow(["", clean(record.name), clean(str(record.directory)), record.state, clean(record.problem)])
+    return buffer.getvalue()
+
+
+def as_markdown(table: Table, title: str) -> str:
+    """Write the main columns, the groups by the best metric, and what differs between protocols."""
+    columns = table.main_columns(MARKDOWN_METRICS)
+    lines = [MARKDOWN_BEGINS, f"# {_cell(title)}", ""]
+    heads = [f"{column.heading} {column.arrow}" for column in columns]
+    lines += _rows(["", "run", "state", *table.keys, *heads])
+    for row in table.rows:
+        cells = [_marked(row, column, table) for column in columns]
+        lines += _rows([row.rank or "", row.name, row.record.state, *row.settings.values(), *cells], head=False)
+    lines += ["", "± is the half-width of the 95% interval over sampling seeds of one run. Bold: the best of a column."]
+    groups = group_rows(table)
+    if table.best is not None and any(len(group.rows) > 1 for group in groups):
+        found = compare_groups(groups, table.best)
+        lines += ["", f"## Seeds joined: {_cell(found.column.heading)} {found.column.arrow}", ""]
+        lines += _rows(["runs equal but for the seed", "seeds", "mean ± 95%"])
+        for summary in found.summaries:
+            half = f" ± {short(summary.mean.half, 2)}" if summary.mean.half is not None else ""
+            lines += _rows([summary.group.name, summary.mean.count, short(summary.mean.mean) + half], head=False)
+        lines += ["", "Mean ± half-width of the 95% interval over seeds of training, by Student's t."]
+    for others, facts in table.protocols():
+        told = "; ".join(f"{key}: {own}, not {first}" for key, (first, own) in facts.items())
+        heads = [column.heading for column in others]
+        lines += [
+            "",
+            f"Of another protocol than the columns without a number, {_cell(', '.join(heads))}: {_cell(told)}.",
+        ]
+    if table.unread:
+        lines += ["", "Not read:", ""]
+        lines += [f"- {_cell(str(record.directory))}: {_cell(record.problem)}" for record in table.unread]
+    return "\n".join(lines) + "\n"
+
+
+def to_json(table: Table, files: Sequence[Path]) -> dict[str, Any]:
+    """Give the table as JSON can hold it, with the groups by the best metric and the files that were written."""
+    best = table.best
+    found = compare_groups(group_rows(table), best) if best else None
+    return {
+        "best": best and {"key": best.key, "protocol": best.protocol, "higher_is_better": best.higher_is_better},
+        "keys": table.keys,
+        "runs": [_run(row) for row in table.rows],
+        "groups": [
+            {
+                "name": summary.group.name,
+                "runs": [clean(str(row.record.directory)) for row in summary.group.rows],
+                "mean": summary.mean.mean,
+                "half_width_95": summary.mean.half,
+                "seeds": summary.mean.count,
+                "note": summary.note,
+            }
+            for summary in (found.summaries if found else [])
+        ],
+        "tests": [
+            {
+                "groups": [verdict.first.name, verdict.second.name],
+                "difference": verdict.test.difference,
+                "p": verdict.test.p,
+                "p_holm": verdict.test.adjusted,
+            }
+            for verdict in (found.verdicts if found else [])
+        ],
+        "protocols": {column.protocol: column.facts for column in table.columns},
+        "unread": {clean(str(record.directory)): clean(record.problem) for record in table.unread},
+        "written": [str(file) for file in files],
+    }
+
+
+def _run(row: Row) -> dict[str, Any]:
+    values = [
+        {
+            "key": column.key,
+            "protocol": column.protocol,
+            "value": value.value,
+            "interval_95": value.interval,
+            "kimg": value.kimg,
+            "higher_is_better": column.higher_is_better,
+        }
+        for column, value in row.values.items()
+    ]
+    name, directory, state, problem = _about(row)
+    about = {"rank": row.rank, "name": name, "directory": directory, "state": state, "problem": problem}
+    return {**about, "kimg": row.kimg, "settings": row.settings, "values": values}
+
+
+def _about(row: Row) -> tuple[str, str, str, str]:
+    problem = "; ".join(row.record.problems)
+    return row.name, clean(str(row.record.directory)), row.record.state, clean(problem)
+
+
+def _marked(row: Row, column: Column, table: Table) -> str:
+    value = row.values.get(column)
+    text = with_interval(value)
+    is_best = value is not None and value.value is not None and value.value == table.bests[column]
+    return f"**{text}**" if is_best else text
+
+
+def _rows(cells: Sequence[object], head: bool = True) -> list[str]:
+    line = "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |"
+    return [line, "|" + "---|" * len(cells)] if head else [line]
+
+
+def _cell(text: str) -> str:
+    """Write a text so that Markdown shows it as it is, on one line."""
+    for mark, written in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("`", "\\`"), ("[", "\\[")):
+        text = text.replace(mark, written)
+    return " ".join(text.split())

@@ -1,0 +1,107 @@
+"""The generator of a run, rebuilt to be used: no data, no discriminator, no trainer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from torch import nn
+
+from gan_experiments.components import add_code_dirs, build, check_arguments
+from gan_experiments.runs import Run
+from gan_experiments.types import UserError
+
+Weights = Literal["averaged", "raw"]
+PREFIXES: dict[Weights, str] = {"averaged": "ema.network.", "raw": "generator."}
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """A generator in evaluation mode, float32 on the CPU, and what must be known to use it."""
+
+    network: nn.Module
+    weights: str  # which, in words
+    checkpoint: Path
+    iteration: int
+    kimg: float
+    latent_dim: int  # latents are standard normal
+    class_names: Sequence[str]  # empty where it takes no label
+    image_shape: tuple[int, int, int]  # C×H×W
+    value_range: tuple[float, float]  # black and white
+    measured: Mapping[str, Any]  # entries as in results.json, where the checkpoint itself holds some
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it makes the class that it is asked for."""
+        return bool(self.class_names)
+
+
+def load_generator(run: Run, checkpoint: str, weights: Weights = "averaged") -> TrainedGenerator:
+    """Rebuild a run's generator from a checkpoint; where the run kept no average, the raw one.
+
+    Args:
+        run: the run, in whatever state.
+        checkpoint: `last`, `best`, or the number of an iteration.
+        weights: `averaged`, the EMA generator that metrics and grids use, or `raw`.
+
+    Raises:
+        UserError: there is no such checkpoint, it is damaged, or does not fit the run's own config.
+    """
+    path, state = _load(run, checkpoint)
+    config = run.config
+    try:
+        add_code_dirs(config.get("code_dirs") or [])
+        check_arguments(config.model.generator, "model.generator")
+        network: nn.Module = build(config.model.generator, "model.generator")
+        network.load_state_dict(_own(state["networks"], weights))
+        return _described(network.eval().requires_grad_(False), config, path, state, weights)
+    except (OmegaConfBaseException, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{run.directory}: the config or {path.name} lacks what a generator needs ({error})."
+        ) from error
+    except RuntimeError as error:
+        differences = "\n".join(str(error).splitlines()[1:4])
+        raise UserError(f"{path}: the weights do not fit the run's model.generator:\n{differences}") from error
+
+
+def _load(run: Run, checkpoint: str) -> tuple[Path, dict[str, Any]]:
+    try:
+        return run.checkpoint(checkpoint)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file may raise anything
+        raise UserError(
+            f"{run.directory / 'checkpoints'}: the checkpoint {checkpoint} cannot be read ({type(error).__name__}). "
+            "Choose another: --checkpoint last, best, or the number of an iteration."
+        ) from error
+
+
+def _own(networks: dict[str, Any], weights: Weights) -> dict[str, Any]:
+    """Pick the generator's own entries, without the prefix."""
+    prefix = PREFIXES[weights]
+    if not any(name.startswith(prefix) for name in networks):
+        prefix = PREFIXES["raw"]
+    return {name.removeprefix(prefix): value for name, value in networks.items() if name.startswith(prefix)}
+
+
+def _described(
+    network: nn.Module, config: DictConfig, path: Path, state: dict[str, Any], weights: Weights
+) -> TrainedGenerator:
+    averaged = weights == "averaged" and any(name.startswith(PREFIXES["averaged"]) for name in state["networks"])
+    low, high = config.model.value_range
+    size = config.dataset.image_size
+    return TrainedGenerator(
+        network=network.to(memory_format=torch.contiguous_format),
+        weights=f"averaged (EMA, half-life {config.ema_half_life_kimg:g} kimg)" if averaged else "raw",
+        checkpoint=path,
+        iteration=state["clock"]["iterations"],
+        kimg=state["clock"]["images_seen"] / 1000,
+        latent_dim=config.model.latent_dim,
+        class_names=list(config.dataset.class_names) if config.model.conditional else [],
+        image_shape=(config.dataset.channels, size, size),
+        value_range=(float(low), float(high)),
+        measured=state.get("measured") or {},
+    )

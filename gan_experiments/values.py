@@ -1,0 +1,56 @@
+"""Values of metrics, as the files of a run hold them. Imports no torch."""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric's value of one run, with what it must be read with."""
+
+    value: float | None  # None: undefined
+    interval: tuple[float, float] | None  # 95%, over sampling seeds
+    protocol: str  # a hash: values with different ones are different measures
+    facts: dict[str, Any]  # of the protocol
+    higher_is_better: bool
+    floor: float | None = None
+    ceiling: float | None = None
+    kimg: float | None = None  # at which it was measured
+
+
+def read_value(entry: dict[str, Any], kimg: Any) -> Value:
+    """Read an entry of results.json or of an evaluation's file; `kimg` is when it was measured.
+
+    Raises:
+        TypeError, KeyError, ValueError: it is no such entry.
+    """
+    facts = dict(entry["protocol"])
+    low, high = (_finite(bound) for bound in entry.get("interval") or (None, None))
+    return Value(
+        value=_finite(entry["value"]),
+        interval=None if low is None or high is None else (low, high),
+        protocol=hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8],
+        facts=facts,
+        higher_is_better=bool(entry.get("higher_is_better", False)),
+        floor=_finite(entry.get("floor")),
+        ceiling=_finite(entry.get("ceiling")),
+        kimg=_finite(kimg) if isinstance(kimg, int | float) else None,
+    )
+
+
+def _finite(value: Any) -> float | None:
+    """Give a number; None where it is undefined."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; empty where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

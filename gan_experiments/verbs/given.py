@@ -1,0 +1,76 @@
+"""What verbs are given: run directories to read, and places to write."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from gan_experiments.records import Record, read_record
+from gan_experiments.tracking.manifest import FILE
+from gan_experiments.types import UserError
+
+
+def open_record(directory: Path) -> Record:
+    """Read a run that a verb is to work with.
+
+    Raises:
+        UserError: it is no run, or cannot be read; says why.
+    """
+    record = read_record(directory.expanduser())
+    if record.state == "unreadable":
+        problem = record.problem or f"its {FILE} does not say how the run stands"
+        raise UserError(
+            f"{directory} is not a run directory: {problem}. Give one that holds a {FILE}; `gan-experiments runs` "
+            "lists those below outputs/."
+        )
+    return record
+
+
+def new_file(path: Path, force: bool) -> Path:
+    """Give the absolute path of a file to be written, and make its directory.
+
+    Raises:
+        UserError: it is there already, or cannot be made.
+    """
+    path = path.expanduser().absolute()
+    if path.is_dir():
+        raise UserError(f"{path} is a directory: name a file with -o.")
+    if path.exists() and not force:
+        raise UserError(f"{path} exists: name another with -o, or overwrite it with --force.")
+    _make(path.parent)
+    return path
+
+
+@contextlib.contextmanager
+def new_directory(path: Path, force: bool) -> Iterator[Path]:
+    """Give an empty directory, whose content is moved to `path` in the end; a failure leaves `path` as it was.
+
+    With `force`, files of the same names are replaced and all others stay.
+
+    Raises:
+        UserError: there is something at `path` already, or it cannot be made.
+    """
+    path = path.expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file: name a directory with -o.")
+    if path.is_dir() and any(path.iterdir()) and not force:
+        raise UserError(f"{path} exists and is not empty: name another with -o, or write into it with --force.")
+    _make(path.parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as name:
+            made = Path(name)
+            yield made
+            for file in sorted(made.rglob("*")):
+                target = path / file.relative_to(made)
+                if file.is_file():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    file.replace(target)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error}. Name another place with -o.") from error
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {directory}: {error}. Name another place with -o.") from error

@@ -1,0 +1,157 @@
+"""`runs`."""
+
+import contextlib
+import math
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gan_experiments.records import LOCAL_KEYS, Record, differing_keys, find_runs, flat
+from gan_experiments.values import read_value
+from gan_experiments.verbs.tables import age, number, print_json, print_table, say, seconds_since
+
+OUTPUTS = "outputs"
+OWN_COLUMN = ("experiment", "seed", "name", "notes", "tags")
+
+
+def runs(
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Runs, sweeps, directories above them, or patterns. Left out: outputs/")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+) -> None:
+    """List runs, the newest first: how they stand, how they differ, and the value that chose the best checkpoint."""
+    records = find_runs(paths or [OUTPUTS]) if paths or Path(OUTPUTS).is_dir() else []
+    rows = sorted((_facts(record, _differing(record, records)) for record in records), key=_newest_first)
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        say(f"There are no runs in {OUTPUTS}/ yet: python -m gan_experiments trains one.")
+    else:
+        _print(rows)
+
+
+def _differing(record: Record, records: Sequence[Record]) -> dict[str, Any]:
+    """Give what differs from the other runs of its experiment; where it is the only one, what was typed."""
+    group = [other for other in records if other.config and _experiment(other) == _experiment(record)]
+    if len(group) > 1:
+        config = flat(record.config)
+        keys = [key for key in differing_keys(group) if key not in OWN_COLUMN]
+        return {key: record.choices.get(key, config.get(key)) for key in keys}
+    typed = record.manifest.get("overrides")
+    words = [str(word).lstrip("+~").partition("=") for word in typed] if isinstance(typed, list) else []
+    hidden = (*OWN_COLUMN, *LOCAL_KEYS)
+    return {key: value for key, _, value in words if key not in hidden and not key.startswith("hydra")}
+
+
+def _experiment(record: Record) -> str:
+    dataset = record.config.get("dataset")
+    name = dataset.get("name") if isinstance(dataset, dict) else None
+    return str(record.manifest.get("experiment") or name or "")
+
+
+def _facts(record: Record, differs: dict[str, Any]) -> dict[str, Any]:
+    newest = record.rows[-1] if record.rows else {}
+    return {
+        "path": str(record.directory),
+        "name": record.config.get("name"),
+        "state": record.state,
+        "problem": record.problem,
+        "experiment": _experiment(record),
+        "differs": differs,
+        "seed": record.manifest.get("seed"),
+        "kimg": newest.get("kimg", record.results.get("kimg")),
+        "best": best_value(record),
+        "started": record.manifest.get("started"),
+        "age_seconds": _age(record),
+    }
+
+
+def best_value(record: Record) -> dict[str, Any] | None:
+    """Give the value of the best checkpoint, or while training the newest of the metric that chooses it; None: none."""
+    evaluation = record.results.get("evaluation")
+    if isinstance(evaluation, dict) and isinstance(evaluation.get("best"), dict) and evaluation["best"]:
+        best = evaluation["best"]
+        protocol = None
+        with contextlib.suppress(TypeError, LookupError, ValueError, AttributeError):
+            protocol = read_value(evaluation["values"][best["key"]], None).protocol
+        found = {name: best.get(name) for name in ("key", "value", "kimg")}
+        return {**found, "which": "best", "protocol": protocol}
+    chosen = record.config.get("evaluation")
+    metric = chosen.get("best") if isinstance(chosen, dict) else None
+    for row in reversed(record.rows):
+        for key, value in row.items():
+            if key.startswith(f"{metric}/") and math.isfinite(value):
+                return {"key": key, "value": value, "kimg": row.get("kimg"), "which": "newest", "protocol": None}
+    return None
+
+
+def _age(record: Record) -> float | None:
+    """Give the seconds since it started; of what cannot be read, since it was last changed."""
+    started = seconds_since(record.manifest.get("started"))
+    if started is None:
+        with contextlib.suppress(OSError):
+            started = datetime.now(UTC).timestamp() - record.directory.stat().st_mtime
+    return started
+
+
+def _newest_first(row: dict[str, Any]) -> float:
+    return math.inf if row["age_seconds"] is None else float(row["age_seconds"])
+
+
+def _print(rows: Sequence[dict[str, Any]]) -> None:
+    base = common_directory([row["path"] for row in rows])
+    measures = list(dict.fromkeys(_measure(row["best"]) for row in rows if row["best"]))
+    cells = []
+    for row in rows:
+        differs = [f"{key}={_short(value)}" for key, value in row["differs"].items()]
+        lines = [
+            str(Path(row["path"]).relative_to(base)),
+            row["name"],
+            " ".join([row["experiment"], *differs]),
+            row["problem"],
+        ]
+        kimg = f"{row['kimg']:,.1f}" if isinstance(row["kimg"], int | float) else ""
+        when = "" if row["age_seconds"] is None else age(row["age_seconds"])
+        run = "\n".join(str(line) for line in lines if line)
+        cells.append([run, row["state"], _short(row["seed"], ""), kimg, _best_cell(row["best"], measures), when])
+    if base != Path.cwd():
+        say(f"Below {base}:")
+    print_table(["run", "state", "seed", "kimg", "best", "age"], cells, right="seed,kimg,age")
+    for place, (key, protocol) in enumerate(measures):
+        say(f"{_mark(place, measures)}{key}, protocol {protocol or 'as in its config'}")
+    if len(measures) > 1:
+        say("Values of different keys or protocols cannot be compared.")
+
+
+def common_directory(paths: Sequence[str]) -> Path:
+    """Give the directory below which all paths lie: the current one, or else the deepest."""
+    here = Path.cwd()
+    if all(Path(path).is_relative_to(here) for path in paths):
+        return here
+    return Path(os.path.commonpath([Path(path).parent for path in paths]))
+
+
+def _measure(best: dict[str, Any]) -> tuple[str, str | None]:
+    return str(best["key"]), best["protocol"]
+
+
+def _mark(place: int, measures: Sequence[object]) -> str:
+    """Give the number of a footnote, where there are several."""
+    return f"({place + 1}) " if len(measures) > 1 else ""
+
+
+def _best_cell(best: dict[str, Any] | None, measures: Sequence[tuple[str, str | None]]) -> str:
+    if best is None:
+        return ""
+    mark = _mark(measures.index(_measure(best)), measures)
+    so_far = "" if best["which"] == "best" else "\n(the newest)"
+    return f"{mark}{str(best['key']).partition('/')[0]} {number(best['value'])}{so_far}"
+
+
+def _short(value: Any, nothing: str = "null") -> str:
+    return nothing if value is None else str(value)
