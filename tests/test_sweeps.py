@@ -106,7 +106,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(launcher: str, tmp_path: 
     assert len(list_checkpoints(second / "checkpoints")) == 1
     before = times(first)
 
-    again = command(*words[1:], "-m", "logger=wandb_offline", cwd=tmp_path, timeout=600, **ONE_THREAD)
+    again = command(*words[1:], "logger=wandb_offline", "-m", cwd=tmp_path, timeout=600, **ONE_THREAD)
 
     assert again.returncode == 0, again.stderr
     assert [job["state"] for job in read_jobs(sweep)] == ["finished"] * 3

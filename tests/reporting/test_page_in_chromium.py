@@ -15,7 +15,7 @@ from gan_experiments.reporting.comparison import write_comparison
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-PATIENCE = 120_000  # milliseconds, on a machine that has other things to do
+PATIENCE = 60_000  # milliseconds, on a machine that has other things to do
 
 
 @pytest.fixture(scope="module")
@@ -211,10 +211,10 @@ def test_columns_can_be_shown_and_hidden(reader: Reader) -> None:
     assert heading.is_visible()
 
     reader.page.get_by_text("Columns:").click()
-    reader.page.get_by_label("recall/x_classifier").uncheck()
+    reader.page.get_by_role("checkbox", name="recall/x_classifier").uncheck()
     assert heading.is_hidden()
     assert reader.page.locator("#column-count").inner_text() == "3"
-    reader.page.get_by_label("recall/x_classifier").check()
+    reader.page.get_by_role("checkbox", name="recall/x_classifier").check()
     assert heading.is_visible()
 
 
