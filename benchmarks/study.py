@@ -19,11 +19,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[1]
+writing = Lock()
 LOCAL = ("hydra.", "data_dir=", "cache_dir=", "logger=")
 
 
@@ -39,12 +41,15 @@ def run(study: str, variant: str, seed: int, overrides: list[str]) -> str:
             command = [sys.executable, *words]
             return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, env=environment).returncode == 0
 
+        asked = [*overrides, f"seed={seed}"]
+        if _status(directory) != "missing" and _portable(_json(directory / "manifest.json")["overrides"]) != asked:
+            return f"{name}: not run, since {directory} holds a run with other overrides: remove it first"
         if _status(directory) not in ("finished", "failed"):
             if list(directory.glob("checkpoints/*.pt")):
                 done = call("-m", "gan_experiments", f"resume={directory}")
             else:
                 shutil.rmtree(directory, ignore_errors=True)
-                done = call("-m", "gan_experiments", *overrides, f"seed={seed}", f"hydra.run.dir={directory}")
+                done = call("-m", "gan_experiments", *asked, f"hydra.run.dir={directory}")
             if not done and _status(directory) != "failed":
                 return f"{name}: not finished, see {log.name}"
         measured = _json(directory / "manifest.json")["config"]["evaluation"]["metrics"]
@@ -52,7 +57,8 @@ def run(study: str, variant: str, seed: int, overrides: list[str]) -> str:
             program = "from gan_experiments.cli import main; main()"
             if not call("-c", program, "evaluate", str(directory)):
                 return f"{name}: not measured, see {log.name}"
-    return _write(directory, ROOT / "docs" / "results" / study, name)
+    with writing:
+        return _write(directory, ROOT / "docs" / "results" / study, name)
 
 
 def _write(directory: Path, target: Path, name: str) -> str:
@@ -88,7 +94,7 @@ def _write(directory: Path, target: Path, name: str) -> str:
         "alarms": [{key: alarm[key] for key in ("alarm", "kimg", "action")} for alarm in manifest["alarms"]],
         "num_samples": results.get("num_samples"),
         "not_applicable": results.get("not_applicable", {}),
-        "at_the_end": {key: results[key] for key in results if "/" in key and not key.startswith("fraction")},
+        "at_the_end": {key: results[key] for key in results if "/" in key},
         "values": values,
     }
     (target / f"{name}.json").write_text(json.dumps(_rounded(result), indent=1) + "\n")

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from study_sections import alarms_section, study_section
+from study_sections import NOT_RUN, alarms_section, study_section
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
@@ -114,7 +114,41 @@ def bench_section(name: str) -> str:
     return "\n".join(lines) + f"\n\nMeasured by `{made_by}` ({about}).\n"
 
 
-SECTIONS = {"run": run_section, "bench": bench_section, "study": study_section, "alarms": alarms_section}
+def speed_section(name: str) -> str:
+    """Write the table of a benchmark of evaluation."""
+    path = RESULTS / "bench" / f"{name}.json"
+    if not path.exists():
+        return NOT_RUN
+    result = json.loads(path.read_text())
+    alone, training, beside = (result[part] for part in ("evaluation", "in_training", "torch_fidelity"))
+    parts = ", ".join(f"{part.replace('_', ' ')} {seconds:.1f}" for part, seconds in alone["parts"].items())
+    rows = [
+        (f"{alone['num_samples']:,} samples by the quick metrics", f"{alone['seconds']:.1f} s", "60 s", parts),
+        (
+            f"share of training at every {training['every_kimg']:g} kimg, all standard metrics",
+            f"{training['share']:.1%}",
+            "5%",
+            f"{training['evaluation_seconds']:.1f} s in {training['training_seconds']:,.0f} s of training",
+        ),
+        (
+            f"time over that of torch-fidelity {beside['version']}, same images and metrics",
+            f"{beside['ratio']:.2f} ×",
+            "1 ×",
+            f"{beside['ours_seconds']:.1f} s against {beside['theirs_seconds']:.1f} s",
+        ),
+    ]
+    lines = ["| | measured | at most | of that |", "|---|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    about = ", ".join(f"{key} {value}" for key, value in result["machine"].items() if isinstance(value, str | int))
+    return "\n".join(lines) + f"\n\nMeasured by `python benchmarks/evaluation.py`, part of `make bench` ({about}).\n"
+
+
+SECTIONS = {
+    "run": run_section,
+    "bench": bench_section,
+    "study": study_section,
+    "alarms": alarms_section,
+    "speed": speed_section,
+}
 
 
 def filled(page: str) -> str:

@@ -22,7 +22,7 @@ Runs = dict[str, list[dict[str, Any]]]  # by variant
 def study_section(name: str) -> str:
     """Write a table of values over seeds, one of claims, and how it was made."""
     study, runs = _load(name)
-    if not any(runs.values()):
+    if not any(run["values"] for of_seeds in runs.values() for run in of_seeds):
         return NOT_RUN
     parts = [_values(runs), _claims(study, runs), _pictures(name, runs), _made_by(name, runs)]
     return "\n".join(part for part in parts if part)
@@ -61,32 +61,42 @@ def _load(name: str) -> tuple[dict[str, Any], Runs]:
 
 
 def _values(runs: Runs) -> str:
-    keys = dict.fromkeys(key for of_seeds in runs.values() for run in of_seeds for key in run["values"])
-    measures = dict.fromkeys(key.partition("/")[2] for key in keys)
+    every = [run for of_seeds in runs.values() for run in of_seeds if run["values"]]
+    keys = dict.fromkeys(key for run in every for key in run["values"] if not key.startswith("class_fid_"))
+    first = next(iter(keys)).partition("/")[2]
+    heads = [f"{variant} ({_count(of_seeds)})" for variant, of_seeds in runs.items()]
     lines = [
-        f"| {' | '.join(['', *runs, 'floor', 'ceiling', 'better'])} |",
+        f"| {' | '.join(['', *heads, 'floor', 'ceiling', 'better'])} |",
         f"|---|{'---|' * len(runs)}---|---|---|",
     ]
     for key in keys:
         metric, _, measure = key.partition("/")
-        if metric.startswith("class_fid_"):
-            continue
+        entries = [run["values"][key] for run in every if key in run["values"]]
+        alike = len({entry["protocol"] for entry in entries}) == 1
+        name = f"`{metric if measure == first else key}`" + "†" * (not alike)
         cells = [_over_seeds(_of(of_seeds, key)) for of_seeds in runs.values()]
-        entry = next(run["values"][key] for of_seeds in runs.values() for run in of_seeds if key in run["values"])
-        better = "higher" if entry["higher_is_better"] else "lower"
-        name = f"`{metric}`" if measure == next(iter(measures)) else f"`{key}`"
-        anchors = [_short(entry[anchor]) if anchor in entry else "" for anchor in ("floor", "ceiling")]
+        anchors = [_short(entries[0][name]) if alike and name in entries[0] else "" for name in ("floor", "ceiling")]
+        if anchors[0] and entries[0].get("floor_count", math.inf) < every[0]["num_samples"]:
+            anchors[0] += "*"
+        better = "higher" if entries[0]["higher_is_better"] else "lower"
         lines.append(f"| {' | '.join([name, *cells, *anchors, better])} |")
-    absent = {
-        key.partition("/")[0]: why for rs in runs.values() for run in rs for key, why in run["not_applicable"].items()
-    }
+    absent = {key.partition("/")[0]: why for run in every for key, why in run["not_applicable"].items()}
     lines += [f"| `{metric}` {'| not applicable ' * len(runs)}| | | |" for metric in absent]
-    reasons = "".join(f" `{metric}` is not applicable: {why}." for metric, why in absent.items())
-    counts = {run["num_samples"] for of_seeds in runs.values() for run in of_seeds}
-    samples = " or ".join(f"{count:,}" for count in sorted(counts))
-    return "\n".join(lines) + (
-        f"\n\nMean over training seeds and its 95% interval by Student's t; {samples} samples for each of "
-        f"four sampling seeds of a run; extractor `{next(iter(measures))}` where no other is named.{reasons}\n"
+    notes = [f"`{metric}` is not applicable: {why}." for metric, why in absent.items()]
+    table = "\n".join(lines)
+    if "*" in table:
+        notes.append("* of fewer images than samples, which makes a FID larger.")
+    if "†" in table:
+        notes.append("† depends on the training images too, which are not the same here.")
+    return f"{table}\n\n{_how(every, first)} {' '.join(notes)}\n"
+
+
+def _how(runs: list[dict[str, Any]], extractor: str) -> str:
+    samples = " or ".join(sorted({f"{run['num_samples']:,}" for run in runs}))
+    draws = " or ".join(sorted({str(entry["num_seeds"]) for run in runs for entry in run["values"].values()}))
+    return (
+        f"Mean over training seeds and its 95% interval by Student's t; {samples} samples for each of {draws} sampling "
+        f"seeds of a run; extractor `{extractor}` where no other is named."
     )
 
 
@@ -97,6 +107,9 @@ def _claims(study: dict[str, Any], runs: Runs) -> str:
         low, high = _of(runs[low_variant], low_key), _of(runs[high_variant], high_key)
         if min(len(low), len(high)) < 2:
             continue
+        if not all(math.isfinite(value) for value in (*low, *high)):
+            rows.append((claim["claim"], "undefined for some runs", False, math.inf))
+            continue
         test = stats.ttest_rel if low_variant == high_variant else _welch
         p = float(test(low, high).pvalue) if max(*low, *high) > min(*low, *high) else 1.0
         where = [f"`{key.partition('/')[0]}` of {variant}" for variant, key in (claim["lower"], claim["than"])]
@@ -106,7 +119,7 @@ def _claims(study: dict[str, Any], runs: Runs) -> str:
     lines = ["| claim | measure | p | |", "|---|---|---|---|"]
     for (claim, measure, as_claimed, p), significant in zip(rows, _holm([row[3] for row in rows]), strict=True):
         verdict = "inconclusive" if not significant else "holds" if as_claimed else "the opposite holds"
-        lines.append(f"| {claim} | {measure} | {p:.2g} | {verdict} |")
+        lines.append(f"| {claim} | {measure} | {f'{p:.2g}' if p <= 1 else ''} | {verdict} |")
     return "\n".join(lines) + (
         "\n\np: Welch's two-sided t-test over training seeds (paired within one variant); a claim is decided where "
         f"it is significant at {LEVEL:.0%} by Holm's procedure over the {len(rows)} claims.\n"
@@ -153,6 +166,11 @@ def _of(runs: list[dict[str, Any]], key: str) -> list[float]:
     return [math.nan if value is None else float(value) for value in values]
 
 
+def _count(runs: list[dict[str, Any]]) -> str:
+    failed = sum(run["status"] == "failed" for run in runs)
+    return f"{len(runs)} seeds" + f", {failed} failed" * bool(failed)
+
+
 def _over_seeds(values: list[float]) -> str:
     mean = sum(values) / len(values) if values else math.nan
     if not math.isfinite(mean):
@@ -163,4 +181,4 @@ def _over_seeds(values: list[float]) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value + 0.0:.4g}"  # no -0

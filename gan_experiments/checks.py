@@ -161,6 +161,12 @@ def cross_check(cfg: DictConfig) -> None:
             f"budget needs exactly one of budget.epochs, budget.kimg, budget.generator_steps; got {given or 'none'}. "
             f"To change the unit write, say, budget.epochs=null budget.kimg=500."
         )
+    measured = cfg.evaluation
+    if measured.patience_kimg is not None and (measured.best is None or measured.every_kimg is None):
+        raise UserError(
+            "evaluation.patience_kimg waits for evaluation.best to improve: it needs that and evaluation.every_kimg. "
+            "Write evaluation.patience_kimg=null, or give both."
+        )
     if "generator_steps" in given and cfg.schedule.get("generator") == 0:
         raise UserError("budget.generator_steps is never spent with schedule.generator=0: write budget.epochs instead.")
 

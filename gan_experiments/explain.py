@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from gan_experiments.components import suggest
-from gan_experiments.config import Root
+from gan_experiments.config import CONFIG_DIR, Root
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 
@@ -20,7 +20,8 @@ def explain(error: Exception) -> str:
         return f"{error.override} cannot be read: write key=value; special characters need quotes, \"{key}='{value}'\""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, word = error.missing_cfg_file.rpartition("/")
-        return f"there is no {group}={word}{suggest(word, error.options or ())}"
+        options = error.options or [path.stem for path in (CONFIG_DIR / group).glob("*.yaml")]
+        return f"there is no {group}={word}{suggest(word, options)}"
     if isinstance(error, YAMLError):
         return f"a config file is not valid yaml: {error}"
     text = str(error)

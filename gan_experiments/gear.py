@@ -33,6 +33,7 @@ class Gear:
     callbacks: list[Callback]
     checkpoints: Checkpoints
     samples: Samples
+    alarms: Alarms
     evaluation: Evaluation | None
     feed: Feed
 
@@ -44,7 +45,6 @@ def gear_up(
     train_set: ImageSet,
     protocol: Protocol | None,
     local: LocalRecord,
-    said: list[dict[str, Any]],
     saved: dict[str, Any] | None,
     rolled_back: bool,
 ) -> Gear:
@@ -57,14 +57,13 @@ def gear_up(
         train_set: the images trained on.
         protocol: how to measure; None: nothing is measured.
         local: the metrics.csv, which is cut back to the checkpoint.
-        said: where the alarms write what they say.
         saved: the checkpoint to go on from; None: the start.
         rolled_back: go on with other random streams than those of the checkpoint.
     """
     record = Record(gan, cfg.log_every_iterations)
     budget = BudgetCallback(gan, **cfg.budget)
     checkpoints = Checkpoints(gan, directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, record)
-    alarms = Alarms(gan, build(cfg.alarms, "alarms") or {}, record, said)
+    alarms = Alarms(gan, build(cfg.alarms, "alarms") or {}, record)
     evaluation = None
     if protocol is not None:
         settings = cfg.evaluation
@@ -115,4 +114,4 @@ def gear_up(
     callbacks: list[Callback] = [
         record, alarms, *measuring.values(), samples, checkpoints, budget, Progress(record, budget), streams,
     ]  # fmt: skip
-    return Gear(callbacks, checkpoints, samples, evaluation, feed)
+    return Gear(callbacks, checkpoints, samples, alarms, evaluation, feed)

@@ -14,10 +14,11 @@ from gan_experiments.callbacks.evaluation import SEED
 from gan_experiments.components import build
 from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.evaluation.evaluate import anchors, evaluate, summarize
+from gan_experiments.evaluation.metrics.memorization import Memorization
 from gan_experiments.evaluation.pairs import nearest_pairs
 from gan_experiments.evaluation.pixels import save_grid
 from gan_experiments.files import write_json
-from gan_experiments.preparation import build_extractors, prepare_protocol
+from gan_experiments.preparation import build_extractors, check_evaluation, prepare_protocol
 from gan_experiments.runs import Run
 from gan_experiments.training.exact_state import load_networks
 from gan_experiments.types import ImageSet, Regime, UserError
@@ -29,7 +30,8 @@ NUM_PAIRS = 20
 def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[str, Any]]:
     """Evaluate a run's generator with `evaluation.num_seeds` seeds; also floor and ceiling of each value.
 
-    Writes the result, and a picture of samples (odd rows) above the training images nearest to them (even rows).
+    Writes the result and, where memorisation is measured, a picture of samples (odd rows) above the training images
+    nearest to them (even rows).
 
     Args:
         run: the run.
@@ -43,6 +45,9 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
         UserError: a checkpoint, weights or data are missing, or the data have changed since.
     """
     extractors = build_extractors(config)
+    config.evaluation.best = None  # chooses while training, and need not be measured now
+    check_evaluation(config, extractors)
+    config.trainer.accelerator = "auto"  # where it was trained does not matter here
     gan, _ = assemble(config)
     path, state = run.checkpoint(checkpoint)
     load_networks(gan, state["networks"])
@@ -82,9 +87,9 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     directory.mkdir(exist_ok=True)
     target = directory / f"{path.stem}-{how}.json"
     write_json(target, result)
-    samples, trained_on = nearest_pairs(gan.sampler, protocol, SEED, NUM_PAIRS)
-    rows = zip(torch.split(samples, COLUMNS), torch.split(trained_on, COLUMNS), strict=True)
-    save_grid(
-        torch.cat([row for pair in rows for row in pair]), COLUMNS, target.with_name(f"{target.stem}-nearest.png")
-    )
+    if any(isinstance(metric, Memorization) for metric in protocol.metrics.values()):
+        samples, trained_on = nearest_pairs(gan.sampler, protocol, SEED, NUM_PAIRS)
+        rows = zip(torch.split(samples, COLUMNS), torch.split(trained_on, COLUMNS), strict=True)
+        pairs = torch.cat([row for pair in rows for row in pair])
+        save_grid(pairs, COLUMNS, target.with_name(f"{target.stem}-nearest.png"))
     return target, result

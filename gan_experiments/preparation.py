@@ -12,7 +12,8 @@ from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.data.order import stream_seed
 from gan_experiments.evaluation.extractors.base import Extractor
 from gan_experiments.evaluation.extractors.classifier import ClassifierExtractor
-from gan_experiments.evaluation.protocol import Protocol, RealImages
+from gan_experiments.evaluation.metrics.base import Metric
+from gan_experiments.evaluation.protocol import Protocol, RealImages, check_measures
 from gan_experiments.models.small_cnn import SmallCNN
 from gan_experiments.training.classifier import fit_classifier
 from gan_experiments.types import ImageSet, ImageSource, UserError
@@ -35,6 +36,21 @@ def build_extractors(cfg: DictConfig) -> dict[str, Extractor]:
     return found
 
 
+def check_evaluation(cfg: DictConfig, extractors: dict[str, Extractor]) -> None:
+    """Find out before data are fetched what cannot be measured.
+
+    Raises:
+        UserError: two extractors of one name, too few samples for a metric, or `evaluation.best` names no value.
+    """
+    metrics: dict[str, Metric] = build(cfg.evaluation.metrics, "evaluation.metrics") or {}
+    check_measures(extractors, metrics, cfg.evaluation.num_samples)
+    names = [name for metric in metrics.values() for name in metric.names]
+    if cfg.evaluation.best is not None and extractors and metrics and cfg.evaluation.best not in names:
+        raise UserError(
+            f"evaluation.best={cfg.evaluation.best} is no value of the chosen metrics: write one of {names}."
+        )
+
+
 def prepare_protocol(
     cfg: DictConfig, extractors: dict[str, Extractor], whole: ImageSet, training: ImageSet
 ) -> Protocol | None:
@@ -47,7 +63,7 @@ def prepare_protocol(
         training: what the regime leaves of it; the same object where it leaves all.
 
     Raises:
-        UserError: a metric needs more images than there are, or `evaluation.best` names no value.
+        UserError: data are missing, or an extractor cannot be trained on them.
     """
     if not extractors or not cfg.evaluation.metrics:
         return None
@@ -57,7 +73,7 @@ def prepare_protocol(
     for extractor in extractors.values():
         if extractor.needs_fit:
             extractor.fit(whole, held_out, fit_classifier, cache_dir)
-    protocol = Protocol(
+    return Protocol(
         extractors=extractors,
         metrics=build(cfg.evaluation.metrics, "evaluation.metrics"),
         real=RealImages(cfg.dataset.name, list(cfg.dataset.class_names), whole, training, held_out),
@@ -65,14 +81,10 @@ def prepare_protocol(
         latent_dim=cfg.model.latent_dim,
         value_range=list(cfg.model.value_range),
         conditional=cfg.model.conditional,
-        weights="raw" if cfg.ema_half_life_kimg is None else f"EMA, half-life {cfg.ema_half_life_kimg:g} kimg",
+        weights="raw" if cfg.ema_half_life_kimg is None else "EMA",
         cache_dir=cache_dir,
         fit=None if held_out is None else _fit_on_samples(held_out, len(cfg.dataset.class_names)),
     )
-    best = cfg.evaluation.best
-    if best is not None and best not in protocol.names:
-        raise UserError(f"evaluation.best={best} is no value of the chosen metrics: write one of {protocol.names}.")
-    return protocol
 
 
 def train_extractor(cfg: DictConfig, path: Path) -> float | None:
@@ -95,7 +107,7 @@ def train_extractor(cfg: DictConfig, path: Path) -> float | None:
 def _fit_on_samples(held_out: ImageSet, num_classes: int) -> Callable[[Tensor, Tensor, int], float]:
     def fit(pixels: Tensor, labels: Tensor, seed: int) -> float:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream_seed("classification accuracy score", seed))
+            torch.default_generator.manual_seed(stream_seed("classification accuracy score", seed))
             network = SmallCNN(pixels.shape[-1], pixels.shape[1], num_classes)
         history = fit_classifier(network, num_classes, TensorImageSet(pixels, labels), held_out, seed)
         return history[-1]["test_accuracy"]

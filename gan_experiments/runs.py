@@ -38,8 +38,8 @@ class Run:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, directory: str | Path, key: str) -> Self:
-        """Open a run directory, which the config key `key` names.
+    def open(cls, directory: str | Path, named: str) -> Self:
+        """Open a run directory; `named` is what a message calls it, such as `resume=outputs/x`.
 
         Raises:
             UserError: it is missing or not a run's.
@@ -48,7 +48,9 @@ class Run:
         try:
             return cls(path, read_manifest(path))
         except UserError as error:
-            raise UserError(f"{key}={directory}: {error}. Write {key}=RUN, a directory that holds a {FILE}.") from error
+            runs = sorted(found.parent for found in path.glob(f"*/{FILE}"))
+            inside = f" It holds runs, such as {runs[-1]}." if runs else ""
+            raise UserError(f"{named}: {error}.{inside}") from error
 
     @property
     def config(self) -> DictConfig:
@@ -153,7 +155,7 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     if cfg.init_from is not None:
         cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
     if cfg.resume is not None:
-        run = Run.open(cfg.resume, "resume")
+        run = Run.open(cfg.resume, f"resume={cfg.resume}")
         config = prepare(merge_resumed(cfg, run, overrides, choices))
         return Launch(run.directory, config, list(overrides), dict(run.manifest["choices"]), run)
     if (directory / FILE).exists() and is_first_process():
@@ -162,7 +164,7 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
             "hydra.run.dir."
         )
     if cfg.init_from is not None:
-        Run.open(cfg.init_from, "init_from")
+        Run.open(cfg.init_from, f"init_from={cfg.init_from}")
     return Launch(directory, prepare(cfg), list(overrides), dict(choices))
 
 

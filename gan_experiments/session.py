@@ -2,7 +2,9 @@
 
 import contextlib
 import logging
+import math
 import os
+import shlex
 import statistics
 import time
 from pathlib import Path
@@ -12,7 +14,6 @@ import pytorch_lightning as pl
 import torch
 
 from gan_experiments.callbacks.checkpoints import (
-    checkpoint_name,
     keeping_signals,
     list_checkpoints,
     load_checkpoint,
@@ -65,10 +66,12 @@ class Session:
         self.trackers = build_trackers(cfg, directory, manifest)
 
     def _gear(self, saved: dict[str, Any] | None, rolled_back: bool) -> Gear:
-        said = self.manifest.setdefault("alarms", [])
-        return gear_up(
-            self.cfg, self.directory, self.gan, self.train_set, self.protocol, self.local, said, saved, rolled_back
+        gear = gear_up(
+            self.cfg, self.directory, self.gan, self.train_set, self.protocol, self.local, saved, rolled_back
         )
+        self.manifest["alarms"] = gear.alarms.written
+        gear.alarms.on_ringing = lambda: self._write_manifest("running", None)
+        return gear
 
     def fit(self) -> dict[str, Any]:
         """Train, write down and close, however it ends."""
@@ -113,8 +116,7 @@ class Session:
         except RollbackError as asked:
             self._roll_back(asked)
         except DivergenceError as error:
-            alarm = self.cfg.alarms.get("divergence", {})
-            if alarm.get("action") != "rollback" or self.gan.clock.rollbacks >= alarm.get("max_rollbacks", 3):
+            if not self.gear.alarms.diverged(self.trackers, str(error)):
                 raise
             self._roll_back(error)
         else:
@@ -137,10 +139,6 @@ class Session:
         restore(self.gan, state)
         self.gan.clock.rollbacks = rollbacks
         back = self.gan.clock.iterations
-        if is_first_process():
-            for path in list_checkpoints(directory):
-                if path.name > checkpoint_name(back):
-                    path.unlink()
         self.manifest.setdefault("rollbacks", []).append({"from": here, "to": back, "reason": str(reason)})
         log.warning(
             "Rolled back from iteration %d to %d (%s), with another random stream; rollback %d.",
@@ -149,7 +147,11 @@ class Session:
             kept[0].name,
             rollbacks,
         )
+        before = self.gear
         self.gear = self._gear(state, rolled_back=True)
+        self.gear.checkpoints.stopped_by = before.checkpoints.stopped_by
+        self.gear.alarms.written[:] = before.alarms.written  # what was heard stays heard
+        self._write_manifest("running", None)
 
     def _trainer(self) -> pl.Trainer:
         trainer: pl.Trainer = build(self.cfg.trainer, "trainer")(
@@ -186,8 +188,11 @@ class Session:
             **{name: value for name, value in last.items() if "/" in name},
         }
         if self.gear.evaluation is not None and self.gear.evaluation.latest is not None:
-            results |= self.gear.evaluation.values
+            evaluated = self.gear.evaluation.evaluated
+            if evaluated == clock.iterations:
+                results |= {key: value for key, value in self.gear.evaluation.values.items() if math.isfinite(value)}
             results["evaluation"] = {
+                "iteration": evaluated,
                 "values": summarize([self.gear.evaluation.latest]),
                 "not_applicable": self.gear.evaluation.latest.not_applicable,
                 "best": self.gear.evaluation.best,
@@ -218,3 +223,5 @@ class Session:
             raise SystemExit(128 + signal)
         grids = sorted((self.directory / "samples").glob("kimg_*.png"))
         log.info("Done: %s. Pictures:\n  %s\n  %s", where, grids[-1], self.directory / "losses.png")
+        if self.protocol is not None:
+            log.info("All metrics, with intervals: gan-experiments evaluate %s", shlex.quote(str(self.directory)))

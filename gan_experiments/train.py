@@ -15,7 +15,7 @@ from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.components import build, check_arguments
 from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.files import is_first_process, write_atomically
-from gan_experiments.preparation import build_extractors, prepare_protocol
+from gan_experiments.preparation import build_extractors, check_evaluation, prepare_protocol
 from gan_experiments.runs import Launch, Run, locked
 from gan_experiments.session import Session
 from gan_experiments.tracking.manifest import new_manifest, versions
@@ -42,6 +42,7 @@ def run(launch: Launch) -> dict[str, Any]:
             stack.enter_context(locked(launch.directory))
         gan, tables = assemble(launch.config)
         extractors = build_extractors(launch.config)
+        check_evaluation(launch.config, extractors)
         saved = _load_weights(launch, gan)
         finished = _finished_results(launch, gan)
         if finished is not None:
@@ -51,6 +52,8 @@ def run(launch: Launch) -> dict[str, Any]:
         regime: Regime = build(launch.config.regime, "regime")
         train_set = regime.apply(whole)
         content = fingerprint(train_set)
+        if launch.resumed is not None:
+            launch.resumed.check_data(content)
         protocol = prepare_protocol(launch.config, extractors, whole, train_set)
         if launch.resumed is None:
             launch.directory.mkdir(parents=True, exist_ok=True)
@@ -82,7 +85,7 @@ def _load_weights(launch: Launch, gan: GAN) -> dict[str, Any] | None:
         log.info("Going on from %s", path)
         return state
     if launch.config.init_from is not None:
-        path, state = Run.open(launch.config.init_from, "init_from").last_checkpoint()
+        path, state = Run.open(launch.config.init_from, f"init_from={launch.config.init_from}").last_checkpoint()
         try:
             load_networks(gan, state["networks"])
         except UserError as error:
@@ -118,7 +121,6 @@ def _manifest(launch: Launch, gan: GAN, num_train: int, content: str) -> dict[st
         manifest["data"] = {"fingerprint": content, "num_train": num_train}
     else:
         manifest = launch.resumed.manifest
-        launch.resumed.check_data(content)
         _warn_of_versions(manifest["versions"])
         manifest["config"] = config
     return manifest

@@ -84,9 +84,9 @@ AT_ONCE = {
     "sweep without -m": (["loss=hinge,dragan"], ["loss=hinge,dragan", "--multirun"]),
     "no value": (["seed"], ["seed cannot be read", "key=value"]),
     "special characters": (["resume=/a=b"], ["resume=/a=b cannot be read", "\"resume='/a=b'\""]),
-    "no run": (["resume=/nowhere"], ["resume=/nowhere", "not a run directory", "resume=RUN"]),
-    "weights of no run": (["init_from=/nowhere"], ["init_from=/nowhere", "not a run directory", "init_from=RUN"]),
-    "empty run": (["resume="], ["not a run directory", "resume=RUN"]),
+    "no run": (["resume=/nowhere"], ["resume=/nowhere: there is no such directory"]),
+    "weights of no run": (["init_from=/nowhere"], ["init_from=/nowhere: there is no such directory"]),
+    "empty run": (["resume="], ["resume=:", "no run directory, since it holds no manifest.json"]),
     "no file": (["dataset=npz"], ["dataset=npz", "dataset.path=FILE.npz"]),
     "no folder": (["dataset=image_folder", "dataset.path=/nowhere"], ["dataset.path=/nowhere", "does not exist"]),
     "folder's channels": (["dataset=image_folder", "dataset.channels=2"], ["dataset.source.channels=2", "1 or 3"]),
@@ -269,11 +269,12 @@ def test_a_misspelt_key_is_found_when_resuming_too(finished: Path, tmp_path: Pat
 
 
 def test_a_foreign_directory_is_not_resumed(tmp_path: Path) -> None:
-    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), f"resume={tmp_path}", "manifest.json", "resume=RUN")
+    said = message(tmp_path / "run", f"resume={tmp_path}")
+    assert_says(said, f"resume={tmp_path}: it is no run directory", "manifest.json")
     (tmp_path / "manifest.json").write_text('{"name": "a browser extension"}')
-    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "not a run directory")
+    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "its manifest.json cannot be read")
     (tmp_path / "manifest.json").write_text("{")
-    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "not a run directory")
+    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "its manifest.json cannot be read")
 
 
 def test_a_directory_that_holds_a_run_takes_no_other(finished: Path) -> None:

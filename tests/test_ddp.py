@@ -11,7 +11,9 @@ from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpo
 
 @pytest.mark.slow
 def test_two_processes_share_each_batch_write_one_run_and_resume(tmp_path: Path) -> None:
-    arguments = [*TINY[:-1], "trainer=ddp", "trainer.accelerator=cpu", "schedule=loss_threshold", "loss=r1"]
+    measured = ["evaluation.num_samples=300", "evaluation.every_kimg=0.128"]
+    measured += ["evaluation/metric=[fid,discriminator_overfitting]", f"cache_dir={tmp_path.parent / 'cache'}"]
+    arguments = [*TINY[:-2], *measured, "trainer=ddp", "trainer.accelerator=cpu", "schedule=loss_threshold", "loss=r1"]
     done = command(*arguments, "hydra.run.dir=run", "logger=wandb_offline", cwd=tmp_path, OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -20,6 +22,8 @@ def test_two_processes_share_each_batch_write_one_run_and_resume(tmp_path: Path)
     assert len(state["random"]) == 2
     assert state["random"][0]["torch"] != state["random"][1]["torch"], "each process has its own noise"
     assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*"))) == 1
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["evaluation"]["best"]["key"] == "fid/digits_classifier"
     done = command("resume=run", "budget.kimg=0.64", cwd=tmp_path, OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "results.json").read_text())["kimg"] == 0.64

@@ -1,21 +1,30 @@
 """Evaluation, the best checkpoint, alarms and rollbacks inside real runs."""
 
+import itertools
 import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from launching import TINY, launch
+from torch import Tensor
+from typer.testing import CliRunner
 
 from gan_experiments.callbacks.checkpoints import load_checkpoint
-from gan_experiments.callbacks.record import AlarmError
+from gan_experiments.callbacks.record import AlarmError, DivergenceError
+from gan_experiments.cli import app
+from gan_experiments.losses.base import Judged, LossTerm
 from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
+from gan_experiments.types import UserError
 
 TRAINING = [key for key in TINY if key != "evaluation=none"]
+KID = "evaluation.metrics.kid.subset_size=100"
 MEASURED = [
     "evaluation.num_samples=300",
     "evaluation.every_kimg=0.128",
@@ -140,3 +149,85 @@ def test_a_rollback_goes_back_to_the_best_and_on_with_another_stream_then_stops(
     losses = [row["discriminator/loss"] for row in rows(tmp_path / "run", losses=True)]
     assert len(losses) == 1  # rows of what was rolled back are gone
     assert load_checkpoint(tmp_path / "run" / "checkpoints" / "iteration_000000015.pt")["clock"]["rollbacks"] == 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class SometimesNan(LossTerm):
+    """No number at every sixth step of the generator."""
+
+    calls: ClassVar[Iterator[int]] = itertools.count(1)
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        return fake.images.mean() * (math.nan if next(self.calls) % 6 == 0 else 0.0)
+
+
+def test_a_loss_that_is_no_number_is_rolled_back_and_said(tmp_path: Path) -> None:
+    fault = [f"+loss.fault._target_={__name__}.SometimesNan", "log_every_iterations=1", "checkpoint_every_kimg=0.016"]
+    rollback = ["alarms.divergence.action=rollback", "alarms.divergence.max_rollbacks=1"]
+    with pytest.raises(DivergenceError, match="generator/fault became nan"):
+        launch(tmp_path / "run", *TINY, *fault, *rollback)
+
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert [(said["alarm"], said["action"]) for said in manifest["alarms"]] == [
+        ("divergence", "rollback"),
+        ("divergence", "stop"),
+    ]
+    assert len(manifest["rollbacks"]) == 1
+
+
+def test_what_an_alarm_said_is_still_known_when_the_run_goes_on(tmp_path: Path) -> None:
+    dead = ["model.initialization.std=0", "alarms.dead_generator.every_kimg=0.1", "optimizer.generator.lr=1e-30"]
+    launch(tmp_path / "run", *TINY, *dead)
+    launch(tmp_path / "run", f"resume={tmp_path / 'run'}", "budget.kimg=0.64")
+
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert [said["alarm"] for said in manifest["alarms"]] == ["dead_generator"]
+
+
+def test_a_best_by_another_measure_is_no_rival(tmp_path: Path) -> None:
+    launch(tmp_path / "run", *TRAINING, *MEASURED)
+    results = launch(
+        tmp_path / "run", f"resume={tmp_path / 'run'}", "budget.kimg=0.64", "evaluation.best=feature_diversity"
+    )
+
+    assert results["evaluation"]["best"]["key"] == "feature_diversity/digits_classifier"
+    assert load_checkpoint(tmp_path / "run" / "checkpoints" / "best.pt")["chosen_by"] == results["evaluation"]["best"]
+
+
+def test_a_regime_leaves_the_images_that_samples_are_judged_by(tmp_path: Path) -> None:
+    few = ["regime=first_n", "regime.num_images=100", "evaluation/metric=[fid,memorization]"]
+    results = launch(tmp_path / "run", *TRAINING, *MEASURED, *few)
+
+    protocols = {key: entry["protocol"] for key, entry in results["evaluation"]["values"].items()}
+    assert protocols["fid/digits_classifier"]["reference"]["count"] == 1500
+    assert protocols["memorization_ratio/digits_classifier"]["training"]["count"] == 100
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["data"]["num_train"] == 100
+
+
+def test_a_regime_of_more_images_than_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"regime.num_images=2000, but the data set has 1500 training images"):
+        launch(tmp_path / "run", *TINY, "regime=first_n", "regime.num_images=2000")
+
+
+def test_the_verb_measures_the_best_checkpoint_by_other_metrics(tmp_path: Path) -> None:
+    launch(tmp_path / "run", *TRAINING, *MEASURED)
+
+    chosen = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.pt")["chosen_by"]["iteration"]
+    found = CliRunner().invoke(
+        app, ["evaluate", str(tmp_path / "run"), "--checkpoint=best", "--json", "evaluation/metric=[kid]", KID]
+    )
+    assert found.exit_code == 0, found.exception
+    measured = json.loads(found.stdout)
+    assert measured["iteration"] == chosen
+    assert measured["num_samples"] == 300  # as the run has it
+    assert measured["values"].keys() == {"kid/digits_classifier"}
+
+
+@pytest.mark.parametrize("override", ["seed=1", "evaluation.num_samples=-5", "evaluation.num_seeds=0"])
+def test_the_verb_refuses_what_cannot_be_measured(tmp_path: Path, override: str) -> None:
+    launch(tmp_path / "run", *TINY)
+
+    found = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), override])
+    assert isinstance(found.exception, UserError)
+    assert override.partition("=")[0] in str(found.exception)
+    assert not (tmp_path / "run" / "evaluation").exists()

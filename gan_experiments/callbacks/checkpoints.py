@@ -16,6 +16,7 @@ from gan_experiments.files import write_atomically
 from gan_experiments.training.exact_state import collect
 from gan_experiments.training.gan import GAN
 
+BEST = "best.pt"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -53,7 +54,8 @@ class Checkpoints(Callback):
         self.keep = keep
         self.record = record
         self.remembering: dict[str, Callback] = {}  # callbacks whose state is saved too
-        self.stopped_by: signal.Signals | None = None
+        self.stopped_by: signal.Signals | None = None  # of this process
+        self.stopping = False  # of any process
         self._saved = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -69,10 +71,10 @@ class Checkpoints(Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Save when due, or when asked to stop."""
-        stop = trainer.strategy.reduce_boolean_decision(self.stopped_by is not None, all=False)
-        if stop:
+        self.stopping = trainer.strategy.reduce_boolean_decision(self.stopped_by is not None, all=False)
+        if self.stopping:
             trainer.should_stop = True
-        if stop or self.gan.clock.passed(self.every_kimg, self.gan.batch_size):
+        if self.stopping or self.gan.clock.passed(self.every_kimg, self.gan.batch_size):
             self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -94,6 +96,23 @@ class Checkpoints(Callback):
             for old in list_checkpoints(self.directory)[: -self.keep]:
                 old.unlink(missing_ok=True)
         self._saved = iterations
+
+    def save_rolled_back(self, trainer: pl.Trainer) -> None:
+        """Save where a rollback has led, and only then forget the checkpoints that came after."""
+        name = checkpoint_name(self.gan.clock.iterations)
+        self.write(trainer, name)
+        if trainer.is_global_zero:
+            for path in list_checkpoints(self.directory):
+                if path.name > name:
+                    path.unlink(missing_ok=True)
+        self._saved = self.gan.clock.iterations
+
+    def best(self) -> dict[str, Any] | None:
+        """Load the best checkpoint; None where there is none that can be read."""
+        try:
+            return load_checkpoint(self.directory / BEST)
+        except Exception:  # a damaged file may raise anything
+            return None
 
     def check(self, trainer: pl.Trainer) -> None:
         """Make sure that there is something good to save or to measure.

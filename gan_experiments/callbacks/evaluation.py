@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.alarms.base import Alarms
-from gan_experiments.callbacks.checkpoints import Checkpoints
+from gan_experiments.callbacks.checkpoints import BEST, Checkpoints
 from gan_experiments.evaluation.evaluate import Results, discriminator_scores, evaluate, summarize
 from gan_experiments.evaluation.protocol import Protocol
 from gan_experiments.tracking.base import hooks
@@ -57,22 +57,26 @@ class Evaluation(Callback):
         self.best_values: dict[str, float] = {}  # of each key, at whichever evaluation
         self.latest: Results | None = None
         self.last_row = 0  # iteration of the newest evaluation at the interval
-        self._evaluated = -1
+        self.evaluated = -1  # iteration of the newest one
 
     def state_dict(self) -> dict[str, Any]:
         """Give what is remembered of the best checkpoint and values."""
         return {"best": dict(self.best), "best_values": dict(self.best_values), "last_row": self.last_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it back."""
-        self.best, self.last_row = dict(state["best"]), state["last_row"]
+        """Take it back, unless what is measured has changed since: the best of another measure is no rival."""
+        self.last_row = state["last_row"]
         self.best_values = dict(state.get("best_values", {}))
+        written = self.checkpoints.best()  # the end of a run that is now extended may be the best, and came later
+        best = dict((written or {}).get("chosen_by") or state["best"])
+        if best and self.best_key == best["key"] and self._protocol() == best.get("protocol"):
+            self.best = best
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Evaluate when it is due."""
         if self.every_kimg is not None and self.gan.clock.passed(self.every_kimg, self.gan.batch_size):
+            self.last_row = self.gan.clock.iterations
             self.evaluate(trainer)
-            self.last_row = self._evaluated
             self.alarms.after_evaluation(trainer, self.values)
             since = self.gan.clock.kimg - self.best.get("kimg", self.gan.clock.kimg)
             if self.patience_kimg is not None and since >= self.patience_kimg:
@@ -89,8 +93,10 @@ class Evaluation(Callback):
 
         The last checkpoint knows nothing of it: a run that is extended equals one that was longer from the start.
         """
-        if self._evaluated != self.gan.clock.iterations and self.checkpoints.stopped_by is None:
+        if self.evaluated != self.gan.clock.iterations and not self.checkpoints.stopping:
+            self.gan.to(trainer.strategy.root_device)  # Lightning has taken it away by now
             self.evaluate(trainer)
+            self.alarms.after_evaluation(trainer, self.values, at_the_end=True)
 
     @property
     def values(self) -> dict[str, float]:
@@ -108,7 +114,7 @@ class Evaluation(Callback):
         assert results is not None
         self.latest = results
         clock = self.gan.clock
-        self._evaluated = clock.iterations
+        self.evaluated = clock.iterations
         row = {
             "iteration": clock.iterations,
             "kimg": clock.kimg,
@@ -120,6 +126,8 @@ class Evaluation(Callback):
         self._log_further(trainer, finite, results.higher_is_better)
         if self.best_key in finite:
             self._keep_best(trainer, finite[self.best_key], results)
+            values = (clock.kimg, self.best_key, finite[self.best_key], self.best["value"], self.best["kimg"])
+            log.info("Evaluated at %.1f kimg: %s %.4g; best %.4g at %.1f kimg.", *values)
 
     def _log_further(self, trainer: pl.Trainer, values: dict[str, float], higher: dict[str, bool]) -> None:
         """Hand over the best values so far and the discriminator's scores, where a tracker has use for them."""
@@ -141,6 +149,16 @@ class Evaluation(Callback):
             return
         clock = self.gan.clock
         assert self.best_key is not None
-        self.best = {"key": self.best_key, "value": value, "iteration": clock.iterations, "kimg": clock.kimg}
-        chosen_by = {**self.best, "seed": SEED, "protocol": results.protocols[self.best_key]}
-        self.checkpoints.write(trainer, "best.pt", {"chosen_by": chosen_by, "measured": summarize([results])})
+        self.best = {
+            "key": self.best_key,
+            "value": value,
+            "iteration": clock.iterations,
+            "kimg": clock.kimg,
+            "seed": SEED,
+            "protocol": results.protocols[self.best_key],
+        }
+        self.checkpoints.write(trainer, BEST, {"chosen_by": self.best, "measured": summarize([results])})
+
+    def _protocol(self) -> dict[str, Any]:
+        assert self.best_key is not None
+        return self.protocol.facts_of(self.best_key.partition("/")[0])

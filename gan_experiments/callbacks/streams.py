@@ -33,7 +33,7 @@ class RandomStreams(Callback):
         if self.rolled_back is not None:
             rollbacks = self.rolled_back.gan.clock.rollbacks
             torch.manual_seed(stream_seed("rollback", self.seed, rollbacks, trainer.global_rank))
-            self.rolled_back.save(trainer)
+            self.rolled_back.save_rolled_back(trainer)
             return
         if self.saved is None:
             if trainer.global_rank > 0:

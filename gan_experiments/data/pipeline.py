@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -118,7 +119,16 @@ def fits_in_memory(image_set: ImageSet, limit_gib: float) -> bool:
 
 
 def fingerprint(image_set: ImageSet) -> str:
-    """Hash labels and images in their order to 16 hexadecimal digits. Reads all images, a chunk at a time."""
+    """Hash labels and images in their order to 16 hexadecimal digits; all images are read, once for each object."""
+    if image_set not in _fingerprints:
+        _fingerprints[image_set] = _hash(image_set)
+    return _fingerprints[image_set]
+
+
+_fingerprints: WeakKeyDictionary[ImageSet, str] = WeakKeyDictionary()
+
+
+def _hash(image_set: ImageSet) -> str:
     digest = hashlib.sha256(image_set.labels.numpy().astype("<i8").tobytes())
     digest.update(repr(tuple(image_set.read(torch.tensor([0])).shape[1:])).encode())
     for indices in torch.split(torch.arange(len(image_set)), CHUNK_SIZE):

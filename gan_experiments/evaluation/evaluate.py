@@ -77,7 +77,7 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
     shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
     for extractor in protocol.extractors.values():
         metrics = {name: metric for name, metric in protocol.metrics.items() if metric.has_anchors}
-        facts = [protocol.real_facts, *(protocol.facts(extractor, metric) for metric in metrics.values())]
+        facts = [protocol.real.facts(), *(protocol.facts(extractor, metric) for metric in metrics.values())]
         content = json.dumps(facts, sort_keys=True)
         path = protocol.cache_dir / f"anchors-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
         if not path.exists():

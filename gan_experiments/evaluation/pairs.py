@@ -1,7 +1,5 @@
 """Samples beside the training images that they resemble most."""
 
-from itertools import islice
-
 import torch
 from torch import Tensor, nn
 
@@ -30,8 +28,8 @@ def nearest_pairs(generator: nn.Module, protocol: Protocol, seed: int, count: in
     extractor = next(iter(protocol.extractors.values())).to(next(generator.parameters()).device)
     labels = protocol.sample_labels(seed)[: NUM_BLOCKS * BLOCK_SIZE]
     blocks = sample_blocks(generator, protocol.latent_dim, labels, protocol.value_range, seed, protocol.batch_size)
-    samples = torch.cat([pixels for pixels, _ in islice(blocks, NUM_BLOCKS)])
+    samples = torch.cat([pixels for pixels, _ in blocks])
     (seen,) = look([samples], labels, [extractor])
     distances, which = nearest(seen, protocol.seen(extractor)["training"])
     order = distances.argsort()[:count]
-    return samples[order], protocol.real.training.read(which[order])
+    return samples[order].cpu(), protocol.real.training.read(which[order])

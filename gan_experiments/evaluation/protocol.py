@@ -3,7 +3,6 @@
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,27 @@ VERSION = 1
 LIBRARIES = ("torch-fidelity", "torch", "numpy")
 
 
+def check_measures(extractors: Mapping[str, Extractor], metrics: Mapping[str, Metric], num_samples: int) -> None:
+    """Make sure that each value has a key of its own and samples enough.
+
+    Raises:
+        UserError: two extractors have one name, or a metric needs more samples than are drawn.
+    """
+    names = [extractor.name for extractor in extractors.values()]
+    if len(set(names)) < len(names):
+        raise UserError(
+            f"evaluation.extractors: two have one name ({', '.join(names)}), so their values would stand under "
+            "one key. Give each its own."
+        )
+    for name, metric in metrics.items():
+        if num_samples < metric.fewest:
+            raise UserError(
+                f"evaluation.metrics.{name} needs at least {metric.fewest} samples ({metric.facts()}), but "
+                f"evaluation.num_samples is {num_samples}. Raise it, lower the metric's own numbers, or leave the "
+                "metric out of evaluation/metric=[...]."
+            )
+
+
 @dataclass(eq=False)
 class RealImages:
     """The real images that samples are judged by."""
@@ -33,13 +53,13 @@ class RealImages:
     held_out: ImageSet | None  # the test split
 
     def facts(self) -> dict[str, Any]:
-        """Say which images each set holds, by name."""
+        """Say which images each set holds, by name, and the classes."""
         sets = {"reference": self.reference, "training": self.training, "held_out": self.held_out}
-        described: dict[int, Any] = {}  # by identity: without a regime two of them are one set, read once
-        for images in sets.values():
-            if images is not None and id(images) not in described:
-                described[id(images)] = {"count": len(images), "fingerprint": fingerprint(images)}
-        return {name: described.get(id(images)) for name, images in sets.items()}
+        described = {
+            name: None if images is None else {"count": len(images), "fingerprint": fingerprint(images)}
+            for name, images in sets.items()
+        }
+        return {**described, "classes": list(self.class_names)}
 
 
 @dataclass(eq=False)
@@ -54,7 +74,7 @@ class Protocol:
         latent_dim: size of a latent.
         value_range: what the generator's black and white are.
         conditional: whether the generator makes the class it is asked for.
-        weights: which weights are measured, in a word: `ema` or `raw`.
+        weights: which weights are measured, in a word: `EMA` or `raw`.
         cache_dir: where features of real images are kept.
         batch_size: samples generated at once; no value depends on it.
         fit: trains a classifier on pixels and labels and gives its accuracy on held-out images, for metrics that ask.
@@ -78,42 +98,23 @@ class Protocol:
     _facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the extractors, hashed once
 
     def __post_init__(self) -> None:
-        names = [extractor.name for extractor in self.extractors.values()]
-        if len(set(names)) < len(names):
-            raise UserError(
-                f"evaluation.extractors: two have one name ({', '.join(names)}), so their values would stand under one "
-                "key. Give each its own."
-            )
-        for name, metric in self.metrics.items():
-            if self.num_samples < metric.fewest:
-                raise UserError(
-                    f"evaluation.metrics.{name} needs at least {metric.fewest} samples ({metric.facts()}), but "
-                    f"evaluation.num_samples is {self.num_samples}. Raise it, lower the metric's own numbers, or leave "
-                    "the metric out of evaluation/metric=[...]."
-                )
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the values, without the extractor's."""
-        return [name for metric in self.metrics.values() for name in metric.names]
+        check_measures(self.extractors, self.metrics, self.num_samples)
 
     def key(self, name: str) -> str:
         """Give the full key of a value, with the first extractor."""
         metric = self._metric(name)
         return f"{name}/{metric.measure or next(iter(self.extractors.values())).name}"
 
+    def facts_of(self, name: str) -> dict[str, Any]:
+        """Give the protocol of a value, with the first extractor."""
+        return self.facts(next(iter(self.extractors.values())), self._metric(name))
+
     def higher_is_better(self, name: str) -> bool:
         """Say which way a value is good."""
         return name in self._metric(name).higher
 
     def _metric(self, name: str) -> Metric:
-        # A value of one class is named after its mean: class_fid_coat.
-        return next(metric for metric in self.metrics.values() if name.startswith(metric.names))
-
-    @cached_property
-    def real_facts(self) -> dict[str, Any]:
-        """Say which real images there are."""
-        return self.real.facts()
+        return next(metric for metric in self.metrics.values() if name in metric.names)
 
     def facts(self, extractor: Extractor, metric: Metric) -> dict[str, Any]:
         """Give all that a value of this metric depends on, besides the generator and the seed."""
@@ -121,19 +122,20 @@ class Protocol:
             self._facts[extractor.name] = extractor.facts()
         pixels = self.real.reference.read(torch.tensor([0]))
         own = {"metric": type(metric).__name__, "parameters": metric.facts()}
-        measure = {"name": metric.measure} if metric.measure else self._facts[extractor.name]
+        measure = {"extractor": self._facts[extractor.name], **fitting(pixels.shape[1], pixels.shape[-1], extractor)}
+        real = self.real.facts()
         return {
             "version": VERSION,
             **own,
-            "extractor": measure,
+            **({"extractor": {"name": metric.measure}} if metric.measure else measure),
             "dataset": self.real.dataset,
             "reference_split": "train",
-            **{name: self.real_facts[name] for name in metric.sets},
+            "classes": real["classes"],
+            **{name: real[name] for name in metric.sets},
             "num_samples": self.num_samples,
-            "latents": f"standard normal, {self.latent_dim}, drawn by {BLOCK_SIZE}",
-            "labels": "in the proportions of the reference" if self.real.class_names else "none",
+            "latents": f"standard normal, drawn by {BLOCK_SIZE}",
+            "labels": "drawn with the probabilities of the reference" if self.real.class_names else "none",
             "sample_classes": "asked for" if self.conditional else "seen by the extractor",
-            **fitting(pixels.shape[1], pixels.shape[-1], extractor),
             "weights": self.weights,
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         }

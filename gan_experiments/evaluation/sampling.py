@@ -43,19 +43,14 @@ def shuffle(count: int) -> Tensor:
 
 
 def labels_like(counts: Sequence[int], num_samples: int, seed: int) -> Tensor:
-    """Give labels (int64, N) in the proportions of `counts`, shuffled; zeros where there are no classes.
+    """Draw labels (int64, N) independently, with probabilities as `counts`; zeros where there are no classes.
 
-    Remainders go to the classes with the largest ones, so that N labels of K equal classes hold N / K of each.
+    Equal shares would make samples depend on each other, and an unbiased estimate such as KID's biased.
     """
     if not counts:
         return torch.zeros(num_samples, dtype=torch.int64)
-    wanted = torch.tensor(counts, dtype=torch.float64) * num_samples / sum(counts)
-    whole = wanted.floor().long()
-    missing = num_samples - int(whole.sum())
-    whole[torch.argsort(wanted - whole, descending=True, stable=True)[:missing]] += 1
-    labels = torch.arange(len(counts)).repeat_interleave(whole)
     stream = torch.Generator().manual_seed(stream_seed("evaluation labels", seed))
-    return labels[torch.randperm(num_samples, generator=stream)]
+    return torch.multinomial(torch.tensor(counts, dtype=torch.float64), num_samples, replacement=True, generator=stream)
 
 
 def sample_blocks(

@@ -75,11 +75,15 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     Raises:
         UserError: there is none that can be read.
     """
+    if not directory.is_dir():
+        raise UserError("there is no such directory")
+    if not (directory / FILE).exists():
+        raise UserError(f"it is no run directory, since it holds no {FILE}")
     try:
         manifest: dict[str, Any] = json.loads((directory / FILE).read_text(encoding="utf-8"))
         manifest["config"]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{directory} is not a run directory ({FILE}: {error})") from error
+        raise UserError(f"its {FILE} cannot be read ({type(error).__name__}: {error})") from error
     return manifest
 
 

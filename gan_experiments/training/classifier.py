@@ -48,8 +48,9 @@ class Classifier(pl.LightningModule):
         self.network = network
         self.recipe = recipe
         self.num_steps = num_steps
-        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
-        self.test_accuracy = MulticlassAccuracy(num_classes, average="micro")
+        # Each process by itself: one alone may train a classifier, to measure.
+        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", sync_on_compute=False)
+        self.test_accuracy = MulticlassAccuracy(num_classes, average="micro", sync_on_compute=False)
         self.history: list[dict[str, float]] = []
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:

@@ -1,7 +1,7 @@
 """What an alarm sees and says, and the callback that asks all of them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -46,6 +46,8 @@ class Alarm:
 
     watches: ClassVar[Literal["losses", "evaluation"]] = "losses"
     """When it is asked: at each row of losses, or after each evaluation."""
+    hears_divergence: ClassVar[bool] = False
+    """Whether a loss that is no number, which ends training at once, is said under this alarm."""
 
     def look(self, signals: Signals) -> str:
         """Say in plain words what is wrong; an empty string where nothing is."""
@@ -66,14 +68,14 @@ class Alarms(Callback):
         gan: the networks.
         alarms: by name.
         record: the newest losses.
-        written: where what was said is kept: a list in the manifest.
     """
 
-    def __init__(self, gan: GAN, alarms: Mapping[str, Alarm], record: Record, written: list[dict[str, Any]]) -> None:
+    def __init__(self, gan: GAN, alarms: Mapping[str, Alarm], record: Record) -> None:
         self.gan = gan
         self.alarms = alarms
         self.record = record
-        self.written = written
+        self.written: list[dict[str, Any]] = []  # what was said, for the manifest
+        self.on_ringing: Callable[[], None] = lambda: None
         self.ringing: set[str] = set()
         names = gan.objective.names("discriminator") & gan.objective.names("generator")
         self.adversarial = {name for name in names if "class_head" not in gan.objective.terms[name].needs}
@@ -85,6 +87,7 @@ class Alarms(Callback):
         return {
             "alarms": {name: alarm.state for name, alarm in self.alarms.items()},
             "ringing": sorted(self.ringing),
+            "written": list(self.written),
             "losses": dict(self._losses),
         }
 
@@ -93,6 +96,7 @@ class Alarms(Callback):
         for name, alarm in self.alarms.items():
             alarm.state = dict(state["alarms"].get(name, {}))
         self.ringing = set(state["ringing"])
+        self.written[:] = state["written"]
         self._losses = dict(state["losses"])
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
@@ -104,11 +108,25 @@ class Alarms(Callback):
             self._losses |= {name: value for name, value in row.items() if "/" in name}
             self._ask(trainer, "losses", None)
 
-    def after_evaluation(self, trainer: pl.Trainer, values: Mapping[str, float]) -> None:
-        """Ask the alarms that watch evaluations."""
-        self._ask(trainer, "evaluation", values)
+    def after_evaluation(self, trainer: pl.Trainer, values: Mapping[str, float], at_the_end: bool = False) -> None:
+        """Ask the alarms that watch evaluations; at the end of training they can but warn."""
+        self._ask(trainer, "evaluation", values, at_the_end)
 
-    def _ask(self, trainer: pl.Trainer, watched: str, evaluation: Mapping[str, float] | None) -> None:
+    def diverged(self, loggers: Iterable[Any], message: str) -> bool:
+        """Say under the alarm that watches for divergence that a loss is no number; True: roll back."""
+        for name, alarm in self.alarms.items():
+            if alarm.hears_divergence:
+                action, _ = self._say(loggers, name, alarm, message)
+                return action == "rollback"
+        return False
+
+    def _ask(
+        self,
+        trainer: pl.Trainer,
+        watched: str,
+        evaluation: Mapping[str, float] | None,
+        at_the_end: bool = False,
+    ) -> None:
         sums: dict[str, float] = {}
         for network in ("discriminator", "generator"):
             shares = [self._losses.get(f"{network}/{name}") for name in self.adversarial]
@@ -124,11 +142,18 @@ class Alarms(Callback):
                 self.ringing.discard(name)
             elif name not in self.ringing:  # said once, until it has been quiet
                 self.ringing.add(name)
-                self._ring(trainer, name, alarm, message)
+                action, text = self._say(trainer.loggers, name, alarm, message, at_the_end)
+                if action == "rollback":
+                    raise RollbackError(text)
+                if action == "stop":
+                    raise AlarmError(f"{text} Stopped (alarms.{name}.action={alarm.action}).")
 
-    def _ring(self, trainer: pl.Trainer, name: str, alarm: Alarm, message: str) -> None:
+    def _say(
+        self, loggers: Iterable[Any], name: str, alarm: Alarm, message: str, at_the_end: bool = False
+    ) -> tuple[str, str]:
+        """Write down what an alarm says; gives what is to be done, and the whole sentence."""
         clock = self.gan.clock
-        action = alarm.action
+        action = "warn" if at_the_end else alarm.action
         if action == "rollback" and clock.rollbacks >= alarm.max_rollbacks:
             action, message = "stop", f"{message} The run has been rolled back {clock.rollbacks} times already."
         self.written.append(
@@ -136,10 +161,8 @@ class Alarms(Callback):
         )
         text = f"Alarm {name} at {clock.kimg:,.1f} kimg: {message}"
         log.warning("%s", text)
-        for logger in trainer.loggers:
+        for logger in loggers:
             if hasattr(logger, "alert"):
                 logger.alert(name, message)
-        if action == "rollback":
-            raise RollbackError(text)
-        if action == "stop":
-            raise AlarmError(f"{text} Stopped (alarms.{name}.action=stop).")
+        self.on_ringing()
+        return action, text

@@ -1,6 +1,7 @@
 """Losses or gradients that explode."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from pydantic import PositiveFloat
@@ -21,6 +22,8 @@ class Divergence(Alarm):
 
     loss_limit: PositiveFloat = 1e3
     gradient_limit: PositiveFloat = 1e4
+
+    hears_divergence: ClassVar[bool] = True
 
     def look(self, signals: Signals) -> str:
         """Name what is too large."""

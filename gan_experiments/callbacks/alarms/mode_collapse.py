@@ -26,11 +26,14 @@ class ModeCollapse(Alarm):
 
     def look(self, signals: Signals) -> str:
         """Name the value that fell."""
-        for key, value in (signals.evaluation or {}).items():
-            name = key.partition("/")[0]
-            if name not in ("class_coverage", "feature_diversity"):
-                continue
-            best = self.state[key] = max(value, self.state.get(key, 0.0))
+        watched = {
+            key: value
+            for key, value in (signals.evaluation or {}).items()
+            if key.partition("/")[0] in ("class_coverage", "feature_diversity")
+        }
+        self.state |= {key: max(value, self.state.get(key, 0.0)) for key, value in watched.items()}
+        for key, value in watched.items():
+            best = self.state[key]
             if value < self.falls_to * best or (value < self.below and signals.kimg >= self.after_kimg):
                 return (
                     f"the samples are alike: {key} is {value:.2g}, at its best {best:.2g}. Go back to an earlier "

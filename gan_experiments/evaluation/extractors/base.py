@@ -50,6 +50,7 @@ class Extractor(nn.Module):
             "name": self.name,
             "weights": weights_hash(self),
             "accuracy": self.accuracy,
+            "knows_classes": self.knows_classes,
             "input": f"{side}, {self.channels} channels",
         }
 

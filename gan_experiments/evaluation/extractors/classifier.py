@@ -90,7 +90,9 @@ class ClassifierExtractor(Extractor):
     def train_anew(self, train_set: ImageSet, test_set: ImageSet | None, fit: Fit) -> float | None:
         """Train new weights by the recipe; gives the accuracy on the test set."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream_seed("extractor", 0))
+            torch.default_generator.manual_seed(
+                stream_seed("extractor", 0)
+            )  # not those of the GPUs, where training draws
             self.network = SmallCNN(*(int(self._facts[key]) for key in ("image_size", "channels", "num_classes")))
         history = fit(self.network, self.num_classes, train_set, test_set, seed=0)
         return history[-1].get("test_accuracy")
