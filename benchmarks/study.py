@@ -3,9 +3,10 @@
     python benchmarks/study.py benchmarks/studies/report_e.yaml [--jobs 2]
 
 The yaml of a study holds `seeds`, `common` (overrides of every run), `variants` (a name and further overrides each)
-and, for the pages, `claims`. Runs are kept in outputs/studies/STUDY/VARIANT-sSEED. The same command goes on where it
-was interrupted: runs that ended stay, others are resumed. Each run's numbers are written when it ends, to
-docs/results/STUDY/VARIANT-sSEED.json, and its last samples for the first seed.
+and, for the pages, `claims`, and `curves`: metrics to keep as they were during training. Runs are kept in
+outputs/studies/STUDY/VARIANT-sSEED. The same command goes on where it was interrupted: runs that ended stay, others
+are resumed. Each run's numbers are written when it ends, to docs/results/STUDY/VARIANT-sSEED.json, and its last
+samples for the first seed.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import numpy as np
 from omegaconf import OmegaConf
+
+from gan_experiments.tracking.rows import read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 writing = Lock()
 LOCAL = ("hydra.", "data_dir=", "cache_dir=", "logger=")
 
 
-def run(study: str, variant: str, seed: int, overrides: list[str]) -> str:
+def run(study: str, variant: str, seed: int, overrides: list[str], curves: list[str]) -> str:
     """Bring one run to its end, measure it, and write its result; give a line about it."""
     name = f"{variant}-s{seed}"
     directory = ROOT / "outputs" / "studies" / study / name
@@ -58,10 +62,10 @@ def run(study: str, variant: str, seed: int, overrides: list[str]) -> str:
             if not call("-c", program, "evaluate", str(directory)):
                 return f"{name}: not measured, see {log.name}"
     with writing:
-        return _write(directory, ROOT / "docs" / "results" / study, name)
+        return _write(directory, ROOT / "docs" / "results" / study, name, curves)
 
 
-def _write(directory: Path, target: Path, name: str) -> str:
+def _write(directory: Path, target: Path, name: str, curves: list[str]) -> str:
     """Write what the pages need of a run."""
     manifest = _json(directory / "manifest.json")
     results = _json(directory / "results.json") if (directory / "results.json").exists() else {}
@@ -97,6 +101,8 @@ def _write(directory: Path, target: Path, name: str) -> str:
         "at_the_end": {key: results[key] for key in results if "/" in key},
         "values": values,
     }
+    if curves:
+        result["curves"] = _curves(directory, curves)
     (target / f"{name}.json").write_text(json.dumps(_rounded(result), indent=1) + "\n")
     if protocols:
         (target / "protocols.json").write_text(json.dumps(protocols, indent=1, sort_keys=True) + "\n")
@@ -104,6 +110,19 @@ def _write(directory: Path, target: Path, name: str) -> str:
     if name.endswith("-s0") and pictures:
         shutil.copy(pictures[-1], target / f"{name}.png")
     return f"{name}: {manifest['status']}, {result['seconds'] / 60:.1f} min, {len(result['alarms'])} alarms"
+
+
+def _curves(directory: Path, keys: list[str]) -> dict[str, Any]:
+    """Give metrics during training, with kimg and the generator's steps at which they were measured."""
+    rows = read_metrics(directory / "metrics.csv")
+    clock = [(row["kimg"], row["generator_steps"]) for row in rows if "generator_steps" in row]
+    curves: dict[str, Any] = {}
+    for key in keys:
+        places = [row["kimg"] for row in rows if key in row]
+        steps = np.interp(places, [kimg for kimg, _ in clock], [step for _, step in clock])
+        curves[key] = {"kimg": places, "generator_steps": [round(step) for step in steps]}
+        curves[key]["value"] = [row[key] for row in rows if key in row]
+    return curves
 
 
 def _portable(overrides: list[str]) -> list[str]:
@@ -137,7 +156,14 @@ def main() -> int:
     unfinished = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:
         waiting = [
-            pool.submit(run, arguments.study.stem, variant, seed, [*study.get("common", []), *overrides])
+            pool.submit(
+                run,
+                arguments.study.stem,
+                variant,
+                seed,
+                [*study.get("common", []), *overrides],
+                study.get("curves", []),
+            )
             for seed in study["seeds"]
             for variant, overrides in study["variants"].items()
         ]

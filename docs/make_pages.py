@@ -14,11 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from curve_sections import curves_section
 from study_sections import NOT_RUN, alarms_section, study_section
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
-PAGES = (DOCS.parent / "README.md", DOCS / "evaluation.md")
+PAGES = (DOCS.parent / "README.md", DOCS / "evaluation.md", DOCS / "studies" / "training_ratio.md")
 MARK = re.compile(r"(<!-- result: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 CURVE_POINTS = 400
 
@@ -148,18 +149,20 @@ SECTIONS = {
     "study": study_section,
     "alarms": alarms_section,
     "speed": speed_section,
+    "curves": curves_section,
 }
 
 
-def filled(page: str) -> str:
-    """Put every marked section of a page in its current form."""
+def filled(page: Path) -> str:
+    """Give a page with every marked section in its current form; sections of studies link from docs/."""
+    up = "../" * (len(page.parent.parts) - len(DOCS.parts))
 
     def section(match: re.Match[str]) -> str:
         kind, _, name = match.group(2).partition("/")
-        body = SECTIONS[kind](name)
+        body = SECTIONS[kind](name).replace("](results/", f"]({up}results/")
         return f"{match.group(1)}{body}{match.group(3)}"
 
-    return MARK.sub(section, page)
+    return MARK.sub(section, page.read_text())
 
 
 def main(arguments: list[str]) -> int:
@@ -171,13 +174,13 @@ def main(arguments: list[str]) -> int:
     elif arguments not in ([], ["--check"]):
         sys.stderr.write(__doc__ or "")
         return 2
-    stale = [page for page in PAGES if filled(page.read_text()) != page.read_text()]
+    stale = [page for page in PAGES if filled(page) != page.read_text()]
     if arguments == ["--check"]:
         for page in stale:
             sys.stderr.write(f"{page.name} is not what docs/results/ gives: run `make pages`\n")
         return 1 if stale else 0
     for page in stale:
-        page.write_text(filled(page.read_text()))
+        page.write_text(filled(page))
     return 0
 
 

@@ -21,7 +21,7 @@ Runs = dict[str, list[dict[str, Any]]]  # by variant
 
 def study_section(name: str) -> str:
     """Write a table of values over seeds, one of claims, and how it was made."""
-    study, runs = _load(name)
+    study, runs = load(name)
     if not any(run["values"] for of_seeds in runs.values() for run in of_seeds):
         return NOT_RUN
     parts = [_values(runs), _claims(study, runs), _pictures(name, runs), _made_by(name, runs)]
@@ -30,7 +30,7 @@ def study_section(name: str) -> str:
 
 def alarms_section(name: str) -> str:
     """Write a table of the alarms that rang in each variant."""
-    _, runs = _load(name)
+    _, runs = load(name)
     if not any(runs.values()):
         return NOT_RUN
     lines = ["| runs | seeds | alarms | FID at the end |", "|---|---|---|---|"]
@@ -43,7 +43,7 @@ def alarms_section(name: str) -> str:
         said = ", ".join(f"{alarm} {count} × (first at {first[alarm]:.0f} kimg)" for alarm, count in rung.items())
         fids = [value for run in of_seeds for key, value in run["at_the_end"].items() if key.startswith("fid/")]
         failed = sum(run["status"] != "finished" for run in of_seeds)
-        ended = ", ".join(_short(value) for value in fids) + (f" ({failed} failed)" if failed else "")
+        ended = ", ".join(short(value) for value in fids) + (f" ({failed} failed)" if failed else "")
         lines.append(f"| {variant} | {len(of_seeds)} | {said or 'none'} | {ended} |")
     every = [run for of_seeds in runs.values() for run in of_seeds]
     ringing = sum(bool(run["alarms"]) for run in every)
@@ -51,7 +51,8 @@ def alarms_section(name: str) -> str:
     return "\n".join(lines) + _made_by(name, runs)
 
 
-def _load(name: str) -> tuple[dict[str, Any], Runs]:
+def load(name: str) -> tuple[dict[str, Any], Runs]:
+    """Give the yaml of a study, and the results there are by variant."""
     study: Any = OmegaConf.to_container(OmegaConf.load(STUDIES / f"{name}.yaml"))
     runs: Runs = {}
     for variant in study["variants"]:
@@ -74,8 +75,8 @@ def _values(runs: Runs) -> str:
         entries = [run["values"][key] for run in every if key in run["values"]]
         alike = len({entry["protocol"] for entry in entries}) == 1
         name = f"`{metric if measure == first else key}`" + "†" * (not alike)
-        cells = [_over_seeds(_of(of_seeds, key)) for of_seeds in runs.values()]
-        anchors = [_short(entries[0][name]) if alike and name in entries[0] else "" for name in ("floor", "ceiling")]
+        cells = [over_seeds(_of(of_seeds, key)) for of_seeds in runs.values()]
+        anchors = [short(entries[0][name]) if alike and name in entries[0] else "" for name in ("floor", "ceiling")]
         if anchors[0] and entries[0].get("floor_count", math.inf) < every[0]["num_samples"]:
             anchors[0] += "*"
         better = "higher" if entries[0]["higher_is_better"] else "lower"
@@ -110,14 +111,14 @@ def _claims(study: dict[str, Any], runs: Runs) -> str:
         if not all(math.isfinite(value) for value in (*low, *high)):
             rows.append((claim["claim"], "undefined for some runs", False, math.inf))
             continue
-        test = stats.ttest_rel if low_variant == high_variant else _welch
+        test = stats.ttest_rel if low_variant == high_variant else welch
         p = float(test(low, high).pvalue) if max(*low, *high) > min(*low, *high) else 1.0
         where = [f"`{key.partition('/')[0]}` of {variant}" for variant, key in (claim["lower"], claim["than"])]
         rows.append((claim["claim"], f"{where[0]} below {where[1]}", sum(low) / len(low) < sum(high) / len(high), p))
     if not rows:
         return ""
     lines = ["| claim | measure | p | |", "|---|---|---|---|"]
-    for (claim, measure, as_claimed, p), significant in zip(rows, _holm([row[3] for row in rows]), strict=True):
+    for (claim, measure, as_claimed, p), significant in zip(rows, holm([row[3] for row in rows]), strict=True):
         verdict = "inconclusive" if not significant else "holds" if as_claimed else "the opposite holds"
         lines.append(f"| {claim} | {measure} | {f'{p:.2g}' if p <= 1 else ''} | {verdict} |")
     return "\n".join(lines) + (
@@ -126,11 +127,12 @@ def _claims(study: dict[str, Any], runs: Runs) -> str:
     )
 
 
-def _welch(low: list[float], high: list[float]) -> Any:
+def welch(low: list[float], high: list[float]) -> Any:
+    """Test whether two variants differ, by Welch's t-test over seeds."""
     return stats.ttest_ind(low, high, equal_var=False)
 
 
-def _holm(p_values: list[float]) -> list[bool]:
+def holm(p_values: list[float]) -> list[bool]:
     """Say of each whether it is significant when all are tested together (Holm 1979)."""
     significant = [False] * len(p_values)
     for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -171,14 +173,16 @@ def _count(runs: list[dict[str, Any]]) -> str:
     return f"{len(runs)} seeds" + f", {failed} failed" * bool(failed)
 
 
-def _over_seeds(values: list[float]) -> str:
+def over_seeds(values: list[float]) -> str:
+    """Write the mean and the half-width of its 95% interval by Student's t."""
     mean = sum(values) / len(values) if values else math.nan
     if not math.isfinite(mean):
         return "undefined"
     if len(values) == 1:
-        return _short(mean)
-    return f"{_short(mean)} ± {float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)):.2g}"
+        return short(mean)
+    return f"{short(mean)} ± {float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)):.2g}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Write a number with four digits."""
     return f"{value + 0.0:.4g}"  # no -0

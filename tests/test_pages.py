@@ -59,9 +59,9 @@ def test_a_value_that_is_undefined_decides_nothing(tmp_path: Path, sections: Any
 
 
 def test_holm_stops_at_the_first_that_is_not_significant(sections: Any) -> None:
-    assert sections._holm([0.01, 0.04, 0.03]) == [True, False, False]
-    assert sections._holm([0.01, 0.02, 0.03]) == [True, True, True]
-    assert sections._holm([math.inf, 0.01]) == [False, True]
+    assert sections.holm([0.01, 0.04, 0.03]) == [True, False, False]
+    assert sections.holm([0.01, 0.02, 0.03]) == [True, True, True]
+    assert sections.holm([math.inf, 0.01]) == [False, True]
 
 
 def test_a_study_without_results_says_so(tmp_path: Path, sections: Any) -> None:

@@ -10,7 +10,7 @@ from gan_experiments.records import LOCAL_KEYS, Record, flat
 from gan_experiments.reporting import charts, grids
 from gan_experiments.reporting.exports import CSV_BEGINS, MARKDOWN_BEGINS, as_csv, as_markdown
 from gan_experiments.reporting.groups import Group, compare_groups, group_rows, telling
-from gan_experiments.reporting.page import render, write_text
+from gan_experiments.reporting.page import check_place, render, write_text
 from gan_experiments.reporting.table import Column, Row, Table, tabulate
 from gan_experiments.reporting.wording import clean, short, show
 from gan_experiments.types import UserError
@@ -43,7 +43,7 @@ def write_table(table: Table, target: Path, title: str) -> None:
         raise UserError(f"there is no run to compare ({reasons}). Give run directories, or a sweep's.")
     contents = zip(files(target), (HTML_BEGINS, CSV_BEGINS, MARKDOWN_BEGINS), strict=True)
     for path, beginning in contents:
-        _check_place(path, beginning)
+        check_place(path, beginning, "comparison")
     html, spreadsheet, markdown = files(target)
     write_text(html, render("comparison.html", title=clean(title), **contexts(table)))
     write_text(spreadsheet, as_csv(table))
@@ -66,7 +66,7 @@ def contexts(table: Table) -> dict[str, Any]:
     whole = [column for column in table.columns if column not in table.parts]
     held = table.columns if len(table.columns) * len(table.rows) <= CELLS else whole
     groups = group_rows(table)
-    shown = grids.gather(table.rows)
+    shown = grids.gather([row.record for row in table.rows])
     curves = _curves(table.rows)
     keys = list(dict.fromkeys([*telling([row.settings for row in table.rows], table.keys), *table.keys]))[:SHOWN_KEYS]
     columns = [*(key for key in table.keys if key in keys), *table.main_columns(SHOWN_METRICS)]
@@ -209,18 +209,3 @@ def _parallel(table: Table) -> dict[str, Any] | None:
         for column in metrics
     ]
     return charts.parallel_coordinates([*settings, *values], table.best.higher_is_better)
-
-
-def _check_place(path: Path, beginning: str) -> None:
-    """Make sure that a file, if there is one, may be written over.
-
-    Raises:
-        UserError: it is no comparison.
-    """
-    if not path.exists():
-        return
-    if path.is_file():
-        with path.open(encoding="utf-8", errors="replace") as file:
-            if file.read(len(beginning)) == beginning:
-                return
-    raise UserError(f"{path} exists and is no comparison: move it away, or name another place.")

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gan_experiments.reporting.groups import compare_groups, group_rows
+from gan_experiments.reporting.markdown import Written, escape
+from gan_experiments.reporting.markdown import table as markdown_table
 from gan_experiments.reporting.table import Column, Row, Table
 from gan_experiments.reporting.wording import clean, short, with_interval
 
@@ -34,34 +36,47 @@ def as_csv(table: Table) -> str:
 
 def as_markdown(table: Table, title: str) -> str:
     """Write the main columns, the groups by the best metric, and what differs between protocols."""
+    return "\n".join([MARKDOWN_BEGINS, f"# {escape(title)}", "", *markdown_lines(table)]) + "\n"
+
+
+def markdown_lines(table: Table) -> list[str]:
+    """Give what `as_markdown` writes below its title."""
     columns = table.main_columns(MARKDOWN_METRICS)
-    lines = [MARKDOWN_BEGINS, f"# {_cell(title)}", ""]
+    lines: list[str] = []
     heads = [f"{column.heading} {column.arrow}" for column in columns]
-    lines += _rows(["", "run", "state", *table.keys, *heads])
-    for row in table.rows:
-        cells = [_marked(row, column, table) for column in columns]
-        lines += _rows([row.rank or "", row.name, row.record.state, *row.settings.values(), *cells], head=False)
-    lines += ["", "± is the half-width of the 95% interval over sampling seeds of one run. Bold: the best of a column."]
+    rows = [
+        [
+            row.rank or "",
+            row.name,
+            row.record.state,
+            *row.settings.values(),
+            *(_marked(row, column, table) for column in columns),
+        ]
+        for row in table.rows
+    ]
+    lines += markdown_table(["", "run", "state", *table.keys, *heads], rows)
+    lines += ["± is the half-width of the 95% interval over sampling seeds of one run. Bold: the best of a column."]
     groups = group_rows(table)
     if table.best is not None and any(len(group.rows) > 1 for group in groups):
         found = compare_groups(groups, table.best)
-        lines += ["", f"## Seeds joined: {_cell(found.column.heading)} {found.column.arrow}", ""]
-        lines += _rows(["runs equal but for the seed", "seeds", "mean ± 95%"])
+        lines += ["", f"## Seeds joined: {escape(found.column.heading)} {found.column.arrow}", ""]
+        means = []
         for summary in found.summaries:
             half = f" ± {short(summary.mean.half, 2)}" if summary.mean.half is not None else ""
-            lines += _rows([summary.group.name, summary.mean.count, short(summary.mean.mean) + half], head=False)
-        lines += ["", "Mean ± half-width of the 95% interval over seeds of training, by Student's t."]
+            means.append([summary.group.name, summary.mean.count, short(summary.mean.mean) + half])
+        lines += markdown_table(["runs equal but for the seed", "seeds", "mean ± 95%"], means)
+        lines += ["Mean ± half-width of the 95% interval over seeds of training, by Student's t."]
     for others, facts in table.protocols():
         told = "; ".join(f"{key}: {own}, not {first}" for key, (first, own) in facts.items())
         heads = [column.heading for column in others]
         lines += [
             "",
-            f"Of another protocol than the columns without a number, {_cell(', '.join(heads))}: {_cell(told)}.",
+            f"Of another protocol than the columns without a number, {escape(', '.join(heads))}: {escape(told)}.",
         ]
     if table.unread:
         lines += ["", "Not read:", ""]
-        lines += [f"- {_cell(str(record.directory))}: {_cell(record.problem)}" for record in table.unread]
-    return "\n".join(lines) + "\n"
+        lines += [f"- {escape(str(record.directory))}: {escape(record.problem)}" for record in table.unread]
+    return lines
 
 
 def to_json(table: Table, files: Sequence[Path]) -> dict[str, Any]:
@@ -124,16 +139,4 @@ def _marked(row: Row, column: Column, table: Table) -> str:
     value = row.values.get(column)
     text = with_interval(value)
     is_best = value is not None and value.value is not None and value.value == table.bests[column]
-    return f"**{text}**" if is_best else text
-
-
-def _rows(cells: Sequence[object], head: bool = True) -> list[str]:
-    line = "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |"
-    return [line, "|" + "---|" * len(cells)] if head else [line]
-
-
-def _cell(text: str) -> str:
-    """Write a text so that Markdown shows it as it is, on one line."""
-    for mark, written in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("`", "\\`"), ("[", "\\[")):
-        text = text.replace(mark, written)
-    return " ".join(text.split())
+    return Written(f"**{escape(text)}**") if is_best else text

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_experiments.records import Record
 from gan_experiments.reporting.pictures import Picture, read_picture
-from gan_experiments.reporting.table import Row
 from gan_experiments.reporting.wording import clean
 
 MOST_RUNS = 12
@@ -28,11 +28,13 @@ class Grids:
     left_out: int  # runs with grids that are not shown
 
 
-def gather(rows: Sequence[Row], most_runs: int = MOST_RUNS, budget: int = BUDGET) -> Grids:
+def gather(
+    records: Sequence[Record], most_runs: int = MOST_RUNS, budget: int = BUDGET, most_stops: int = MOST_STOPS
+) -> Grids:
     """Choose grids of the first runs at common kimg, fewer where they are large, and read them."""
-    having = {position: grids for position, row in enumerate(rows) if (grids := row.record.grids)}
+    having = {position: grids for position, record in enumerate(records) if (grids := record.grids)}
     shown = dict(itertools.islice(having.items(), most_runs))
-    stops, chosen, compress = _choose(shown, budget)
+    stops, chosen, compress = _choose(shown, budget, most_stops)
     pictures: dict[int, list[dict[str, Any]]] = {}
     problems: dict[int, list[str]] = {}
     spent = 0
@@ -46,7 +48,7 @@ def gather(rows: Sequence[Row], most_runs: int = MOST_RUNS, budget: int = BUDGET
             spent += len(picture.uri)
             if spent <= budget:
                 pictures.setdefault(position, []).append(_entry(kimg, picture))
-    real = _real([rows[position] for position in pictures])
+    real = _real([records[position] for position in pictures])
     return Grids(stops, pictures, real, problems, len(having) - len(pictures) - len(problems.keys() - pictures.keys()))
 
 
@@ -66,11 +68,11 @@ def choose_stops(places: Sequence[Sequence[float]], most: int) -> list[float]:
 
 
 def _choose(
-    shown: dict[int, list[tuple[float, Path]]], budget: int
+    shown: dict[int, list[tuple[float, Path]]], budget: int, most_stops: int
 ) -> tuple[list[float], dict[int, list[tuple[float, Path]]], bool]:
     """Give the stops, for each run its grid nearest to each of them, and whether to compress, so that all fit."""
     places = [[kimg for kimg, _ in grids] for grids in shown.values()]
-    for most in (MOST_STOPS, 6, 4, 3, 2):
+    for most in (most for most in (most_stops, 24, 16, 9, 6, 4, 3, 2) if most <= most_stops):
         stops = choose_stops(places, most)
         chosen = {
             position: sorted({min(grids, key=lambda grid: abs(grid[0] - stop)) for stop in stops})
@@ -83,14 +85,14 @@ def _choose(
     return stops, chosen, True
 
 
-def _real(rows: Sequence[Row]) -> dict[str, str]:
+def _real(records: Sequence[Record]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for row in rows:
-        dataset = row.record.config.get("dataset")
+    for record in records:
+        dataset = record.config.get("dataset")
         name = clean(str(dataset.get("name") if isinstance(dataset, dict) else "data"))
         if name not in found:
             try:
-                found[name] = read_picture(row.record.directory / "samples" / "real.png").uri
+                found[name] = read_picture(record.directory / "samples" / "real.png").uri
             except OSError:
                 continue
     return found

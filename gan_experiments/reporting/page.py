@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from gan_experiments.files import write_atomically
 from gan_experiments.tracking.manifest import now
+from gan_experiments.types import UserError
 
 
 @functools.cache
@@ -43,3 +44,19 @@ def write_text(target: Path, text: str) -> None:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, lambda file: file.write(text.encode("utf-8", "replace")))
+
+
+def check_place(path: Path, beginning: str, kind: str) -> None:
+    """Make sure that a file, if there is one, may be written over: one of this kind, which has this beginning.
+
+    Raises:
+        UserError: it is something else.
+        OSError: it cannot be read.
+    """
+    if not path.exists():
+        return
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            if file.read(len(beginning)) == beginning:
+                return
+    raise UserError(f"{path} exists and is no {kind}: move it away, or name another place.")

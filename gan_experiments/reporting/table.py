@@ -12,7 +12,8 @@ from gan_experiments.records import LOCAL_KEYS, Record, differing_keys, flat
 from gan_experiments.reporting.wording import clean, show
 from gan_experiments.values import Value
 
-LABELS = ("name", "notes", "tags")
+LABELS = ("name", "notes", "tags", "report")
+"""What is said of a run and takes no part in it."""
 NOT_THE_EXPERIMENT = (*LOCAL_KEYS, *LABELS, "logger", "seed", "allow_changes")
 """Keys in which runs of one experiment may differ."""
 

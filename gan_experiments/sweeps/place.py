@@ -12,8 +12,6 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from gan_experiments.records import flat
 from gan_experiments.runs import FREE_TO_CHANGE
@@ -92,13 +90,12 @@ def _default_directory(overrides: Sequence[Override]) -> Path:
 
 def _resolved(override: Override) -> Path:
     """Give the directory that is named on the command line, where it can be known before anything runs."""
-    try:
-        value = OmegaConf.create({"directory": override.value()}).directory
-    except OmegaConfBaseException as error:
+    value = str(override.value())
+    if "${" in value:
         raise UserError(
             f"{override.input_line}: a sweep is found again by its directory, so write a plain path, or leave it out."
-        ) from error
-    return Path(str(value))
+        )
+    return Path(value)
 
 
 def is_passing(key: str, names: Sequence[str] = PASSING) -> bool:
