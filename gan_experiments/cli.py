@@ -13,6 +13,7 @@ from gan_experiments.verbs.diff import diff
 from gan_experiments.verbs.evaluate import evaluate, fit_extractor
 from gan_experiments.verbs.export import export
 from gan_experiments.verbs.parts import list_parts
+from gan_experiments.verbs.report import report
 from gan_experiments.verbs.runs import runs
 from gan_experiments.verbs.sample import sample
 from gan_experiments.verbs.show import show
@@ -33,6 +34,7 @@ app.command("runs")(runs)
 app.command("show")(show)
 app.command("diff")(diff)
 app.command("compare")(compare)
+app.command("report")(report)
 app.command("sample")(sample)
 app.command("export")(export)
 app.command("clean")(clean)

@@ -60,6 +60,7 @@ class Root:
     samples_by_class: str = MISSING
     checkpoint_every_kimg: float = MISSING
     keep_checkpoints: int = MISSING
+    report: bool = True
     task: Any = MISSING
     dataset: Any = MISSING
     regime: Any = MISSING

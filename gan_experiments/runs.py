@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 FREE_TO_CHANGE = (
     "budget", "logger", "name", "notes", "tags", "sample_every_kimg", "checkpoint_every_kimg", "keep_checkpoints",
     "log_every_iterations", "data", "data_dir", "cache_dir", "evaluation", "alarms", "dataset.path", "code_dirs",
-    "resume", "allow_changes",
+    "resume", "allow_changes", "report",
 )  # fmt: skip
 """What a resumed run may change: nothing of it takes part in an update (of the data, the fingerprint is checked)."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import shlex
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,12 @@ from gan_experiments.assemble import assemble
 from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.components import build, check_arguments
 from gan_experiments.data.pipeline import fingerprint
-from gan_experiments.files import is_first_process, write_atomically
+from gan_experiments.files import is_first_process, write_atomically, write_json
 from gan_experiments.preparation import build_extractors, check_evaluation, prepare_protocol
 from gan_experiments.runs import Launch, Run, locked
 from gan_experiments.session import Session
 from gan_experiments.tracking.manifest import new_manifest, versions
-from gan_experiments.tracking.summary import count_parameters, format_table
+from gan_experiments.tracking.summary import count_parameters, format_table, table_facts
 from gan_experiments.training.exact_state import load_networks, restore
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import ImageSet, Regime, UserError
@@ -63,7 +64,37 @@ def run(launch: Launch) -> dict[str, Any]:
         text = "\n".join(format_table(name, getattr(gan, name), rows) for name, rows in tables.items())
         if is_first_process():
             write_atomically(launch.directory / "networks.txt", lambda file: file.write(text.encode()))
-        return Session(launch, gan, train_set, protocol, manifest, saved).fit()
+            facts = {name: table_facts(getattr(gan, name), rows) for name, rows in tables.items()}
+            write_json(launch.directory / "networks.json", facts)
+        session = Session(launch, gan, train_set, protocol, manifest, saved)
+        try:
+            results = session.fit()
+        except Exception:  # not of a signal, after which it will go on
+            _write_report(launch)
+            raise
+        _write_report(launch)
+        return results
+
+
+def _write_report(launch: Launch) -> None:
+    """Write the report of a run that has ended; the run is what matters, so no failure of this is one of it."""
+    if not launch.config.get("report", True) or not is_first_process():
+        return
+    try:
+        from gan_experiments.records import read_record  # for training does not wait for them
+        from gan_experiments.reporting.report import write_report
+
+        target = launch.directory / "report.html"
+        write_report([read_record(launch.directory)], target)
+    except Exception as error:
+        log.warning(
+            "The report could not be written (%s: %s); `gan-experiments report %s` writes it.",
+            type(error).__name__,
+            error,
+            shlex.quote(str(launch.directory)),
+        )
+    else:
+        log.info("Report: %s", target)
 
 
 def _quiet_lightning() -> None:

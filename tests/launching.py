@@ -27,10 +27,11 @@ TINY = [
     "model.discriminator.base_width=4",
     "evaluation=none",
     "trainer=cpu",
+    "report=false",
 ]
 """Twenty iterations of the digits example with networks of a few hundred parameters, a checkpoint every fourth.
 
-Nothing is measured, which would take longer than the rest.
+Nothing is measured and no report is written, which would take longer than the rest.
 """
 
 

@@ -94,7 +94,7 @@ def end_at_row(directory: Path, arguments: list[str], row: int, number: signal.S
     return process.exitcode
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", ["ratio", pytest.param("loss_threshold", marks=pytest.mark.slow)])
 def test_killed_several_times_the_run_ends_as_if_it_had_not_been(
     schedule: str, base: list[str], tmp_path: Path
 ) -> None:
@@ -115,7 +115,11 @@ def test_killed_several_times_the_run_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize(
     ("number", "schedule"),
-    [(signal.SIGTERM, "ratio"), (signal.SIGTERM, "loss_threshold"), (signal.SIGINT, "ratio")],
+    [
+        (signal.SIGTERM, "ratio"),
+        pytest.param(signal.SIGTERM, "loss_threshold", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, "ratio", marks=pytest.mark.slow),
+    ],
 )
 def test_stopped_by_a_signal_it_saves_says_how_to_go_on_and_goes_on_exactly(
     number: signal.Signals, schedule: str, base: list[str], tmp_path: Path
@@ -152,6 +156,7 @@ def test_pictures_logging_and_checkpoints_change_nothing_in_training(base: list[
         assert_identical(plain[part], busy[part], part)
 
 
+@pytest.mark.slow
 def test_data_too_large_for_memory_train_to_the_same_bits_and_resume(base: list[str], tmp_path: Path) -> None:
     through_loader = [*base, "data.in_memory_gib=1e-9", "data.num_workers=0"]
     launch(tmp_path / "memory", *base)
@@ -258,6 +263,7 @@ def test_what_a_resumed_run_may_change_takes_effect(base: list[str], tmp_path: P
     assert state["schedule"]["kind"].endswith("LossThreshold")
 
 
+@pytest.mark.slow
 def test_a_killed_session_leaves_its_trace_and_goes_on_in_the_same_wandb_run(base: list[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert end_at_row(run, [*base, "logger=wandb_offline"], 8, signal.SIGKILL) == -signal.SIGKILL

@@ -230,6 +230,7 @@ def test_the_best_generator_is_an_artifact_with_its_config_and_what_was_measured
     assert measured["label_accuracy/digits_classifier"]["protocol"]["metric"] == "LabelAccuracy"
 
 
+@pytest.mark.slow
 def test_trackers_change_nothing_in_training(runs: list[Path], cache: str, tmp_path: Path) -> None:
     launch(tmp_path / "plain", *overrides_of(0), cache)
     launch(tmp_path / "both", *overrides_of(0), cache, "logger=[wandb_offline,tensorboard]")
@@ -268,6 +269,7 @@ def test_by_itself_a_run_is_called_after_what_differs_and_alarms_are_alerts(tmp_
     assert "model" not in kinds, "nothing was measured, so none is the best"
 
 
+@pytest.mark.slow
 def test_a_job_of_a_sweep_belongs_to_its_group_also_when_it_goes_on_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

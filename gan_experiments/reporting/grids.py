@@ -2,7 +2,7 @@
 
 import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,22 +34,14 @@ def gather(
     """Choose grids of the first runs at common kimg, fewer where they are large, and read them."""
     having = {position: grids for position, record in enumerate(records) if (grids := record.grids)}
     shown = dict(itertools.islice(having.items(), most_runs))
-    stops, chosen, compress = _choose(shown, budget, most_stops)
-    pictures: dict[int, list[dict[str, Any]]] = {}
-    problems: dict[int, list[str]] = {}
-    spent = 0
-    for position, grids in chosen.items():
-        for kimg, path in grids:
-            try:
-                picture = read_picture(path, compress=compress)
-            except OSError as error:
-                problems.setdefault(position, []).append(f"samples/{clean(str(error))}")
-                continue
-            spent += len(picture.uri)
-            if spent <= budget:
-                pictures.setdefault(position, []).append(_entry(kimg, picture))
+    for plan in _plans(shown, budget, most_stops):
+        pictures, problems, spent = _read(plan, budget)
+        if spent <= budget:
+            break
     real = _real([records[position] for position in pictures])
-    return Grids(stops, pictures, real, problems, len(having) - len(pictures) - len(problems.keys() - pictures.keys()))
+    return Grids(
+        plan.stops, pictures, real, problems, len(having) - len(pictures) - len(problems.keys() - pictures.keys())
+    )
 
 
 def choose_stops(places: Sequence[Sequence[float]], most: int) -> list[float]:
@@ -67,22 +59,48 @@ def choose_stops(places: Sequence[Sequence[float]], most: int) -> list[float]:
     return [stops[round(i * (len(stops) - 1) / (most - 1))] for i in range(most)]
 
 
-def _choose(
-    shown: dict[int, list[tuple[float, Path]]], budget: int, most_stops: int
-) -> tuple[list[float], dict[int, list[tuple[float, Path]]], bool]:
-    """Give the stops, for each run its grid nearest to each of them, and whether to compress, so that all fit."""
+@dataclass(frozen=True)
+class _Plan:
+    """Which grids a page may hold."""
+
+    stops: list[float]
+    grids: dict[int, list[tuple[float, Path]]]  # for each run that nearest to each stop
+    compress: bool
+
+
+def _plans(shown: dict[int, list[tuple[float, Path]]], budget: int, most_stops: int) -> Iterator[_Plan]:
+    """Give plans whose pictures are likely to fit, the richest first, and at last the smallest one."""
     places = [[kimg for kimg, _ in grids] for grids in shown.values()]
-    for most in (most for most in (most_stops, 24, 16, 9, 6, 4, 3, 2) if most <= most_stops):
+    for most in (most_stops, *(fewer for fewer in (24, 16, 9, 6, 4, 3, 2) if fewer < most_stops)):
         stops = choose_stops(places, most)
         chosen = {
             position: sorted({min(grids, key=lambda grid: abs(grid[0] - stop)) for stop in stops})
             for position, grids in shown.items()
         }
         size = sum(min(_size(path), LARGEST) for grids in chosen.values() for _, path in grids) * 4 / 3
-        for compress, share in ((False, 1.0), (True, 0.75)):
-            if size * share <= budget:
-                return stops, chosen, compress
-    return stops, chosen, True
+        if size <= budget:
+            yield _Plan(stops, chosen, compress=False)
+        elif size * 0.75 <= budget:  # which noise does not reach
+            yield _Plan(stops, chosen, compress=True)
+    yield _Plan(stops, chosen, compress=True)
+
+
+def _read(plan: _Plan, budget: int) -> tuple[dict[int, list[dict[str, Any]]], dict[int, list[str]], int]:
+    """Read the pictures, leaving out those beyond the budget; gives them, what is wrong, and what all would take."""
+    pictures: dict[int, list[dict[str, Any]]] = {}
+    problems: dict[int, list[str]] = {}
+    spent = 0
+    for position, grids in plan.grids.items():
+        for kimg, path in grids:
+            try:
+                picture = read_picture(path, compress=plan.compress)
+            except OSError as error:
+                problems.setdefault(position, []).append(f"samples/{clean(str(error))}")
+                continue
+            spent += len(picture.uri)
+            if spent <= budget:
+                pictures.setdefault(position, []).append(_entry(kimg, picture))
+    return pictures, problems, spent
 
 
 def _real(records: Sequence[Record]) -> dict[str, str]:

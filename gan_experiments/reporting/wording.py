@@ -1,6 +1,7 @@
 """How values are written for reading."""
 
 import json
+import re
 from typing import Any
 
 from gan_experiments.values import Value
@@ -32,3 +33,20 @@ def with_interval(value: Value | None) -> str:
     if value.interval is None:
         return short(value.value)
     return f"{short(value.value)} ± {short((value.interval[1] - value.interval[0]) / 2, 2)}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span with its two largest units: 2 d 3 h, 1 h 5 min, 3 min 20 s, 12 s."""
+    left = round(max(seconds, 0))
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        parts.append((count, unit))
+    first = next((i for i, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count or unit == "s")
+
+
+def moment(time: object) -> str:
+    """Write a time as manifests have it, in UTC, for reading; anything else as it is."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ", str(time))
+    return f"{found[1]} {found[2]} UTC" if found else show(time)

@@ -46,6 +46,11 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
+def table_facts(network: nn.Module, rows: list[LayerRow]) -> dict[str, Any]:
+    """Give the table as JSON can hold it."""
+    return {"layers": [vars(row) for row in rows], "parameters": count_parameters(network)}
+
+
 def format_table(title: str, network: nn.Module, rows: list[LayerRow]) -> str:
     """Lay the table out as text."""
     width = max([len(row.name) for row in rows] + [5])

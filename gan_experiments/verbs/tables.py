@@ -38,7 +38,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title:
         box=box.SIMPLE_HEAD, title=Text(plain(title)) if title else None, title_justify="left", pad_edge=False
     )
     for header in headers:
-        number = header in right.split(",")
+        number = header != "" and header in right.split(",")
         table.add_column(Text(header), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in rows:
         table.add_row(*(Text("\n".join(plain(line) for line in str(cell).split("\n"))) for cell in row))

@@ -20,6 +20,7 @@ def alarms(run: Path) -> list[tuple[str, float]]:
     return [(said["alarm"], said["kimg"]) for said in manifest["alarms"]]
 
 
+@pytest.mark.slow
 def test_healthy_training_rings_nothing(tmp_path: Path) -> None:
     launch(tmp_path / "run", *TINY, *PLAIN)
 
@@ -33,6 +34,7 @@ def test_a_generator_that_cannot_follow_its_discriminator(tmp_path: Path) -> Non
     assert [name for name, _ in alarms(tmp_path / "run")] == ["overpowering_discriminator"]
 
 
+@pytest.mark.slow
 def test_long_turns_in_which_each_network_beats_the_frozen_other(tmp_path: Path) -> None:
     turns = ["schedule=alternate_epochs", "schedule.discriminator=8", "schedule.generator=8", "budget.kimg=24"]
     launch(

@@ -136,7 +136,15 @@ def write_many(top: Path, count: int) -> list[Path]:
     pictures = [top / f"picture{i}.png" for i in range(9)]
     for picture in pictures:  # noise is as large as a grid of photographs
         Image.fromarray(noise.integers(0, 256, (300, 300), np.uint8)).save(picture)
-    names = ["fid", "inception_score", "kid", "precision", "recall", *(f"class_fid_{i}" for i in range(25))]
+    names = [
+        "fid",
+        "inception_score",
+        "kid",
+        "precision",
+        "recall",
+        "class_fid",
+        *(f"class_fid_{i}" for i in range(25)),
+    ]
     written = []
     for i in range(count):
         loss, rate = ["hinge", "wasserstein", "least_squares"][i % 3], [1e-4, 2e-4, 5e-4, 1e-3][i // 3 % 4]

@@ -446,7 +446,7 @@ def test_slider_stops_join_near_places_and_keep_the_ends() -> None:
 
 def test_a_page_holds_pictures_as_they_are_while_there_is_room(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / str(i), values={"fid": i}, kimgs=(0, 5, 10), seed=i) for i in (1, 2, 3)]
-    rows = tabulate(records(*runs)).rows
+    rows = [row.record for row in tabulate(records(*runs)).rows]
     own = (runs[0] / "samples" / "kimg_000005.000.png").read_bytes()
 
     found = grids.gather(rows)

@@ -1,64 +1,28 @@
 """The comparison page as a reader has it: opened from the disk in a real browser, sorted, filtered, looked at."""
 
 import base64
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import Reader, open_browser
 from comparison_runs import NASTY, write_many, write_picture, write_run
 
 from gan_experiments.records import find_runs
 from gan_experiments.reporting.comparison import write_comparison
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
-PATIENCE = 60_000  # milliseconds, on a machine that has other things to do
+pytestmark = pytest.mark.slow  # a browser takes seconds to start
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("no chromium is installed")
-        pytest.skip("no chromium is installed")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    with open_browser() as opened:
         yield opened
-        opened.close()
 
 
-class Reader:
-    """A page in the browser, and what has gone wrong in it."""
-
-    def __init__(self, browser: Any, path: Path, width: int = 1280) -> None:
-        self.page = browser.new_page(viewport={"width": width, "height": 900})
-        self.page.set_default_timeout(PATIENCE)
-        self.wrong: list[str] = []
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", self._listen)
-        self.page.on("requestfailed", lambda request: self.wrong.append(request.url))
-        self.page.on("request", lambda request: self._note(request.url))
-        self.timing = self.page.context.new_cdp_session(self.page)
-        self.timing.send("Performance.enable", {"timeDomain": "threadTicks"})
-        self.page.goto(path.as_uri())
-        self.page.wait_for_function("document.documentElement.dataset.ready")
-
-    def _listen(self, said: Any) -> None:
-        if said.type == "error":
-            self.wrong.append(said.text)
-
-    def _note(self, url: str) -> None:
-        if not url.startswith(("file:", "data:", "blob:")):
-            self.wrong.append(url)
-
-    def busy(self) -> float:
-        """Give the seconds that the page's thread has worked; the clock on the wall would time other programs too."""
-        found = self.timing.send("Performance.getMetrics")["metrics"]
-        return next(float(metric["value"]) for metric in found if metric["name"] == "TaskDuration")
+class ComparisonReader(Reader):
+    """The comparison page, and what it shows."""
 
     def shown(self) -> list[str]:
         """Give the names of the rows that are shown, from above."""
@@ -79,7 +43,7 @@ class Reader:
 
 
 @pytest.fixture
-def reader(browser: Any, tmp_path: Path) -> Iterator[Reader]:
+def reader(browser: Any, tmp_path: Path) -> Iterator[ComparisonReader]:
     """Open a page of five runs: two losses with two seeds each, and one that failed."""
     for i, (loss, seed) in enumerate([("hinge", 0), ("hinge", 1), ("bce", 0), ("bce", 1)]):
         write_run(
@@ -95,14 +59,14 @@ def reader(browser: Any, tmp_path: Path) -> Iterator[Reader]:
     write_run(tmp_path / "broken", state="failed", seed=9, name=NASTY)
     (tmp_path / "hinge-1" / "samples" / "kimg_000010.000.png").unlink()
     write_comparison(find_runs([tmp_path]), tmp_path / "page.html", NASTY)
-    opened = Reader(browser, tmp_path / "page.html")
+    opened = ComparisonReader(browser, tmp_path / "page.html")
     yield opened
     assert opened.wrong == []
     assert opened.page.evaluate("window.broken === undefined")
     opened.page.close()
 
 
-def test_headings_sort(reader: Reader) -> None:
+def test_headings_sort(reader: ComparisonReader) -> None:
     names = ["bce-1", "bce-0", "hinge-1", "hinge-0"]
     ends = [name.rpartition("/")[2] for name in reader.shown()]
     assert ends[:4] == names  # by rank: fid 1, 2, 3, 4
@@ -119,7 +83,7 @@ def test_headings_sort(reader: Reader) -> None:
     assert reader.page.locator("#runs th[aria-sort=ascending]").inner_text().startswith("recall/")
 
 
-def test_words_filter(reader: Reader) -> None:
+def test_words_filter(reader: ComparisonReader) -> None:
     search = reader.page.locator("#filter")
 
     search.fill("loss=hinge seed=1")
@@ -131,7 +95,7 @@ def test_words_filter(reader: Reader) -> None:
     assert len(reader.shown()) == 5
 
 
-def test_checked_runs_are_drawn_and_the_legend_hides_a_curve(reader: Reader) -> None:
+def test_checked_runs_are_drawn_and_the_legend_hides_a_curve(reader: ComparisonReader) -> None:
     assert len(reader.curves()) == 5
     fid = reader.curves()[0]
     assert fid["x"] == [10, 20, 23]
@@ -151,7 +115,7 @@ def test_checked_runs_are_drawn_and_the_legend_hides_a_curve(reader: Reader) -> 
     assert reader.curves() == []
 
 
-def test_curves_over_time_smoothed_and_logarithmic(reader: Reader) -> None:
+def test_curves_over_time_smoothed_and_logarithmic(reader: ComparisonReader) -> None:
     reader.curves()
     panel = reader.page.locator("#curves")
 
@@ -172,7 +136,7 @@ def test_curves_over_time_smoothed_and_logarithmic(reader: Reader) -> None:
     assert smooth["y"][1] == pytest.approx((raw["y"][0] / 4 + raw["y"][1] / 2) / 0.75)
 
 
-def test_the_slider_moves_all_grids(reader: Reader, tmp_path: Path) -> None:
+def test_the_slider_moves_all_grids(reader: ComparisonReader, tmp_path: Path) -> None:
     reader.page.locator("#grids").scroll_into_view_if_needed()
     assert reader.page.locator("#stop-label").inner_text() == "20 kimg"
     assert all(caption.endswith("20 kimg") for caption in reader.captions())
@@ -196,7 +160,7 @@ def test_the_slider_moves_all_grids(reader: Reader, tmp_path: Path) -> None:
     assert reader.page.locator("#zoom").is_hidden()
 
 
-def test_settings_are_those_of_the_checked_runs(reader: Reader) -> None:
+def test_settings_are_those_of_the_checked_runs(reader: ComparisonReader) -> None:
     settings = reader.page.locator("#settings")
     assert "loss.hinge.weight" in settings.inner_text()
 
@@ -206,7 +170,7 @@ def test_settings_are_those_of_the_checked_runs(reader: Reader) -> None:
     assert settings.locator("tbody tr").all_inner_texts() == ["seed\t1\t0"]
 
 
-def test_columns_can_be_shown_and_hidden(reader: Reader) -> None:
+def test_columns_can_be_shown_and_hidden(reader: ComparisonReader) -> None:
     heading = reader.page.locator("#runs th", has_text="recall/")
     assert heading.is_visible()
 
@@ -218,7 +182,7 @@ def test_columns_can_be_shown_and_hidden(reader: Reader) -> None:
     assert heading.is_visible()
 
 
-def test_seeds_joined_by_another_metric(reader: Reader) -> None:
+def test_seeds_joined_by_another_metric(reader: ComparisonReader) -> None:
     groups = reader.page.locator(".group-table:visible")
     assert "1.5 ± 6.4" in groups.inner_text()  # 1 and 2: t(0.975; 1) / 2
     assert "2.5 ± 6.4" not in groups.inner_text()
@@ -228,7 +192,7 @@ def test_seeds_joined_by_another_metric(reader: Reader) -> None:
     assert "0.35 ± 0.64" in groups.inner_text()
 
 
-def test_parallel_coordinates_are_drawn(reader: Reader) -> None:
+def test_parallel_coordinates_are_drawn(reader: ComparisonReader) -> None:
     reader.page.locator("#parallel").scroll_into_view_if_needed()
     reader.page.wait_for_selector("#parallel .parcoords")
 
@@ -249,7 +213,7 @@ def test_nothing_is_wider_than_the_window(width: int, browser: Any, tmp_path: Pa
         )
     write_picture(tmp_path / "x" / "samples.png")
     write_comparison(find_runs([tmp_path]), tmp_path / "page.html", "word" * 60)
-    reader = Reader(browser, tmp_path / "page.html", width)
+    reader = ComparisonReader(browser, tmp_path / "page.html", width)
 
     for section in reader.page.locator("section").all():
         section.scroll_into_view_if_needed()
@@ -260,14 +224,13 @@ def test_nothing_is_wider_than_the_window(width: int, browser: Any, tmp_path: Pa
     reader.page.close()
 
 
-@pytest.mark.slow
 def test_five_hundred_runs_open_at_once(browser: Any, tmp_path: Path) -> None:
     runs = write_many(tmp_path / "sweep", 500)
     page = tmp_path / "page.html"
     write_comparison(find_runs(runs), page, "five hundred")
     assert page.stat().st_size < 25e6
 
-    reader = Reader(browser, page)
+    reader = ComparisonReader(browser, page)
     opened = reader.busy()
 
     assert opened < 3

@@ -246,6 +246,7 @@ def test_experiments_and_parts_are_listed_with_what_their_yaml_says(verb: Verb, 
     said = verb("list", "--config-dir", own)
     assert said.code == 0
     assert_narrow(said.out)
+    assert "fmnist_acgan" in said.out
     assert "Report E: DCGAN with a class head" in said.out
     assert "Mine: [red]a <b> second line." in said.out
     assert "loss/term" in said.out

@@ -19,15 +19,53 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Call `draw` once, when the element first comes near the window. */
+/** What is yet to be drawn. */
+const waiting = new Set();
+
+/** Call `draw` once, when the element first comes near the window, or before the page is printed. */
 function whenSeen(element, draw) {
-  const observer = new IntersectionObserver((entries) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
+  const once = () => {
+    if (!waiting.delete(once)) return;
     observer.disconnect();
     draw();
+  };
+  const observer = new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) once();
   }, { rootMargin: "200px" });
+  waiting.add(once);
   observer.observe(element);
 }
+
+const paperwork = [];
+const openedForPaper = new Set();
+
+/** Have something done before the page is printed. */
+const beforePaper = (work) => paperwork.push(work);
+
+/** Make the page as wide as paper, open what is folded (but what would fill sheets from a cell), draw all figures. */
+function layOutOnPaper() {
+  document.documentElement.classList.add("paper");
+  for (const details of document.querySelectorAll("details:not([open]):not(.screen-only)")) {
+    details.open = true;
+    openedForPaper.add(details);
+  }
+  for (const work of paperwork) work();
+  for (const draw of [...waiting]) draw();
+  fitFigures();
+}
+
+function fitFigures() {
+  for (const figure of document.querySelectorAll(".js-plotly-plot")) Plotly.Plots.resize(figure);
+}
+
+window.addEventListener("beforeprint", layOutOnPaper);
+window.addEventListener("afterprint", () => {
+  if (location.hash === "#print") return;
+  document.documentElement.classList.remove("paper");
+  for (const details of openedForPaper) details.open = false;
+  openedForPaper.clear();
+  fitFigures();
+});
 
 /** Names reach plotly as text: it would read some tags and entities. */
 const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");

@@ -1,0 +1,244 @@
+"""What a report says of one run, in words: what it was, how it ended, how to run it again, on what it was made."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gan_experiments.records import Record, flat
+from gan_experiments.reporting.layers import Network, read_networks, read_text
+from gan_experiments.reporting.measures import Measures, read_measures
+from gan_experiments.reporting.reading import brief_list, count, is_number, listing, mapping, modified
+from gan_experiments.reporting.wording import clean, duration, moment, short, show
+from gan_experiments.runs import resuming
+
+ENDINGS = {
+    "finished": "It ran to its end.",
+    "failed": "It FAILED and did not reach its end.",
+    "interrupted": "It was INTERRUPTED before its end; the resume line below goes on with it.",
+    "running": "It is still RUNNING: this is how it stood when the report was made.",
+}
+CLOCK = {
+    "iteration": "iterations",
+    "kimg": "kimg",
+    "epoch": "epochs",
+    "discriminator_steps": "discriminator steps",
+    "generator_steps": "generator steps",
+}
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What an alarm said."""
+
+    name: str
+    when: str
+    action: str
+    message: str
+
+
+@dataclass(frozen=True)
+class About:
+    """One readable run; everything is text that may be shown."""
+
+    record: Record
+    name: str  # no other's in the report
+
+    @property
+    def state(self) -> str:
+        """How it stands."""
+        return self.record.state
+
+    @property
+    def ending(self) -> str:
+        """Say how it ended, in a sentence."""
+        return ENDINGS[self.record.state]
+
+    @property
+    def error(self) -> str:
+        """Give the error that ended it; empty for none."""
+        return clean(self.record.problem)
+
+    @cached_property
+    def problems(self) -> list[str]:
+        """Say what else is wrong with its directory."""
+        return [clean(problem) for problem in self.record.problems if problem != self.record.problem]
+
+    @cached_property
+    def outline(self) -> dict[str, str]:
+        """Give the few facts that stand above all."""
+        manifest, choices = self.record.manifest, self.record.choices
+        sessions = self._sessions
+        seconds = sum(session["seconds"] for session in sessions if is_number(session.get("seconds")))
+        devices = dict.fromkeys(show(session["device"]) for session in sessions if session.get("device"))
+        reached = {word: text for word, text in self.reached.items() if word in ("iterations", "kimg", "epochs")}
+        found = {
+            "experiment": manifest.get("experiment") or choices.get("experiment"),
+            "data": mapping(self.record.config.get("dataset")).get("name"),
+            **{group: choices.get(group) for group in ("regime", "model", "loss", "schedule", "augment")},
+            "seed": self.record.config.get("seed"),
+            "trained": ", ".join(f"{text} {word}" for word, text in reached.items()),
+            "time": duration(seconds) if seconds else None,
+            "device": ", ".join(devices),
+            "started": moment(manifest.get("started")),
+            "ended": moment(manifest.get("ended")) if self.state != "running" else None,
+        }
+        return {name: show(value) for name, value in found.items() if value not in (None, "", "none")}
+
+    @cached_property
+    def reached(self) -> dict[str, str]:
+        """Say how far it was trained, by each clock."""
+        newest: dict[str, float] = {}
+        for row in self.record.rows:
+            newest |= {name: row[name] for name in CLOCK if name in row}
+        return {word: short(newest[name], 5) for name, word in CLOCK.items() if name in newest}
+
+    @property
+    def command(self) -> str:
+        """Give the command line that began it."""
+        return clean(shlex.join(str(word) for word in listing(self.record.manifest.get("command"))))
+
+    @property
+    def overrides(self) -> list[str]:
+        """Give what the command line said, as typed."""
+        return [show(word) for word in listing(self.record.manifest.get("overrides"))]
+
+    @property
+    def go_on(self) -> str:
+        """Give the command line that goes on with it; empty where that cannot be done."""
+        if self.state == "running" or not any(self.record.directory.glob("checkpoints/iteration_*.pt")):
+            return ""
+        longer = " budget.epochs=MORE" if self.state == "finished" else ""
+        return clean(f"python -m gan_experiments {resuming(self.record.directory)}{longer}")
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Give what its maker said of it."""
+        found = {name: self.record.config.get(name) for name in ("notes", "tags")}
+        return {name: show(value) for name, value in found.items() if value}
+
+    @cached_property
+    def code(self) -> dict[str, str]:
+        """Say by which commits it ran: of the framework and of the directory it was launched in."""
+        names = {"git": "gan_experiments", "user_git": "launched in"}
+        return {word: _commit(mapping(self.record.manifest.get(key))) for key, word in names.items()}
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Give the choice of each config group."""
+        return {show(group): show(choice) for group, choice in self.record.choices.items()}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Give the whole resolved config."""
+        return {clean(key): show(value) for key, value in flat(self.record.config).items()}
+
+    @cached_property
+    def data(self) -> dict[str, str]:
+        """Say what it was trained on, and which images were held out."""
+        dataset, used = (
+            mapping(found) for found in (self.record.config.get("dataset"), self.record.manifest.get("data"))
+        )
+        size, channels = dataset.get("image_size"), dataset.get("channels")
+        regime = {key: value for key, value in mapping(self.record.config.get("regime")).items() if key != "_target_"}
+        details = ", ".join(f"{key}={show(value)}" for key, value in regime.items())
+        found = {
+            "data set": dataset.get("name"),
+            "images": f"{size}×{size}, {channels} channel{'s' * (channels != 1)}" if size else None,
+            "classes": brief_list(listing(dataset.get("class_names"))),
+            "training split": count(dataset.get("num_train")),
+            "regime": f"{show(self.record.choices.get('regime'))}{f' ({details})' if details else ''}",
+            "trained on": count(used.get("num_train")),
+            "held out": count(dataset.get("num_test")) and f"{count(dataset.get('num_test'))} (the test split)",
+            "augmentation": self.record.choices.get("augment"),
+            "fingerprint of the images trained on": used.get("fingerprint"),
+        }
+        return {name: show(value) for name, value in found.items() if value not in (None, "")}
+
+    @cached_property
+    def networks(self) -> list[Network]:
+        """Give the layer tables."""
+        return read_networks(self.record.directory)
+
+    @cached_property
+    def networks_text(self) -> str:
+        """Give the layer tables as an older run has them."""
+        return "" if self.networks else read_text(self.record.directory)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Give the trainable parameters of each network."""
+        counts = mapping(self.record.manifest.get("parameters"))
+        return {show(name): count(number) or show(number) for name, number in counts.items()}
+
+    @cached_property
+    def measures(self) -> Measures:
+        """Give what was measured."""
+        return read_measures(self.record)
+
+    @cached_property
+    def alarms(self) -> list[Alarm]:
+        """Give what its alarms said, in order."""
+        return [
+            Alarm(show(said.get("alarm")), _kimg(said), show(said.get("action")), show(said.get("message")))
+            for said in map(mapping, listing(self.record.manifest.get("alarms")))
+        ]
+
+    @cached_property
+    def rollbacks(self) -> list[str]:
+        """Say where it went back to an older checkpoint."""
+        return [
+            f"from iteration {show(back.get('from'))} to {show(back.get('to'))}: {show(back.get('reason'))}"
+            for back in map(mapping, listing(self.record.manifest.get("rollbacks")))
+        ]
+
+    @cached_property
+    def inspections(self) -> list[Path]:
+        """Give the pictures of looking inside the discriminator."""
+        found = self.record.directory.glob("inspection/**/*")
+        return sorted(path for path in found if path.suffix.lower() in PICTURES and path.is_file())
+
+    @cached_property
+    def nearest(self) -> list[Path]:
+        """Give the newest picture of samples above the training images nearest to them."""
+        return sorted(self.record.directory.glob("evaluation/*-nearest.png"), key=modified)[-1:]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Give versions and the machine, of its beginning."""
+        parts = (mapping(self.record.manifest.get(name)) for name in ("machine", "versions"))
+        return {show(name): show(value) for part in parts for name, value in part.items()}
+
+    @cached_property
+    def sessions(self) -> list[dict[str, str]]:
+        """Give each session: when, how long, from where to where, on what, and what it changed."""
+        return [
+            {
+                "started": moment(session.get("started")),
+                "ended": moment(session.get("ended")),
+                "time": duration(session["seconds"]) if is_number(session.get("seconds")) else "–",
+                "iterations": f"{show(session.get('from_iteration'))} to {show(session.get('to_iteration'))}",
+                "device": show(session.get("device")),
+                "state": show(session.get("status")),
+                "changed": ", ".join(map(show, listing(session.get("overrides")))) if number else "",
+            }
+            for number, session in enumerate(self._sessions)
+        ]
+
+    @property
+    def _sessions(self) -> list[Mapping[str, Any]]:
+        return [mapping(session) for session in listing(self.record.manifest.get("sessions"))]
+
+
+def _commit(state: Mapping[str, Any]) -> str:
+    if not state.get("commit"):
+        return "no git checkout"
+    return f"{show(state['commit'])}{', with uncommitted changes' if state.get('dirty') else ''}"
+
+
+def _kimg(said: Mapping[str, Any]) -> str:
+    kimg = f"{short(said['kimg'])} kimg" if is_number(said.get("kimg")) else "an unknown time"
+    return f"{kimg}, iteration {show(said.get('iteration'))}"
