@@ -53,7 +53,8 @@ def test_a_sweep_is_ranked_and_its_exit_code_tells_how_it_went(
     assert conduct(sweep, doing(directory, job(0, 3.0, is_older=True), failed)) == 1
 
     shown = capsys.readouterr().out
-    assert shown.index("2 │ 0") > shown.index("1 │ 1")
+    lines = [line.split() for line in shown.splitlines()]
+    assert lines.index(["2", "0", "3", "finished", "0", "s"]) > lines.index(["1", "1", "2", "finished", "0", "s"])
     assert "job-2: diverged [red]here[/red]" in shown
     assert "1 of 2 jobs were finished before" in shown
     assert "The same command tries anew" in shown
@@ -177,8 +178,8 @@ def test_values_by_different_protocols_are_not_ranked_together(
     assert [entry.number for entry in ranked(jobs)] == [5, 4, 3, 1, 0, 2, 6]
     print_jobs(jobs, tmp_path)
     shown = capsys.readouterr().out
-    assert "fid/x · protocol 1: num_samples: 100\n" in shown
-    assert "fid/x · protocol 2: num_samples: 200\n" in shown
+    assert "fid ↓ (1): fid/x, lower is better, at its best during the run; num_samples: 100\n" in shown
+    assert "fid ↓ (3): fid/x, lower is better, at its best during the run; num_samples: 200\n" in shown
 
 
 def test_long_settings_are_folded_and_drawn_numbers_rounded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

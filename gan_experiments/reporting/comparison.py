@@ -23,7 +23,7 @@ CHECKED = 12  # runs whose curves and grids are shown at first
 CURVE_POINTS = 600_000  # in a page
 CURVE_LENGTHS = (200, 150, 100, 70, 50, 30, 20)
 CELLS = 12_000  # in a page; further metrics are in the CSV alone
-LONGEST_LABEL = 45
+LONGEST_LABEL = 64
 
 
 def write_comparison(records: Sequence[Record], target: Path, title: str) -> None:
@@ -157,8 +157,11 @@ def _curves(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _scalars(curves: Sequence[dict[str, Any]], best: Column | None) -> list[str]:
+    """Give the names of all curves, first the one to begin with: the ranking metric where it is more than a point."""
     found = list(dict.fromkeys(name for curve in curves for name in curve["scalars"]))
-    return sorted(found, key=lambda name: best is None or name != best.key)
+    drawn = best is not None and any(len(curve["scalars"].get(best.key, (0, []))[1]) > 1 for curve in curves)
+    first = best.key if best is not None and drawn else "generator/loss"
+    return sorted(found, key=lambda name: name != first)
 
 
 def _settings(rows: Sequence[Row]) -> dict[str, Any]:

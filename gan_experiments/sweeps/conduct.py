@@ -15,7 +15,8 @@ from gan_experiments.records import read_record
 from gan_experiments.runs import locked
 from gan_experiments.sweeps.place import Sweep
 from gan_experiments.sweeps.state import FILE, JOBS, Job, Session, read_jobs
-from gan_experiments.sweeps.table import print_jobs, ranked, say
+from gan_experiments.sweeps.table import print_jobs, ranked
+from gan_experiments.terminal import say
 from gan_experiments.types import RunFailedError, UserError
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # which Optuna imports: it says how it is made

@@ -5,13 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from gan_experiments.records import flat
 from gan_experiments.sweeps.place import short_keys
 from gan_experiments.sweeps.state import JOBS, Job
+from gan_experiments.terminal import number, print_table, say
 
 
 def ranked(jobs: Sequence[Job]) -> list[Job]:
@@ -38,24 +35,19 @@ def print_jobs(jobs: Sequence[Job], directory: Path) -> None:
     measures = _headings(order)
     keys = list(dict.fromkeys(key for job in jobs for key in job.varying))
     short = short_keys(keys)
-    table = Table(title=Text(str(directory)), title_justify="left")
-    table.add_column("", justify="right", no_wrap=True)
-    for name in (*(short[key] for key in keys), *(heading for heading, _ in measures.values())):
-        table.add_column(Text(name), overflow="fold")
-    table.add_column("state", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
+    values = [heading for heading, _ in measures.values()]
     places: Counter[str] = Counter()
+    rows = []
     for job in order:
         measure = _measure(job)
         places[measure] += 1
-        values = [f"{job.objective:.4g}" if measure == other else "" for other in measures]
         settings = [_short(job.varying.get(key, "")) for key in keys]
-        place = str(places[measure]) if measure else ""
-        table.add_row(*map(Text, [place, *settings, *values, job.state, _duration(job.seconds)]))
-    Console(highlight=False).print(table)
+        measured = [number(job.objective) if measure == other else "" for other in measures]
+        rows.append([places[measure] if measure else "", *settings, *measured, job.state, _duration(job.seconds)])
+    headers = ["#", *(short[key] for key in keys), *values, "state", "time"]
+    print_table(headers, rows, title=str(directory), right=",".join(["#", "time", *values]))
     for heading, about in measures.values():
-        if about:
-            say(f"{heading}: {about}")
+        say(f"{heading}: {about}")
     if older := sum(job.is_older for job in jobs):
         say(f"{older} of {len(jobs)} jobs were finished before.")
     for job in order:
@@ -65,22 +57,20 @@ def print_jobs(jobs: Sequence[Job], directory: Path) -> None:
                 say(f"  Where: {directory / JOBS / job.name}.json")
 
 
-def say(text: str) -> None:
-    """Print a paragraph, which the terminal may wrap."""
-    Console(highlight=False).print(Text(text), soft_wrap=True)
-
-
 def _headings(jobs: Sequence[Job]) -> dict[str, tuple[str, str]]:
-    """Give each measure its heading and, where several have one key, the facts in which they differ."""
+    """Give each measure its heading and what it is: key, direction, and the facts in which it differs from others."""
     found = {_measure(job): job.measure for job in jobs if job.measure is not None}
+    names = Counter(about["key"].partition("/")[0] for about in found.values())
     headings = {}
-    for measure, about in found.items():
-        alike = {other: flat(its["protocol"]) for other, its in found.items() if its["key"] == about["key"]}
-        own = alike[measure]
-        differing = [fact for fact in own if len({json.dumps(facts.get(fact)) for facts in alike.values()}) > 1]
-        number = list(alike).index(measure) + 1
-        heading = about["key"] if len(alike) == 1 else f"{about['key']} · protocol {number}"
-        headings[measure] = (heading, ", ".join(f"{fact}: {own[fact]}" for fact in differing))
+    for position, (measure, about) in enumerate(found.items()):
+        name = about["key"].partition("/")[0]
+        alike = [flat(its["protocol"]) for its in found.values() if its["key"] == about["key"]]
+        own = flat(about["protocol"])
+        differing = [fact for fact in own if len({json.dumps(facts.get(fact)) for facts in alike}) > 1]
+        arrow, better = ("↑", "higher") if about["higher_is_better"] else ("↓", "lower")
+        heading = f"{name} {arrow}" if names[name] == 1 else f"{name} {arrow} ({position + 1})"
+        facts = "".join(f"; {fact}: {own[fact]}" for fact in differing)
+        headings[measure] = (heading, f"{about['key']}, {better} is better, at its best during the run{facts}")
     return headings
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gan_experiments.records import find_runs
+from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError
-from gan_experiments.verbs.tables import print_json, print_table, say
 
 if TYPE_CHECKING:
     from gan_experiments.reporting.table import Table

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from gan_experiments.records import Record, differing_keys, flat
+from gan_experiments.terminal import number, print_json, print_table, say
 from gan_experiments.values import Value
 from gan_experiments.verbs.given import open_record
-from gan_experiments.verbs.tables import number, print_json, print_table, say
 
 NAMES = ("A", "B")
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from gan_experiments.runs import Run
+from gan_experiments.terminal import say
 from gan_experiments.verbs.given import new_directory, open_record
-from gan_experiments.verbs.tables import say
 
 
 class Format(StrEnum):

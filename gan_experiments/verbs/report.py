@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from gan_experiments.records import Record, find_runs
+from gan_experiments.terminal import print_json, say
 from gan_experiments.types import UserError
 from gan_experiments.verbs.pdf import check_pdf, find_browser, print_page
-from gan_experiments.verbs.tables import print_json, say
 
 NAME = "report.html"
 SHOWN = 20

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from gan_experiments.records import LOCAL_KEYS, Record, differing_keys, find_runs, flat
+from gan_experiments.terminal import age, number, print_json, print_table, say, seconds_since
 from gan_experiments.values import read_value
-from gan_experiments.verbs.tables import age, number, print_json, print_table, say, seconds_since
 
 OUTPUTS = "outputs"
 OWN_COLUMN = ("experiment", "seed", "name", "notes", "tags")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gan_experiments.runs import Run
+from gan_experiments.terminal import say
 from gan_experiments.types import UserError
 from gan_experiments.verbs.given import new_directory, new_file, open_record
-from gan_experiments.verbs.tables import say
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help must not
     from gan_experiments.trained import TrainedGenerator

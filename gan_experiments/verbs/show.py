@@ -8,10 +8,10 @@ import typer
 
 from gan_experiments.records import Record
 from gan_experiments.runs import resuming
+from gan_experiments.terminal import age, number, print_json, print_table, say, seconds_since, size
 from gan_experiments.tracking.rows import TRAINING_MARK
 from gan_experiments.values import Value
 from gan_experiments.verbs.given import open_record
-from gan_experiments.verbs.tables import age, number, print_json, print_table, say, seconds_since, size
 
 PICTURES = ("losses.png", "report.html", "samples/real.png")
 

@@ -1,4 +1,4 @@
-"""What verbs print: cells that nothing interprets, numbers and times as people read them, JSON for scripts."""
+"""Printing on a terminal: cells that nothing interprets, numbers and times as people read them, JSON for scripts."""
 
 import json
 import math
