@@ -12,8 +12,8 @@ from gan_experiments.records import Record, read_record
 from gan_experiments.runs import locked
 
 RUN_FILES = {
-    "manifest.json", "metrics.csv", "results.json", "networks.txt", "run.log", "losses.png", "report.html", "samples",
-    "checkpoints", "evaluation", "wandb", "tensorboard",
+    "manifest.json", "metrics.csv", "results.json", "networks.json", "networks.txt", "run.log", "losses.png",
+    "report.html", "report.md", "samples", "checkpoints", "evaluation", "wandb", "tensorboard",
 }  # fmt: skip
 """What a run writes at the top of its directory; where there is more, the directory is not the run's alone."""
 OLD_CHECKPOINT = re.compile(r"iteration_\d{9}\.pt|diverged\.pt|\..+\.pt\.partial")

@@ -165,6 +165,7 @@ def test_data_too_large_for_memory_train_to_the_same_bits_and_resume(base: list[
     assert_identical(state_of(tmp_path / "memory"), state_of(tmp_path / "loader"))
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_costs_one_interval_only(base: list[str], tmp_path: Path) -> None:
     launch(tmp_path / "whole", *base)
     run = tmp_path / "damaged"
@@ -185,6 +186,7 @@ def test_weights_of_another_run_start_a_new_one(base: list[str], tmp_path: Path)
     assert 0 < step < 1e-3, "one Adam step of 2e-4 away from the first run's weights"
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_leaves_the_last_good_checkpoint(base: list[str], tmp_path: Path) -> None:
     run = tmp_path / "full"
     launch(run, *base, "budget.kimg=0.064")

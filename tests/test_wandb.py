@@ -359,6 +359,7 @@ def test_what_wandb_does_not_take_is_said_and_the_run_goes_on(tmp_path: Path, ca
     assert manifest_of(tmp_path / "run")["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_what_wandb_refuses_is_said_once_and_costs_nothing_else(
     cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

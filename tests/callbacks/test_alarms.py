@@ -68,6 +68,7 @@ class Collapsing(nn.Module):
         return self.known[torch.where(self.passes > self.after, 0, which)]
 
 
+@pytest.mark.slow
 def test_a_generator_that_collapses_within_an_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAN_EXPERIMENTS_CACHE", str(tmp_path / "cache"))
     interval = 2.0

@@ -94,6 +94,7 @@ def as_a_stranger(*places: Path) -> str:
     return made.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_exports_give_the_generators_images_in_plain_pytorch(exported: Path) -> None:
     names = (
         "conditional-safetensors",
@@ -104,10 +105,12 @@ def test_exports_give_the_generators_images_in_plain_pytorch(exported: Path) -> 
     assert as_a_stranger(*(exported / name for name in names)) == "True"
 
 
+@pytest.mark.slow
 def test_onnx_gives_the_generators_images_without_torch(exported: Path) -> None:
     assert as_a_stranger(exported / "conditional-onnx", exported / "unconditional-onnx") == "False"
 
 
+@pytest.mark.slow
 def test_the_loader_takes_the_weights_from_the_safetensors_file(exported: Path, finished: Path, tmp_path: Path) -> None:
     place = exported / "conditional-safetensors"
     weights = load_file(place / "generator.safetensors")
@@ -190,6 +193,7 @@ def test_a_batch_that_tracing_takes_for_constant_is_found_out(finished: Path, tm
         exporting.export(with_network(finished, Awkward()), read_record(finished), "torchscript", None, tmp_path)
 
 
+@pytest.mark.slow
 def test_large_networks_keep_their_weights_beside_the_onnx_file(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
