@@ -95,7 +95,10 @@ def _report(error: Exception) -> int:
     elif isinstance(error, COMPOSITION_ERRORS):
         message = explain(error)
         if message.startswith("there is no hydra/"):
-            message += "\njoblib, submitit and optuna come with pip install 'gan_experiments[sweeps]'."
+            message += (
+                "\njoblib, submitit and optuna come with the extra sweeps: in the checkout of gan_experiments, run pip "
+                "install -c constraints.txt '.[sweeps]'."
+            )
     elif isinstance(error, ValueError) and str(error).startswith("Config group override must be"):  # Hydra's own
         message = "a group is set to a number or to null: write group=NAME; --help lists the names"
     elif isinstance(error, OSError) and error.errno in STORAGE_ERRORS:

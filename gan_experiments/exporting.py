@@ -76,7 +76,10 @@ def check_installed(to: Format) -> None:
         except ImportError:
             missing.append(library)
     if missing:
-        raise UserError(f"--to {to} needs {', '.join(missing)}: pip install 'gan_experiments[export]'")
+        raise UserError(
+            f"--to {to} needs {', '.join(missing)}: in the checkout of gan_experiments, run pip install -c constraints.txt "
+            "'.[export]'"
+        )
 
 
 def export(generator: TrainedGenerator, record: Record, to: Format, license: str | None, directory: Path) -> Exported:
