@@ -77,8 +77,8 @@ def check_installed(to: Format) -> None:
             missing.append(library)
     if missing:
         raise UserError(
-            f"--to {to} needs {', '.join(missing)}: in the checkout of gan_experiments, run pip install -c constraints.txt "
-            "'.[export]'"
+            f"--to {to} needs {', '.join(missing)}: in the checkout of gan_experiments, run "
+            "pip install -c constraints.txt '.[export]'"
         )
 
 
