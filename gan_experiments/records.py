@@ -3,9 +3,11 @@
 import contextlib
 import fcntl
 import glob
+import itertools
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,6 +48,17 @@ class Record:
         """The choice of each config group; empty where unreadable."""
         choices = self.manifest.get("choices")
         return choices if isinstance(choices, dict) else {}
+
+    @property
+    def command(self) -> str:
+        """The command line that makes such a run, of a job of a sweep its own alone; empty where unreadable."""
+        overrides, started = (self.manifest.get(name) for name in ("overrides", "command"))
+        if not isinstance(overrides, list):
+            return ""
+        words = [str(word) for word in started] if isinstance(started, list) else []
+        parts = [pair for pair in itertools.pairwise(words) if pair[0] in ("--config-dir", "-cd")]
+        own = [str(word) for word in overrides if not str(word).startswith("hydra.")]
+        return shlex.join(["python", "-m", "gan_experiments", *itertools.chain(*parts), *own])
 
     @cached_property
     def settings(self) -> dict[str, Any]:

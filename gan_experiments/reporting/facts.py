@@ -1,6 +1,5 @@
 """What a report says of one run, in words: what it was, how it ended, how to run it again, on what it was made."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,8 +97,8 @@ class About:
 
     @property
     def command(self) -> str:
-        """Give the command line that began it."""
-        return clean(shlex.join(str(word) for word in listing(self.record.manifest.get("command"))))
+        """Give the command line that makes such a run."""
+        return clean(self.record.command)
 
     @property
     def overrides(self) -> list[str]:

@@ -1,6 +1,5 @@
 """`show`."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +59,7 @@ def _facts(record: Record) -> dict[str, Any]:
         "experiment": manifest.get("experiment"),
         "name": record.config.get("name"),
         "notes": record.config.get("notes"),
-        "command": shlex.join(str(word) for word in _list(manifest.get("command"))),
+        "command": record.command,
         "started": manifest.get("started"),
         "time": _time(record),
         "data": {"dataset": dataset, **data},

@@ -68,8 +68,8 @@ def write_rich(directory: Path, **given: Any) -> Path:
     run = write_run(directory, **config)
     manifest = json.loads((run / "manifest.json").read_text())
     manifest |= {
-        "command": ["python", "-m", "gan_experiments", "+experiment=some", "seed=3", "name='a b'"],
-        "overrides": ["+experiment=some", "seed=3"],
+        "command": ["python", "-m", "gan_experiments", "-m", "--config-dir", "my conf", "+experiment=some", "seed=3,4"],
+        "overrides": ["+experiment=some", "seed=3", "name='a b'", "hydra.run.dir=/elsewhere"],
         "experiment": "some",
         "git": {"commit": "ba6cc54343be", "dirty": True},
         "user_git": {},

@@ -38,7 +38,7 @@ def said(page: str) -> str:
 
 
 FACTS = [
-    "python -m gan_experiments +experiment=some seed=3 'name='\"'\"'a b'\"'\"''",
+    "python -m gan_experiments --config-dir 'my conf' +experiment=some seed=3 'name='\"'\"'a b'\"'\"''",
     "budget.epochs=MORE",
     "ba6cc54343be, with uncommitted changes",
     "no git checkout",
