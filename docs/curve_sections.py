@@ -45,6 +45,8 @@ def draw(study: dict[str, Any], runs: Runs, target: Path) -> None:
                 places, mean = _mean(of_seeds, key, unit)
                 axis.plot(places, mean, color=colour, marker=".", label=variant)
             axis.set(xlabel=AXES[unit], ylabel=key, yscale="log")
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter("{x:g}")
             axis.grid(alpha=0.3, which="both")
         line[1].set_xscale("log")
         line[0].legend()
@@ -71,29 +73,18 @@ def _points(run: dict[str, Any], key: str, unit: str) -> tuple[list[float], list
 
 
 def _at_equal(key: str, runs: Runs) -> str:
-    """Give a table of both comparisons and a sentence about each."""
-    every = [run["curves"][key] for of_seeds in runs.values() for run in of_seeds]
-    kimg = min(curve["kimg"][-1] for curve in every)
-    steps = min(curve["generator_steps"][-1] for curve in every)
-    at = {
-        f"{kimg:,.0f} kimg": _values(runs, key, "kimg", kimg),
-        f"{steps:,} generator steps": _values(runs, key, "generator_steps", steps),
-    }
-    ends = {variant: np.mean([run["curves"][key]["generator_steps"][-1] for run in of]) for variant, of in runs.items()}
-    drawn = {
-        variant: np.mean(
-            [np.interp(steps, run["curves"][key]["generator_steps"], run["curves"][key]["kimg"]) for run in of]
-        )
-        for variant, of in runs.items()
-    }
-    lines = [
-        f"| | `{key}` at {' | at '.join(at)} | generator steps at the end | kimg at {steps:,} generator steps |",
-        "|---|" + "---|" * (len(at) + 2),
-    ]
+    """Give a table of values at equal images and at equal generator steps, and a sentence about each."""
+    kimg = min(run["curves"][key]["kimg"][-1] for of_seeds in runs.values() for run in of_seeds)
+    ends = {variant: min(run["curves"][key]["generator_steps"][-1] for run in of) for variant, of in runs.items()}
+    at = {f"{kimg:,.0f} kimg": _values(runs, key, "kimg", kimg)}
+    for steps in sorted(set(ends.values()))[:-1]:
+        reaching = {variant: of_seeds for variant, of_seeds in runs.items() if ends[variant] >= steps}
+        at[f"{steps:,} generator steps"] = _values(reaching, key, "generator_steps", steps)
+    lines = [f"| `{key}` | at {' | at '.join(at)} | generator steps in all |", "|---|" + "---|" * (len(at) + 1)]
     for variant in runs:
-        cells = [over_seeds(values[variant]) for values in at.values()]
-        lines.append(f"| {variant} | {' | '.join(cells)} | {ends[variant]:,.0f} | {drawn[variant]:.0f} |")
-    return "\n".join(lines) + "\n\n" + "\n".join(_sentence(where, values) for where, values in at.items())
+        cells = [over_seeds(values[variant]) if variant in values else "" for values in at.values()]
+        lines.append(f"| {variant} | {' | '.join(cells)} | {ends[variant]:,} |")
+    return "\n".join([*lines, "", *(_sentence(where, values) for where, values in at.items()), ""])
 
 
 def _values(runs: Runs, key: str, unit: str, place: float) -> dict[str, list[float]]:

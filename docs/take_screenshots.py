@@ -1,6 +1,6 @@
 """Pictures of pages for README.md, wide and narrow, as a browser shows them.
 
-python docs/take_screenshots.py comparison.html report.html    -> docs/results/pages/NAME-WIDTH.png
+python docs/take_screenshots.py comparison.html comparison.html#grids    -> docs/results/pages/NAME-SECTION-WIDTH.png
 """
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ def main(pages: list[str]) -> int:
         opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         for page, (width, height) in ((page, window) for page in pages for window in WINDOWS.items()):
             tab = opened.new_page(viewport={"width": width, "height": height})
-            tab.goto(Path(page).resolve().as_uri())
+            path, _, section = page.partition("#")
+            tab.goto(Path(path).resolve().as_uri())
             tab.wait_for_function("document.documentElement.dataset.ready")
-            tab.wait_for_timeout(1000)  # figures fade in
+            if section:
+                tab.evaluate("id => document.getElementById(id).scrollIntoView({behavior: 'instant'})", section)
+            tab.wait_for_timeout(1500)  # figures are drawn when they come into view
+            name = "-".join(part for part in (Path(path).stem, section) if part)
             picture = Image.open(io.BytesIO(tab.screenshot()))
-            picture.convert("RGB").quantize(128).save(TARGET / f"{Path(page).stem}-{width}.png", optimize=True)
+            picture.convert("RGB").quantize(128).save(TARGET / f"{name}-{width}.png", optimize=True)
         opened.close()
     return 0
 

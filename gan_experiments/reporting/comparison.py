@@ -118,9 +118,12 @@ def _runs(table: Table, groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 def _labels(table: Table) -> list[str]:
     """Name runs by what tells them apart where that is short and they have no names of their own, else by name."""
-    keys = telling([row.settings for row in table.rows], table.keys)
+    keys = sorted(telling([row.settings for row in table.rows], table.keys), key=lambda key: key == "seed")
+    briefly = dict(zip(keys, charts.brief(keys, "."), strict=True))
     found = [
-        row.name if row.record.config.get("name") else ", ".join(f"{key}={row.settings[key]}" for key in keys)
+        row.name
+        if row.record.config.get("name")
+        else ", ".join(f"{word}={row.settings[key]}" for key, word in briefly.items())
         for row in table.rows
     ]
     good = len(set(found)) == len(found) and all(0 < len(label) <= LONGEST_LABEL for label in found)
