@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gan_experiments.records import Record, read_record
-from gan_experiments.runs import locked
+from gan_experiments.runs import RUN_FILES, locked
 
-RUN_FILES = {
-    "manifest.json", "metrics.csv", "results.json", "networks.json", "networks.txt", "run.log", "losses.png",
-    "report.html", "report.md", "samples", "checkpoints", "evaluation", "wandb", "tensorboard",
-}  # fmt: skip
-"""What a run writes at the top of its directory; where there is more, the directory is not the run's alone."""
-OLD_CHECKPOINT = re.compile(r"iteration_\d{9}\.pt|diverged\.pt|\..+\.pt\.partial")
-CACHED = re.compile(r"(features-.+|.+-v\d+)-[0-9a-f]{16}\.safetensors|anchors-[0-9a-f]{16}\.json")
+OLD_CHECKPOINT = re.compile(r"iteration_\d{9}\.pt|diverged\.pt|\..+\.pt\.[0-9a-f]{8}\.partial")
+CACHED = re.compile(r"features-.+-[0-9a-f]{16}\.safetensors|anchors-[0-9a-f]{16}\.json")
+"""What measuring makes again to the bit; a trained extractor is not among it: other weights are another protocol."""
 
 
 @dataclass(frozen=True)

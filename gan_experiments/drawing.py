@@ -128,6 +128,13 @@ def write_files(drawn: Drawn, class_names: Sequence[str], directory: Path) -> No
         places[label] += 1
 
 
+def remove_files(directory: Path) -> None:
+    """Remove what `write_files` has written before, so that no image of another draw stays among the new ones."""
+    number = "[0-9]" * 6 + ".png"
+    for path in [*directory.glob(number), *directory.glob(f"[0-9][0-9][0-9]-*/{number}")]:
+        path.unlink()
+
+
 def write_grid(drawn: Drawn, columns: int, path: Path) -> None:
     """Write one PNG of all images, row by row."""
     write_atomically(path, lambda file: save_grid(drawn.pixels, columns, file))

@@ -12,11 +12,10 @@ from typing import Any
 import torch
 import yaml  # type: ignore[import-untyped]
 
-from gan_experiments.records import LOCAL_KEYS, Record, flat
+from gan_experiments.keys import PLACES, flat, within
+from gan_experiments.records import Record
 from gan_experiments.trained import TrainedGenerator
 from gan_experiments.values import Value, read_value
-
-PRIVATE = ("hydra.", *(f"{key}=" for key in LOCAL_KEYS))
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,7 @@ def _training(record: Record, generator: TrainedGenerator) -> list[str]:
     }
     words = [_shareable(str(word)) for word in manifest.get("overrides") or []]
     command = shlex.join(["python", "-m", "gan_experiments", *filter(None, words)])
-    config = {key: value for key, value in record.config.items() if key not in LOCAL_KEYS}
-    if config.get("init_from"):
-        config["init_from"] = _short_path(config["init_from"])
+    config = {key: _short(value) for key, value in record.config.items() if not within(key, PLACES)}
     dataset = {key: value for key, value in _mapping(config.get("dataset")).items() if key not in ("path", "source")}
     return [
         _fenced(command, "bash"),
@@ -167,14 +164,18 @@ def _mapping(value: object) -> dict[str, Any]:
 
 def _shareable(word: str) -> str:
     """Give an override as it may be shown elsewhere; empty where it only names a place on this machine."""
-    key, _, value = word.partition("=")
-    if key == "init_from":
-        return f"{key}={_short_path(value)}"
-    return "" if f"{key.lstrip('+~')}=".startswith(PRIVATE) else word
+    key, equals, value = word.partition("=")
+    return "" if within(key.lstrip("+~"), ("hydra", "sweep", *PLACES)) else f"{key}{equals}{_short(value)}"
 
 
-def _short_path(path: object) -> str:
-    return "/".join(Path(str(path)).parts[-2:])
+def _short(value: Any) -> Any:
+    """Leave of every absolute path in a config its last two parts: the rest tells of this machine alone."""
+    if isinstance(value, dict):
+        return {key: _short(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_short(entry) for entry in value]
+    is_path = isinstance(value, str) and value.strip("'\"").startswith(("/", "~/"))
+    return "/".join(Path(value.strip("'\"")).parts[-2:]) if is_path else value
 
 
 def _text(value: object) -> str:

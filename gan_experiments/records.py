@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from gan_experiments.keys import differing, flat, within
 from gan_experiments.tracking.manifest import FILE
 from gan_experiments.tracking.rows import read_rows
 from gan_experiments.types import UserError
@@ -57,13 +58,19 @@ class Record:
             return ""
         words = [str(word) for word in started] if isinstance(started, list) else []
         parts = [pair for pair in itertools.pairwise(words) if pair[0] in ("--config-dir", "-cd")]
-        own = [str(word) for word in overrides if not str(word).startswith("hydra.")]
+        # `+sweep=` would begin the sweep that the run was a job of.
+        own = [str(word) for word in overrides if not within(_key(word), ("hydra", "sweep"))]
         return shlex.join(["python", "-m", "gan_experiments", *itertools.chain(*parts), *own])
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What `differing_keys` names: values by dotted key, and choices by group."""
-        return flat(self.config) | self.choices
+        return self.flat_config | self.choices
+
+    @cached_property
+    def flat_config(self) -> dict[str, Any]:
+        """The config by dotted key."""
+        return flat(self.config)
 
     @cached_property
     def results(self) -> dict[str, Any]:
@@ -79,32 +86,31 @@ class Record:
     def _table(self) -> tuple[list[dict[str, float]], int]:
         return read_rows(self.directory / "metrics.csv")
 
-    @cached_property
-    def values(self) -> dict[str, Value]:
-        """Values by `<metric>/<extractor>`: the newest of `gan-experiments evaluate`, else those of training."""
-        return self.values_at(None)
-
-    def values_at(self, iteration: int | None) -> dict[str, Value]:
-        """Give the values of the generator as it was at an iteration; None: the newest ones, of whichever."""
-        return {key: value for (key, _), value in self.measured(iteration).items()}
-
     def measured(self, iteration: int | None = None) -> dict[tuple[str, str], Value]:
-        """Give all values by key and protocol, oldest first; of two by one protocol the newer."""
+        """Give all values by key and protocol: of two by one protocol that of the later iteration, else the newer.
+
+        Args:
+            iteration: only values of the generator as it was there.
+        """
         found: dict[tuple[str, str], Value] = {}
-        # What an unfinished run measured last may be older than where it stands.
-        at_the_end = self.state == "finished" and iteration == self.results.get("iterations")
-        evaluation = self.results.get("evaluation") if iteration is None or at_the_end else None
-        sources = [{"kimg": self.results.get("kimg"), **(evaluation if isinstance(evaluation, dict) else {})}]
-        contents = map(read_json, sorted(self.directory.glob("evaluation/*.json"), key=_modified))
-        sources += [content for content in contents if iteration in (None, content.get("iteration"))]
-        for content in sources:
+        for place, content in self._measurements():
             entries = content.get("values")
-            for key, entry in entries.items() if isinstance(entries, dict) else ():
+            for key, entry in entries.items() if isinstance(entries, dict) and iteration in (None, place) else ():
                 with contextlib.suppress(TypeError, KeyError, ValueError, AttributeError):
                     value = read_value(entry, content.get("kimg"))
                     found.pop((key, value.protocol), None)  # so that the newest stands last
                     found[key, value.protocol] = value
         return found
+
+    def _measurements(self) -> list[tuple[int, dict[str, Any]]]:
+        """Give what was measured, by iteration: in training, then by `gan-experiments evaluate`, the newest last."""
+        evaluation = self.results.get("evaluation")
+        training = {"kimg": self.results.get("kimg"), **(evaluation if isinstance(evaluation, dict) else {})}
+        # What an unfinished run measured last may be older than where it stands.
+        reached = _whole(self.results.get("iterations")) if self.state == "finished" else -1
+        later = map(read_json, sorted(self.directory.glob("evaluation/*.json"), key=_modified))
+        found = [(reached, training), *((_whole(content.get("iteration")), content) for content in later)]
+        return sorted(found, key=lambda pair: pair[0])
 
     @cached_property
     def problems(self) -> list[str]:
@@ -191,50 +197,18 @@ def _run_directories(top: Path) -> list[Path]:
     return inside
 
 
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Give a nested config as dotted keys and plain values."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
-LOCAL_KEYS = ("data_dir", "cache_dir", "code_dirs", "resume", "dataset.path", "dataset.source")
-"""Paths: two runs do not differ by where they were made."""
-
-
 def differing_keys(records: Sequence[Record]) -> list[str]:
     """Give the keys in which runs differ; a group choice stands for those keys of its group that follow from it."""
-    configs = [flat(record.config) for record in records if record.config]
-    choices = [record.choices for record in records if record.config]
-    groups = [
-        group for group in dict.fromkeys(g for c in choices for g in c) if len({str(c.get(group)) for c in choices}) > 1
-    ]
-    differing = []
-    for key in dict.fromkeys(key for config in configs for key in config):
-        if any(key == local or key.startswith(f"{local}.") for local in LOCAL_KEYS):
-            continue
-        if len({json.dumps(config.get(key), sort_keys=True, default=str) for config in configs}) > 1:
-            differing.append(key)
-    return [*groups, *(key for key in differing if not _follows_from_choice(key, groups, configs, choices))]
+    readable = [record for record in records if record.config]
+    return differing([record.flat_config for record in readable], [record.choices for record in readable])
 
 
-def _follows_from_choice(
-    key: str, groups: list[str], configs: list[dict[str, Any]], choices: list[dict[str, Any]]
-) -> bool:
-    """Say whether a key has one value for each choice of its group, or is the group itself (which may be empty)."""
-    for group in groups:
-        if not f"{key}.".startswith(f"{group.replace('/', '.')}."):
-            continue
-        seen: dict[str, set[str]] = {}
-        for config, choice in zip(configs, choices, strict=True):
-            seen.setdefault(str(choice.get(group)), set()).add(json.dumps(config.get(key), default=str))
-        if all(len(values) == 1 for values in seen.values()):
-            return True
-    return False
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def _key(override: object) -> str:
+    return str(override).lstrip("+~").partition("=")[0].partition("@")[0]
 
 
 def _modified(path: Path) -> float:

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +18,17 @@ from omegaconf import DictConfig, OmegaConf
 from gan_experiments.checks import check_keys
 from gan_experiments.config import Root, prepare
 from gan_experiments.files import is_first_process
+from gan_experiments.keys import FREE_TO_CHANGE, within
 from gan_experiments.tracking.manifest import FILE, read_manifest
 from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)
-
-FREE_TO_CHANGE = (
-    "budget", "logger", "name", "notes", "tags", "sample_every_kimg", "checkpoint_every_kimg", "keep_checkpoints",
-    "log_every_iterations", "data", "data_dir", "cache_dir", "evaluation", "alarms", "dataset.path", "code_dirs",
-    "resume", "allow_changes", "report",
-)  # fmt: skip
-"""What a resumed run may change: nothing of it takes part in an update (of the data, the fingerprint is checked)."""
+LOCK_TRIES = 5
+RUN_FILES = {
+    "manifest.json", "metrics.csv", "results.json", "networks.json", "networks.txt", "run.log", "losses.png",
+    "report.html", "report.md", "samples", "checkpoints", "evaluation", "wandb", "tensorboard",
+}  # fmt: skip
+"""What a run writes at the top of its directory; where there is more, the directory is not the run's alone."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,19 @@ def locked(directory: Path) -> Iterator[None]:
         UserError: another process is at it.
     """
     descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        if is_first_process():
+    tries = 0
+    while is_first_process():
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise UserError(f"another process is training in {directory}: wait for it, or stop it first.") from error
+            break
+        except BlockingIOError as error:
+            tries += 1
+            if tries == LOCK_TRIES:
+                os.close(descriptor)
+                raise UserError(
+                    f"another process is training in {directory}: wait for it, or stop it first."
+                ) from error
+            time.sleep(0.1)  # a list of runs looks for a moment whether one is locked
     try:
         yield
     finally:
@@ -193,7 +201,7 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
         old, new = (before.get(key), choices.get(key)) if is_group else values
         if old == new:
             continue
-        if not any(f"{root}.".startswith(f"{name}.") for name in (*FREE_TO_CHANGE, *cfg.allow_changes)):
+        if not within(root, (*FREE_TO_CHANGE, *cfg.allow_changes)):
             refused.append(f"  {root}: {old} -> {new}")
             continue
         if is_group and values[1] is None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ class Value:
     kimg: float | None = None  # at which it was measured
 
 
+def protocol_hash(facts: Mapping[str, Any]) -> str:
+    """Give eight characters that stand for a protocol."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def read_value(entry: dict[str, Any], kimg: Any) -> Value:
     """Read an entry of results.json or of an evaluation's file; `kimg` is when it was measured.
 
@@ -33,7 +39,7 @@ def read_value(entry: dict[str, Any], kimg: Any) -> Value:
     return Value(
         value=_finite(entry["value"]),
         interval=None if low is None or high is None else (low, high),
-        protocol=hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8],
+        protocol=protocol_hash(facts),
         facts=facts,
         higher_is_better=bool(entry.get("higher_is_better", False)),
         floor=_finite(entry.get("floor")),

@@ -14,7 +14,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
 from gan_experiments.config import CONFIG_DIR, register_schema
+from gan_experiments.records import read_record
 from gan_experiments.runs import Launch, plan_launch
+from gan_experiments.values import Value
 
 TINY = [
     "batch_size=16",
@@ -33,6 +35,11 @@ TINY = [
 
 Nothing is measured and no report is written, which would take longer than the rest.
 """
+
+
+def values_of(directory: Path) -> dict[str, Value]:
+    """Give a run's newest values by key, whatever their protocol."""
+    return {key: value for (key, _), value in read_record(directory).measured().items()}
 
 
 def composed(*overrides: str) -> tuple[DictConfig, dict[str, Any]]:

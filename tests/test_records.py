@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launching import values_of
 
 from gan_experiments.records import Record, differing_keys, find_runs, read_record
 from gan_experiments.types import UserError
@@ -125,9 +126,34 @@ def test_values_by_protocol_the_newest_first_of_all(tmp_path: Path) -> None:
         ("fid/x", 2.0, 4.0),  # of the same protocol as in training, and newer
         ("fid/x", 3.0, 3.0),
     ]
-    assert found.values["fid/x"].value == 3.0
-    assert found.values["kid/x"].interval is None
+    assert values_of(run)["kid/x"].interval is None
     assert len({protocol for _, protocol in found.measured()}) == 2
+
+
+def test_of_two_values_by_one_protocol_the_later_iteration_counts(tmp_path: Path) -> None:
+    """A run that was evaluated and then trained on has newer values than its evaluation, whatever the files' times."""
+    run = write(tmp_path / "run")
+    (run / "evaluation").mkdir()
+    training = {"iterations": 30, "kimg": 3.0, "evaluation": {"values": {"fid/x": entry(1.0)}}}
+    (run / "results.json").write_text(json.dumps(training))
+    for iteration, value in ((10, 5.0), (20, 4.0)):
+        content = {"iteration": iteration, "kimg": iteration / 10, "values": {"fid/x": entry(value)}}
+        (run / "evaluation" / f"{iteration}.json").write_text(json.dumps(content))
+
+    assert (values_of(run)["fid/x"].value, values_of(run)["fid/x"].kimg) == (1.0, 3.0)
+    assert [value.value for value in read_record(run).measured(20).values()] == [4.0]
+
+    write_again = {"iteration": 30, "kimg": 3.0, "values": {"fid/x": entry(1.5, interval=[1.0, 2.0])}}
+    (run / "evaluation" / "30.json").write_text(json.dumps(write_again))
+    assert values_of(run)["fid/x"].value == 1.5
+
+
+def test_the_command_of_a_job_begins_no_sweep() -> None:
+    words = ["+experiment=some", "+sweep=seeds", "seed=1", "hydra.sweep.dir=x", "name=a b"]
+    started = ["python", "-m", "gan_experiments", "--config-dir", "mine", "+sweep=seeds"]
+    job = Record(Path("/runs/x"), "finished", "", {"config": {}, "overrides": words, "command": started})
+
+    assert job.command == "python -m gan_experiments --config-dir mine +experiment=some seed=1 'name=a b'"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +164,7 @@ def test_values_that_are_no_numbers(value: Any, read: Any, tmp_path: Path) -> No
     values = {"a/x": entry(value), "b/x": entry(1.0, interval=[float("nan"), 2.0])}
     (run / "results.json").write_text(json.dumps({"evaluation": {"values": values}}))
 
-    found = read_record(run).values
+    found = values_of(run)
 
     assert ("a/x" in found) == (read != "left out")
     assert read == "left out" or found["a/x"].value == read
@@ -186,7 +212,7 @@ def test_a_record_of_a_vanished_run_is_empty(tmp_path: Path) -> None:
     found = read_record(write(tmp_path / "run"))
     shutil.rmtree(tmp_path / "run")
 
-    assert (found.rows, found.results, found.values, found.grids) == ([], {}, {}, [])
+    assert (found.rows, found.results, found.measured(), found.grids) == ([], {}, {}, [])
     assert found.problems == ["it holds no results.json", "it holds no metrics.csv"]
 
 

@@ -117,6 +117,24 @@ def test_optuna_is_told_at_once_that_nothing_is_measured(sweep: Path) -> None:
     assert "evaluation.best=null" in str(job.error)
 
 
+def test_optuna_is_not_let_look_for_the_worst(sweep: Path) -> None:
+    asked = task(sweep, "hydra/sweeper=optuna", "evaluation=standard", "hydra.sweeper.direction=maximize", "seed=0")
+
+    with pytest.raises(UserError, match=r"write hydra\.sweeper\.direction=minimize"):
+        run_job(asked, pretend(result(2.0)))
+
+
+def test_what_goes_wrong_after_the_beginning_is_no_mistake_of_the_command(sweep: Path) -> None:
+    def fail(launched: Launch) -> None:
+        pretend({}, status="failed")(launched)
+        raise UserError("a file has vanished")
+
+    run_job(task(sweep, "seed=0"), fail)
+    run_job(task(sweep, "seed=1", "trainer=ddp", number=1), refuse)
+
+    assert [job.is_mistake for job in jobs(sweep)] == [False, True]
+
+
 @pytest.mark.parametrize("is_here", [True, False])
 def test_an_interruption_ends_the_sweep_where_it_runs_and_the_job_elsewhere(is_here: bool, sweep: Path) -> None:
     if not is_here:
@@ -170,15 +188,22 @@ def test_a_run_that_left_no_checkpoint_is_tried_anew_but_nothing_else_is_removed
     run_job(task(sweep, "seed=0"), pretend({}, status="failed"))
     (job,) = jobs(sweep)
     run = sweep / str(job.run)
-    (run / "leftover").touch()
+    (run / "losses.png").touch()
 
     with locked(run):
         run_job(task(sweep, "seed=0"), refuse)
     assert "another process is training" in str(jobs(sweep)[0].error)
-    assert (run / "leftover").exists()
+    assert (run / "losses.png").exists()
+
+    for name in ("mine.txt", "checkpoints/iteration_000000004.pt"):  # the latter cannot be read
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text("x")
+        run_job(task(sweep, "seed=0"), refuse)
+        assert "cannot be gone on with" in str(jobs(sweep)[0].error)
+        (run / name).unlink()
 
     assert run_job(task(sweep, "seed=0"), note) == 2.0
-    assert not (run / "leftover").exists()
+    assert not (run / "losses.png").exists()
 
     (run / "manifest.json").write_text('{"config": {}, "status": "failed"}')
     run_job(task(sweep, "seed=0"), refuse)

@@ -107,10 +107,10 @@ def test_a_job_is_what_comes_out_of_it_not_where_it_lies() -> None:
     assert identity(name="a") != identity(name="b"), "what varies counts, whatever it is"
 
 
-def test_of_a_path_the_name_counts() -> None:
-    config = {"dataset": {"path": "/here/a.npz", "source": {"path": "/here/a.npz"}}, "init_from": None}
-    moved = {"dataset": {"path": "/there/a.npz", "source": {"path": "/there/a.npz"}}, "init_from": None}
-    other = {"dataset": {"path": "/here/b.npz", "source": {"path": "/here/b.npz"}}, "init_from": None}
+def test_of_a_path_the_name_counts_but_a_data_set_is_told_by_the_whole() -> None:
+    config = {"dataset": {"path": "/here/a.npz", "source": {"path": "/here/a.npz"}}, "init_from": "/runs/1"}
+    moved = config | {"init_from": "/there/1"}
+    other = config | {"dataset": {"path": "/there/a.npz", "source": {"path": "/there/a.npz"}}}
 
     assert identify(config, {}) == identify(moved, {}) != identify(other, {})
 

@@ -16,12 +16,11 @@ import torch
 import wandb
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from launching import TINY, command, composed, launch
+from launching import TINY, command, composed, launch, values_of
 from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import load
 
-from gan_experiments.records import read_record
 from gan_experiments.runs import plan_launch
 from gan_experiments.tracking.rows import read_metrics
 
@@ -134,7 +133,7 @@ def test_the_summary_is_the_runs_own_results_with_protocols_and_the_exit_code_0(
     for directory in runs:
         found = summary(directory)
         results = json.loads((directory / "results.json").read_text())
-        values = read_record(directory).values
+        values = values_of(directory)
 
         del results["evaluation"]  # whole protocols would be hundreds of columns
         assert {key: found["summary"][key] for key in results} == pytest.approx(results)
@@ -145,7 +144,7 @@ def test_the_summary_is_the_runs_own_results_with_protocols_and_the_exit_code_0(
 
 def test_the_summary_holds_the_best_of_each_value_the_way_it_is_good(runs: list[Path]) -> None:
     rows = [row for row in read_metrics(runs[0] / "metrics.csv") if FID in row]
-    directions = {key: value.higher_is_better for key, value in read_record(runs[0]).values.items()}
+    directions = {key: value.higher_is_better for key, value in values_of(runs[0]).items()}
 
     best = summary(runs[0])["summary"]["best"]
     assert len(rows) == 3

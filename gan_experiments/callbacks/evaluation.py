@@ -13,6 +13,7 @@ from gan_experiments.evaluation.evaluate import Results, discriminator_scores, e
 from gan_experiments.evaluation.protocol import Protocol
 from gan_experiments.tracking.base import hooks
 from gan_experiments.training.gan import GAN
+from gan_experiments.values import protocol_hash
 
 log = logging.getLogger(__name__)
 SEED = 0
@@ -54,7 +55,7 @@ class Evaluation(Callback):
         self.best_key = None if best is None else protocol.key(best)
         self.higher_is_better = best is not None and protocol.higher_is_better(best)
         self.best: dict[str, Any] = {}
-        self.best_values: dict[str, float] = {}  # of each key, at whichever evaluation
+        self.best_values: dict[str, tuple[float, str]] = {}  # of each key, at whichever evaluation, and its protocol
         self.latest: Results | None = None
         self.last_row = 0  # iteration of the newest evaluation at the interval
         self.evaluated = -1  # iteration of the newest one
@@ -123,19 +124,22 @@ class Evaluation(Callback):
         finite = {key: value for key, value in results.values.items() if math.isfinite(value)}
         for logger in trainer.loggers:
             logger.log_metrics({**row, **finite}, step=clock.iterations)
-        self._log_further(trainer, finite, results.higher_is_better)
+        self._log_further(trainer, results)
         if self.best_key in finite:
             self._keep_best(trainer, finite[self.best_key], results)
             values = (clock.kimg, self.best_key, finite[self.best_key], self.best["value"], self.best["kimg"])
             log.info("Evaluated at %.1f kimg: %s %.4g; best %.4g at %.1f kimg.", *values)
 
-    def _log_further(self, trainer: pl.Trainer, values: dict[str, float], higher: dict[str, bool]) -> None:
+    def _log_further(self, trainer: pl.Trainer, results: Results) -> None:
         """Hand over the best values so far and the discriminator's scores, where a tracker has use for them."""
-        for key, value in values.items():
-            known = self.best_values.setdefault(key, value)
-            self.best_values[key] = max(known, value) if higher[key] else min(known, value)
+        for key, value in results.values.items():
+            if math.isfinite(value):
+                protocol = protocol_hash(results.protocols[key])
+                known, by = self.best_values.get(key, (value, protocol))
+                better = max if results.higher_is_better[key] else min
+                self.best_values[key] = (better(known, value) if by == protocol else value, protocol)
         for hook in hooks(trainer.loggers, "log_best"):
-            hook(self.best_values)
+            hook({key: value for key, (value, _) in self.best_values.items()})
         wanting = hooks(trainer.loggers, "log_scores")
         if wanting and trainer.is_global_zero:
             scores = discriminator_scores(self.gan.sampler, self.gan.discriminator, self.protocol, SEED)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_experiments.records import LOCAL_KEYS, Record, flat
+from gan_experiments.keys import PLACES, flat, within
+from gan_experiments.records import Record
 from gan_experiments.reporting import charts, grids
 from gan_experiments.reporting.exports import CSV_BEGINS, MARKDOWN_BEGINS, as_csv, as_markdown
 from gan_experiments.reporting.groups import Group, compare_groups, group_rows, telling
@@ -176,7 +177,7 @@ def _settings(rows: Sequence[Row]) -> dict[str, Any]:
     for key in dict.fromkeys(key for settings in every for key in settings):
         values = [settings.get(key, "–") for settings in every]
         options = list(dict.fromkeys(values))
-        if len(options) > 1 and not any(f"{key}.".startswith(f"{local}.") for local in LOCAL_KEYS):
+        if len(options) > 1 and not within(key, PLACES):
             places = {option: place for place, option in enumerate(options)}
             found["keys"].append(key)
             found["options"].append(options)

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gan_experiments.records import Record, flat
+from gan_experiments.records import Record
 from gan_experiments.reporting.layers import Network, read_networks, read_text
 from gan_experiments.reporting.measures import Measures, read_measures
 from gan_experiments.reporting.reading import brief_list, count, is_number, listing, mapping, modified
@@ -133,7 +133,7 @@ class About:
     @property
     def settings(self) -> dict[str, str]:
         """Give the whole resolved config."""
-        return {clean(key): show(value) for key, value in flat(self.record.config).items()}
+        return {clean(key): show(value) for key, value in self.record.flat_config.items()}
 
     @cached_property
     def data(self) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gan_experiments.records import Record, flat
+from gan_experiments.keys import flat
+from gan_experiments.records import Record
 from gan_experiments.reporting.reading import count, mapping
 from gan_experiments.reporting.wording import clean, short, show, with_interval
 from gan_experiments.values import Value, read_json

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gan_experiments.records import LOCAL_KEYS, Record, differing_keys, flat
+from gan_experiments.keys import LABELS, NOT_THE_EXPERIMENT, flat, within
+from gan_experiments.records import Record, differing_keys
 from gan_experiments.reporting.wording import clean, show
 from gan_experiments.values import Value
-
-LABELS = ("name", "notes", "tags", "report")
-"""What is said of a run and takes no part in it."""
-NOT_THE_EXPERIMENT = (*LOCAL_KEYS, *LABELS, "logger", "seed", "allow_changes")
-"""Keys in which runs of one experiment may differ."""
 
 Measured = dict[tuple[str, str], Value]  # by key and protocol
 
@@ -74,7 +70,8 @@ class Row:
     def raw(self, key: str) -> Any:
         """Give the value of a differing key: a number as it is, all else as shown."""
         value = self.record.settings.get(key)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else self.settings[key]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return value if is_number else self.settings[key]
 
     def value(self, column: Column | None) -> float | None:
         """Give its value in a column."""
@@ -151,13 +148,13 @@ def tabulate(records: Sequence[Record]) -> Table:
     columns = _columns(measured)
     best = _best(readable, measured, columns)
     columns.sort(key=lambda column: column is not best)
-    keys = [key for key in differing_keys(readable) if key not in LABELS]
+    keys = [key for key in differing_keys(readable) if key not in (*LABELS, "report")]
     if len(set(map(identity, readable))) > len({identity(record, data=False) for record in readable}):
         keys.append(DATA)
     by_id = {(column.key, column.protocol): column for column in columns}
     rows = []
     for record, name, values in zip(readable, names(readable), measured, strict=True):
-        settings = {key: show(_data(record) if key == DATA else record.settings.get(key)) for key in keys}
+        settings = {key: show(_images(record) if key == DATA else record.settings.get(key)) for key in keys}
         rows.append(Row(record, name, settings, {by_id[place]: value for place, value in values.items()}))
     ranked = [row for row in rows if row.value(best) is not None]
     if best:
@@ -216,16 +213,13 @@ def identity(record: Record, data: bool = True) -> str:
         record: the run.
         data: take the images themselves in, not only what the config says of them.
     """
-    config = {
-        key: value
-        for key, value in flat(record.config).items()
-        if not any(f"{key}.".startswith(f"{name}.") for name in NOT_THE_EXPERIMENT)
-    }
-    # A regime may choose the images by the seed; without one they are the data set itself.
-    images = _data(record) if data and record.choices.get("regime") == "none" else None
-    return json.dumps([config, images], sort_keys=True, default=str)
+    config = {key: value for key, value in record.flat_config.items() if not within(key, NOT_THE_EXPERIMENT)}
+    return json.dumps([config, _images(record) if data else None], sort_keys=True, default=str)
 
 
-def _data(record: Record) -> Any:
+def _images(record: Record) -> Any:
+    """Give the fingerprint of the data set before the regime, which may choose images by the seed."""
     found = record.manifest.get("data")
-    return found.get("fingerprint") if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    return found.get("source_fingerprint", found.get("fingerprint") if record.choices.get("regime") == "none" else None)

@@ -144,7 +144,7 @@ def _report(jobs: Sequence[Job], directory: Path, code: int) -> None:
         try:
             write_comparison(records, target, directory.name)
             say(f"Side by side: {target}")
-        except (OSError, UserError) as error:  # a full disk, say: what has been trained is there all the same
+        except Exception as error:  # a full disk, say: what has been trained is there all the same
             say(f"{target} could not be written: {error}")
     if code:
         say("The same command tries anew what did not finish.")

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
 from gan_experiments.records import Record, read_record
-from gan_experiments.runs import Launch, Run, locked, plan_launch
+from gan_experiments.runs import RUN_FILES, Launch, Run, locked, plan_launch
 from gan_experiments.sweeps.place import identify, readable, varying_values
 from gan_experiments.sweeps.state import JOBS, Job, Session
 from gan_experiments.tracking.manifest import FILE
@@ -53,6 +53,7 @@ def run_job(task: Task, train: Train) -> float | None:
 
     Raises:
         SystemExit, KeyboardInterrupt: the sweep ends here, or the job is to be queued again.
+        UserError: Optuna looks for the worst value.
     """
     directory = Path(task.hydra.runtime.cwd, task.hydra.sweep.dir)
     session = Session.read(directory)
@@ -64,7 +65,7 @@ def run_job(task: Task, train: Train) -> float | None:
         with _leaving_on_sigterm():
             _do(task, job, directory, train)
     except Exception as error:
-        _fail(job, error)
+        _fail(job, directory, error)
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 128 + signal.SIGINT if isinstance(stop, KeyboardInterrupt) else stop.code
         if code in STOPPED or "SUBMITIT_FOLDER" in os.environ:  # submitit leaves so to queue the job again
@@ -72,10 +73,11 @@ def run_job(task: Task, train: Train) -> float | None:
             if session.is_here or code not in STOPPED:
                 raise
         else:
-            _fail(job, RunFailedError(f"code of the run has left Python with exit code {code}"))
+            _fail(job, directory, RunFailedError(f"code of the run has left Python with exit code {code}"))
     finally:
         _write_down(job, directory, time.perf_counter() - began)
         _clear_memory()
+    _check_direction(task, job)
     return job.objective
 
 
@@ -148,6 +150,23 @@ def _check(config: DictConfig, task: Task) -> None:
         )
 
 
+def _check_direction(task: Task, job: Job) -> None:
+    """Refuse to go on where Optuna minimizes what is better when higher, or the other way round.
+
+    Raises:
+        UserError: says what to write.
+    """
+    direction = str(task.hydra.sweeper.get("direction", "")).rpartition(".")[2].lower()
+    if job.measure is None or direction not in ("minimize", "maximize"):
+        return
+    right = "maximize" if job.measure["higher_is_better"] else "minimize"
+    if direction != right:
+        raise UserError(
+            f"the sweep would {direction} {job.measure['key']}, the value of evaluation.best: write "
+            f"hydra.sweeper.direction={right}."
+        )
+
+
 def _has_checkpoint(run: Path) -> bool:
     try:
         Run.open(run, "resume").last_checkpoint()
@@ -166,12 +185,20 @@ def _remove(run: Path, found: Record, job: Job) -> None:
         raise UserError(
             f"{run} holds something else than this job's run ({found.problem or 'another config'}): move it."
         )
+    entries = {path.name for path in run.iterdir()}
+    if not entries <= RUN_FILES or any(run.glob("checkpoints/*.pt")):
+        raise UserError(
+            f"{run} cannot be gone on with, and holds more than a run without checkpoints leaves: move it, or what is "
+            "yours in it, and start the sweep again."
+        )
     with locked(run):
         shutil.rmtree(run)
 
 
-def _fail(job: Job, error: Exception) -> None:
+def _fail(job: Job, directory: Path, error: Exception) -> None:
     job.state = "failed"
+    has_begun = job.run is not None and (directory / job.run / FILE).exists()
+    job.is_mistake = isinstance(error, (UserError, *COMPOSITION_ERRORS)) and not has_begun
     if isinstance(error, COMPOSITION_ERRORS):
         text = explain(error)
     elif isinstance(error, UserError | RunFailedError):
@@ -179,7 +206,6 @@ def _fail(job: Job, error: Exception) -> None:
     else:
         text = f"{type(error).__name__}: {error}"
         job.traceback = "".join(traceback.format_exception(error))
-    job.is_mistake = isinstance(error, (UserError, *COMPOSITION_ERRORS))
     job.error = " ".join(text.split())
     log.error("Job %d, %s, failed: %s", job.number, job.name, job.error)
 

@@ -13,13 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 
-from gan_experiments.records import flat
-from gan_experiments.runs import FREE_TO_CHANGE
+from gan_experiments.keys import PASSING, flat, within
 from gan_experiments.types import UserError
 
-OF_THE_RESULT = ("budget", "evaluation", "alarms", "dataset.path")
-"""What a resumed run may change, and yet makes another job of a sweep: what is ranked depends on it."""
-PASSING = tuple(key for key in FREE_TO_CHANGE if key not in OF_THE_RESULT)
 LONGEST_NAME = 80
 
 
@@ -82,10 +78,10 @@ def _default_directory(overrides: Sequence[Override]) -> Path:
     of_the_sweep = [
         override.input_line or ""
         for override in overrides
-        if override.is_sweep_override() or not is_passing(override.key_or_group, (*PASSING, "dataset.path"))
+        if override.is_sweep_override() or not within(override.key_or_group, PASSING)
     ]
     digest = hashlib.sha256("\n".join(sorted(of_the_sweep)).encode()).hexdigest()[:8]
-    return Path("outputs", "sweeps", f"{clean('-'.join(words))}-{digest}")
+    return Path("outputs", "sweeps", f"{safe_name('-'.join(words))}-{digest}")
 
 
 def _resolved(override: Override) -> Path:
@@ -96,12 +92,6 @@ def _resolved(override: Override) -> Path:
             f"{override.input_line}: a sweep is found again by its directory, so write a plain path, or leave it out."
         )
     return Path(value)
-
-
-def is_passing(key: str, names: Sequence[str] = PASSING) -> bool:
-    """Say whether a key or group says nothing of what comes out of a run."""
-    dotted = key.replace("/", ".")
-    return any(f"{dotted}.".startswith(f"{name}.") for name in names)
 
 
 def varying_values(
@@ -128,15 +118,16 @@ def varying_values(
 def identify(config: Mapping[str, Any], varying: Mapping[str, str]) -> str:
     """Give eight characters that stand for a job: its resolved config, without what may change and where things lie.
 
-    Of an absolute path only the name counts, and nothing of those that a data set is read from but `dataset.path`.
-    What varies in the sweep counts as typed, whatever it is: two jobs are never taken for one.
+    Of an absolute path only the name counts, and nothing of those that a data set is read from but `dataset.path`,
+    which counts whole: images of one shape are told apart by nothing else before they are read. What varies in the
+    sweep counts as typed, whatever it is: two jobs are never taken for one.
     """
     kept = {}
     for key, value in flat(dict(config)).items():
         is_path = isinstance(value, str) and value.startswith("/")
-        if is_passing(key) or (is_path and key.startswith("dataset.source.")):
+        if within(key, PASSING) or (is_path and key.startswith("dataset.source.")):
             continue
-        kept[key] = Path(value).name if is_path else value
+        kept[key] = Path(value).name if is_path and key != "dataset.path" else value
     content = json.dumps({"config": kept, "varying": dict(varying)}, sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
@@ -155,9 +146,9 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
 def readable(varying: Mapping[str, str]) -> str:
     """Name a job after what varies, in characters that need no quotes."""
     short = short_keys(list(varying))
-    return clean("_".join(f"{short[key]}-{value}" for key, value in varying.items())) or "job"
+    return safe_name("_".join(f"{short[key]}-{value}" for key, value in varying.items())) or "job"
 
 
-def clean(text: str) -> str:
+def safe_name(text: str) -> str:
     """Leave only letters, digits and `._+-`, at most 80."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-.")[:LONGEST_NAME]

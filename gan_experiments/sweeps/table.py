@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from gan_experiments.records import flat
+from gan_experiments.keys import flat
 from gan_experiments.sweeps.place import short_keys
 from gan_experiments.sweeps.state import JOBS, Job
 from gan_experiments.terminal import number, print_table, say

@@ -3,12 +3,10 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 
+from gan_experiments.keys import PASSING, within
+
 LONGEST = 64  # characters
-UNNAMED = (
-    "experiment", "seed", "logger", "data_dir", "cache_dir", "code_dirs", "dataset.path", "init_from", "resume",
-    "allow_changes", "hydra", "sweep", "name", "notes", "tags", "evaluation", "data", "sample_every_kimg",
-    "checkpoint_every_kimg", "keep_checkpoints", "log_every_iterations",
-)  # fmt: skip
+UNNAMED = (*PASSING, "dataset.path", "experiment", "seed", "init_from", "hydra", "sweep", "evaluation")
 """Keys that say where a run is kept, and how it is watched: it would be the same run without them."""
 
 
@@ -26,8 +24,7 @@ def run_name(choices: Mapping[str, object], overrides: Iterable[str], seed: int)
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         key = key.partition("@")[0]
-        dotted = key.replace("/", ".")
-        if any(f"{dotted}.".startswith(f"{other}.") for other in unnamed):
+        if within(key, unnamed):
             continue
         text = "null" if override.startswith("~") else value.strip("'\"[] ")
         named[key] = _phrase(key, text, is_group=key in choices)

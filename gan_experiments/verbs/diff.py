@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_experiments.records import Record, differing_keys, flat
+from gan_experiments.keys import flat
+from gan_experiments.records import Record, differing_keys
 from gan_experiments.terminal import number, print_json, print_table, say
 from gan_experiments.values import Value
 from gan_experiments.verbs.given import open_record
@@ -39,7 +40,7 @@ def diff(
 
 
 def _at(record: Record, key: str) -> Any:
-    return record.choices[key] if key in record.choices else flat(record.config).get(key)
+    return record.settings.get(key)
 
 
 def _around(records: list[Record]) -> dict[str, list[Any]]:

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_experiments.records import LOCAL_KEYS, Record, differing_keys, find_runs, flat
+from gan_experiments.keys import LABELS, PLACES, within
+from gan_experiments.records import Record, differing_keys, find_runs
 from gan_experiments.terminal import age, number, print_json, print_table, say, seconds_since
 from gan_experiments.values import read_value
 
 OUTPUTS = "outputs"
-OWN_COLUMN = ("experiment", "seed", "name", "notes", "tags")
+OWN_COLUMN = ("experiment", "seed", *LABELS)
 
 
 def runs(
@@ -26,7 +27,8 @@ def runs(
 ) -> None:
     """List runs, the newest first: how they stand, how they differ, and the value that chose the best checkpoint."""
     records = find_runs(paths or [OUTPUTS]) if paths or Path(OUTPUTS).is_dir() else []
-    rows = sorted((_facts(record, _differing(record, records)) for record in records), key=_newest_first)
+    keys = _keys(records)
+    rows = sorted((_facts(record, _differing(record, keys)) for record in records), key=_newest_first)
     if as_json:
         print_json(rows)
     elif not rows:
@@ -35,17 +37,26 @@ def runs(
         _print(rows)
 
 
-def _differing(record: Record, records: Sequence[Record]) -> dict[str, Any]:
+def _keys(records: Sequence[Record]) -> dict[str, list[str]]:
+    """Give by experiment the keys in which its runs differ; nothing for one of which there is a single run."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        if record.config:
+            groups.setdefault(_experiment(record), []).append(record)
+    return {
+        name: [key for key in differing_keys(group) if key not in OWN_COLUMN]
+        for name, group in groups.items()
+        if len(group) > 1
+    }
+
+
+def _differing(record: Record, keys: dict[str, list[str]]) -> dict[str, Any]:
     """Give what differs from the other runs of its experiment; where it is the only one, what was typed."""
-    group = [other for other in records if other.config and _experiment(other) == _experiment(record)]
-    if len(group) > 1:
-        config = flat(record.config)
-        keys = [key for key in differing_keys(group) if key not in OWN_COLUMN]
-        return {key: record.choices.get(key, config.get(key)) for key in keys}
+    if record.config and _experiment(record) in keys:
+        return {key: record.settings.get(key) for key in keys[_experiment(record)]}
     typed = record.manifest.get("overrides")
     words = [str(word).lstrip("+~").partition("=") for word in typed] if isinstance(typed, list) else []
-    hidden = (*OWN_COLUMN, *LOCAL_KEYS)
-    return {key: value for key, _, value in words if key not in hidden and not key.startswith("hydra")}
+    return {key: value for key, _, value in words if not within(key, (*OWN_COLUMN, *PLACES, "hydra"))}
 
 
 def _experiment(record: Record) -> str:

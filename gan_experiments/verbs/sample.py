@@ -70,6 +70,7 @@ def sample(
         with new_directory(place, force) as made:
             drawn = drawing.draw(generator, labels, count, seed, truncation)
             drawing.write_files(drawn, generator.class_names, made)
+            drawing.remove_files(place.expanduser())
     else:
         file = new_file(place, force)
         drawn = drawing.draw(generator, labels, count, seed, truncation)

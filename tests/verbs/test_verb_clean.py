@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gan_experiments.cleaning import removable, remove
+from gan_experiments.files import write_atomically
 from gan_experiments.records import read_record
 from gan_experiments.runs import locked
 from verbs.conftest import Verb
@@ -17,14 +19,17 @@ Copy = Callable[..., Path]
 
 
 def files(directory: Path) -> set[str]:
-    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    found = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    return {re.sub(r"\.pt\.[0-9a-f]{8}\.", ".pt.RANDOM.", name) for name in found}
 
 
 @pytest.fixture
 def outputs(copy_of: Copy, finished: Path, unconditional: Path, tmp_path: Path) -> Path:
     """Runs in every state; the finished ones are `done` (five checkpoints) and `best` (two and best.pt)."""
     done = copy_of(unconditional, "outputs/done")
-    (done / "checkpoints" / ".iteration_000000012.pt.partial").write_text("half")
+    left: list[Path] = []  # by a kill while a checkpoint was written
+    write_atomically(done / "checkpoints" / "iteration_000000013.pt", lambda file: left.append(Path(file.name)))
+    (done / "checkpoints" / "iteration_000000013.pt").rename(left[0])
     (done / "checkpoints" / "diverged.pt").write_text("of a rollback")
     (done / "checkpoints" / "mine.pt").write_text("kept by hand")
     copy_of(finished, "outputs/best")
@@ -42,7 +47,7 @@ def outputs(copy_of: Copy, finished: Path, unconditional: Path, tmp_path: Path) 
 
 DELETED = {
     *(f"done/checkpoints/iteration_{number:09d}.pt" for number in (4, 8, 12, 16)),
-    "done/checkpoints/.iteration_000000012.pt.partial",
+    "done/checkpoints/.iteration_000000013.pt.RANDOM.partial",
     "done/checkpoints/diverged.pt",
     "best/checkpoints/iteration_000000016.pt",
 }
@@ -144,9 +149,13 @@ def test_caches_go_only_when_asked_for_and_only_files_that_measuring_writes(
     ours = [
         "features-digits_classifier-0123456789abcdef.safetensors",
         "anchors-0123456789abcdef.json",
-        "my_data_classifier-v1-0123456789abcdef.safetensors",
     ]
-    theirs = ["notes.txt", "model.safetensors", ".features-x-0123456789abcdef.safetensors.partial"]
+    theirs = [
+        "notes.txt",
+        "my_data_classifier-v1-0123456789abcdef.safetensors",
+        "model.safetensors",
+        ".features-x-0123456789abcdef.safetensors.partial",
+    ]
     for name in (*ours, *theirs):
         (cache / name).write_text("x")
 
@@ -154,7 +163,7 @@ def test_caches_go_only_when_asked_for_and_only_files_that_measuring_writes(
     assert len(files(cache)) == 6
     said = verb("clean", outputs / "best", "--yes", "--cache")
     assert said.code == 0
-    assert "3files" in said.unfolded
+    assert "2files" in said.unfolded
     assert files(cache) == set(theirs)
 
 

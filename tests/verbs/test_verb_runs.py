@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launching import values_of
 
 from gan_experiments.records import read_record
 from gan_experiments.runs import locked
@@ -77,7 +78,7 @@ def test_runs_are_listed_in_every_state_newest_first(verb: Verb, states: Path, m
     assert best["which"] == "best"
     assert best["key"] == "fid/digits_classifier"
     assert best["value"] == read_record(states / ODD).results["evaluation"]["best"]["value"]
-    assert best["protocol"] == read_record(states / ODD).values["fid/digits_classifier"].protocol
+    assert best["protocol"] == values_of(states / ODD)["fid/digits_classifier"].protocol
     assert found["running"]["best"]["which"] == "newest"
     assert found["failed"]["best"] is None
     assert (found["failed"]["kimg"], found["interrupted"]["seed"]) == (0.32, 3)
@@ -150,7 +151,7 @@ def test_all_that_is_known_of_a_run_is_shown(verb: Verb, copy_of: Copy, finished
     said = verb("show", run)
     facts = json.loads(verb("show", run, "--json").out)
 
-    value = record.values["fid/digits_classifier"]
+    value = values_of(run)["fid/digits_classifier"]
     loss = next(row["generator/loss"] for row in reversed(record.rows) if "generator/loss" in row)
     for part in (
         "finished", "notes: a <b>note</b>", "command: ", "1,500", "torch ", f"generator/loss {loss:.4g}",
