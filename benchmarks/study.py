@@ -116,6 +116,8 @@ def _curves(directory: Path, keys: list[str]) -> dict[str, Any]:
     """Give metrics during training, with kimg and the generator's steps at which they were measured."""
     rows = read_metrics(directory / "metrics.csv")
     clock = [(row["kimg"], row["generator_steps"]) for row in rows if "generator_steps" in row]
+    if not clock:  # it failed at once
+        return {}
     curves: dict[str, Any] = {}
     for key in keys:
         places = [row["kimg"] for row in rows if key in row]

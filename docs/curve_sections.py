@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from study_sections import NOT_RUN, Runs, holm, load, over_seeds, short, welch
+from study_sections import NOT_RUN, Runs, load, over_seeds, short
+
+from gan_experiments.reporting.statistics import differences
 
 DOCS = Path(__file__).resolve().parent
 AXES = {"kimg": "thousands of real images drawn (kimg)", "generator_steps": "steps of the generator"}
@@ -18,20 +20,33 @@ PICTURE = "curves.png"
 
 def curves_section(name: str) -> str:
     """Write the picture of a study's curves, values at equal images and at equal generator steps, and what they say."""
-    study, runs = load(name)
-    runs = {variant: [run for run in of_seeds if "curves" in run] for variant, of_seeds in runs.items()}
+    study, runs = _load(name)
     if not all(runs.values()):
         return NOT_RUN
-    draw(study, runs, DOCS / "results" / name / PICTURE)
-    return "\n".join([f"![Curves](results/{name}/{PICTURE})\n", *(_at_equal(key, runs) for key in study["curves"])])
+    parts = [f"![Curves](results/{name}/{PICTURE})\n", *(_at_equal(key, runs) for key in study["curves"])]
+    return "\n".join(parts)
 
 
-def draw(study: dict[str, Any], runs: Runs, target: Path) -> None:
-    """Draw each variant's mean over seeds, and all seeds thinly, over both axes; leaves a picture of the same data."""
-    digest = hashlib.sha256(json.dumps([study, {k: [r["curves"] for r in v] for k, v in runs.items()}]).encode())
-    if target.exists() and _digest(target) == digest.hexdigest():
-        return
+def _load(name: str) -> tuple[dict[str, Any], Runs]:
+    """Give a study with those of its runs that have reached their end."""
+    study, runs = load(name)
+    return study, {
+        variant: [run for run in of_seeds if run["status"] == "finished" and "curves" in run]
+        for variant, of_seeds in runs.items()
+    }
+
+
+def is_current(name: str) -> bool:
+    """Say whether the picture of a study is that of its results."""
+    study, runs = _load(name)
+    return not all(runs.values()) or _drawn_of(DOCS / "results" / name / PICTURE) == _digest(study, runs)
+
+
+def draw(name: str) -> None:
+    """Draw each variant's mean over seeds, and all seeds thinly, over both axes."""
     from matplotlib.figure import Figure
+
+    study, runs = _load(name)
 
     keys = study["curves"]
     figure = Figure(figsize=(12, 4.6 * len(keys)), layout="constrained")
@@ -50,13 +65,21 @@ def draw(study: dict[str, Any], runs: Runs, target: Path) -> None:
             axis.grid(alpha=0.3, which="both")
         line[1].set_xscale("log")
         line[0].legend()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=90, metadata={"Description": digest.hexdigest()})
+    target = DOCS / "results" / name / PICTURE
+    figure.savefig(target, dpi=90, metadata={"Description": _digest(study, runs)})
 
 
-def _digest(picture: Path) -> str | None:
+def _digest(study: dict[str, Any], runs: Runs) -> str:
+    curves = {variant: [run["curves"] for run in of_seeds] for variant, of_seeds in runs.items()}
+    return hashlib.sha256(json.dumps([study["curves"], curves]).encode()).hexdigest()
+
+
+def _drawn_of(picture: Path) -> str | None:
+    """Give the digest of what a picture shows; None where there is none."""
     from PIL import Image
 
+    if not picture.exists():
+        return None
     with Image.open(picture) as opened:
         found = opened.info.get("Description")
     return None if found is None else str(found)
@@ -95,14 +118,13 @@ def _values(runs: Runs, key: str, unit: str, place: float) -> dict[str, list[flo
 
 
 def _sentence(where: str, values: dict[str, list[float]]) -> str:
-    """Say which variant is best, and from which others it differs by Welch's test with Holm's adjustment."""
+    """Say which variant is best, and which others differ from it by Welch's test, adjusted by Holm for all pairs."""
     order = sorted(values, key=lambda variant: float(np.mean(values[variant])))
-    best, others = order[0], order[1:]
-    decided = holm([float(welch(values[best], values[other]).pvalue) for other in others])
-    apart = [other for other, significant in zip(others, decided, strict=True) if significant]
+    tests = differences([values[variant] for variant in order])
+    apart = [order[test.second] for test in tests if test.first == 0 and test.significant]
     ranked = ", ".join(f"{variant} ({short(float(np.mean(values[variant])))})" for variant in order)
-    told = f"differs from {', '.join(apart)}" if apart else "differs from none"
+    told = f"differs from {', '.join(apart)}" if apart else "cannot be told apart from any other"
     return (
-        f"- **At {where}**, best first: {ranked}. {best} {told} at 5% (Welch's t-test against the best, Holm over "
-        f"{len(others)})."
+        f"- **At {where}**, best first: {ranked}. {order[0]} {told} at 5% (Welch's t-test, adjusted by Holm for all "
+        f"{len(tests)} pairs)."
     )

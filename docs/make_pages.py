@@ -14,13 +14,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from curve_sections import curves_section
+from curve_sections import curves_section, draw, is_current
 from study_sections import NOT_RUN, alarms_section, study_section
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
 PAGES = (DOCS.parent / "README.md", DOCS / "evaluation.md", DOCS / "studies" / "training_ratio.md")
 MARK = re.compile(r"(<!-- result: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PARTS = re.compile(r"<!-- result: (\w+)/(\S+) -->")
 CURVE_POINTS = 400
 
 
@@ -175,10 +176,15 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(__doc__ or "")
         return 2
     stale = [page for page in PAGES if filled(page) != page.read_text()]
+    drawn = [name for page in PAGES for kind, name in PARTS.findall(page.read_text()) if kind == "curves"]
     if arguments == ["--check"]:
-        for page in stale:
-            sys.stderr.write(f"{page.name} is not what docs/results/ gives: run `make pages`\n")
-        return 1 if stale else 0
+        outdated = [page.name for page in stale] + [f"the picture of {name}" for name in drawn if not is_current(name)]
+        for what in outdated:
+            sys.stderr.write(f"{what} is not what docs/results/ gives: run `make pages`\n")
+        return 1 if outdated else 0
+    for name in drawn:
+        if not is_current(name):
+            draw(name)
     for page in stale:
         page.write_text(filled(page))
     return 0

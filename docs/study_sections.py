@@ -11,6 +11,8 @@ from typing import Any
 from omegaconf import OmegaConf
 from scipy import stats  # type: ignore[import-untyped]
 
+from gan_experiments.reporting.statistics import estimate, holm, welch
+
 DOCS = Path(__file__).resolve().parent
 STUDIES = DOCS.parent / "benchmarks" / "studies"
 LEVEL = 0.05
@@ -102,44 +104,35 @@ def _how(runs: list[dict[str, Any]], extractor: str) -> str:
 
 
 def _claims(study: dict[str, Any], runs: Runs) -> str:
-    rows = []
+    rows: list[tuple[str, str, bool, float | None]] = []
     for claim in study.get("claims", []):
         (low_variant, low_key), (high_variant, high_key) = claim["lower"], claim["than"]
         low, high = _of(runs[low_variant], low_key), _of(runs[high_variant], high_key)
         if min(len(low), len(high)) < 2:
             continue
         if not all(math.isfinite(value) for value in (*low, *high)):
-            rows.append((claim["claim"], "undefined for some runs", False, math.inf))
+            rows.append((claim["claim"], "undefined for some runs", False, None))
             continue
-        test = stats.ttest_rel if low_variant == high_variant else welch
-        p = float(test(low, high).pvalue) if max(*low, *high) > min(*low, *high) else 1.0
+        p = welch(low, high) if low_variant != high_variant else _paired(low, high)
         where = [f"`{key.partition('/')[0]}` of {variant}" for variant, key in (claim["lower"], claim["than"])]
         rows.append((claim["claim"], f"{where[0]} below {where[1]}", sum(low) / len(low) < sum(high) / len(high), p))
     if not rows:
         return ""
     lines = ["| claim | measure | p | |", "|---|---|---|---|"]
-    for (claim, measure, as_claimed, p), significant in zip(rows, holm([row[3] for row in rows]), strict=True):
-        verdict = "inconclusive" if not significant else "holds" if as_claimed else "the opposite holds"
-        lines.append(f"| {claim} | {measure} | {f'{p:.2g}' if p <= 1 else ''} | {verdict} |")
+    adjusted = holm([1.0 if row[3] is None else row[3] for row in rows])
+    for (claim, measure, as_claimed, p), after in zip(rows, adjusted, strict=True):
+        verdict = "inconclusive" if after >= LEVEL else "holds" if as_claimed else "the opposite holds"
+        lines.append(f"| {claim} | {measure} | {'' if p is None else f'{p:.2g}'} | {verdict} |")
     return "\n".join(lines) + (
         "\n\np: Welch's two-sided t-test over training seeds (paired within one variant); a claim is decided where "
         f"it is significant at {LEVEL:.0%} by Holm's procedure over the {len(rows)} claims.\n"
     )
 
 
-def welch(low: list[float], high: list[float]) -> Any:
-    """Test whether two variants differ, by Welch's t-test over seeds."""
-    return stats.ttest_ind(low, high, equal_var=False)
-
-
-def holm(p_values: list[float]) -> list[bool]:
-    """Say of each whether it is significant when all are tested together (Holm 1979)."""
-    significant = [False] * len(p_values)
-    for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        if p_values[index] > LEVEL / (len(p_values) - place):
-            break
-        significant[index] = True
-    return significant
+def _paired(low: list[float], high: list[float]) -> float | None:
+    """Give the two-sided p value of Student's t test of the differences; None where they do not vary."""
+    p = float(stats.ttest_rel(low, high).pvalue)
+    return p if math.isfinite(p) else None
 
 
 def _pictures(name: str, runs: Runs) -> str:
@@ -175,12 +168,10 @@ def _count(runs: list[dict[str, Any]]) -> str:
 
 def over_seeds(values: list[float]) -> str:
     """Write the mean and the half-width of its 95% interval by Student's t."""
-    mean = sum(values) / len(values) if values else math.nan
-    if not math.isfinite(mean):
+    if not values or not all(map(math.isfinite, values)):
         return "undefined"
-    if len(values) == 1:
-        return short(mean)
-    return f"{short(mean)} ± {float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)):.2g}"
+    found = estimate(values)
+    return short(found.mean) + ("" if found.half is None else f" ± {found.half:.2g}")
 
 
 def short(value: float) -> str:

@@ -1,7 +1,6 @@
 """The pages of studies: what is decided, and what is not."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +57,41 @@ def test_a_value_that_is_undefined_decides_nothing(tmp_path: Path, sections: Any
     assert "| undefined |" in page
 
 
-def test_holm_stops_at_the_first_that_is_not_significant(sections: Any) -> None:
-    assert sections.holm([0.01, 0.04, 0.03]) == [True, False, False]
-    assert sections.holm([0.01, 0.02, 0.03]) == [True, True, True]
-    assert sections.holm([math.inf, 0.01]) == [False, True]
-
-
 def test_a_study_without_results_says_so(tmp_path: Path, sections: Any) -> None:
     write(tmp_path, {"a": []}, [])
     assert "No run has ended yet" in sections.study_section("toy")
     assert "No run has ended yet" in sections.alarms_section("toy")
+
+
+def write_curves(directory: Path, values: dict[str, list[float]], steps: dict[str, list[int]]) -> None:
+    write(directory, {name: list(of_seeds) for name, of_seeds in values.items()}, [])
+    (directory / "toy.yaml").write_text((directory / "toy.yaml").read_text() + "curves: [fid/x]\n")
+    for path in (directory / "results" / "toy").glob("*.json"):
+        run = json.loads(path.read_text())
+        variant, value = path.stem.rpartition("-")[0], run["values"]["fid/x"]["value"]
+        run["curves"] = {"fid/x": {"kimg": [10, 20], "generator_steps": steps[variant], "value": [value + 8, value]}}
+        path.write_text(json.dumps(run))
+
+
+def test_curves_are_compared_at_equal_images_and_at_equal_steps(
+    tmp_path: Path, sections: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import curve_sections
+
+    monkeypatch.setattr(curve_sections, "DOCS", tmp_path)
+    values = {"few": [20.0, 20.1, 20.2], "many": [10.0, 10.1, 10.2]}
+    write_curves(tmp_path, values, {"few": [50, 100], "many": [100, 200]})
+
+    assert not curve_sections.is_current("toy")
+    curve_sections.draw("toy")
+    assert curve_sections.is_current("toy")
+    page = curve_sections.curves_section("toy")
+    assert "| `fid/x` | at 20 kimg | at 100 generator steps | generator steps in all |" in page
+    assert "| few | 20.1 ± 0.25 | 20.1 ± 0.25 | 100 |" in page
+    assert "| many | 10.1 ± 0.25 | 18.1 ± 0.25 | 200 |" in page
+    assert "many differs from few at 5%" in page
+
+    for path in (tmp_path / "results" / "toy").glob("*-s[12].json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed"}))
+    assert not curve_sections.is_current("toy"), "failed runs are not drawn"
+    assert "many cannot be told apart from any other" in curve_sections.curves_section("toy")

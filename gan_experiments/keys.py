@@ -1,0 +1,70 @@
+"""Keys of a config by what they say: of the experiment, of its places, of how a run is kept and watched."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+PLACES = ("data_dir", "cache_dir", "code_dirs", "resume", "dataset.path", "dataset.source")
+"""Paths: two runs do not differ by where they were made."""
+LABELS = ("name", "notes", "tags")
+WATCHING = (
+    "logger", "report", "sample_every_kimg", "checkpoint_every_kimg", "keep_checkpoints", "log_every_iterations",
+)  # fmt: skip
+"""How a run is kept and watched: its weights would be the same."""
+PASSING = ("data_dir", "cache_dir", "code_dirs", "resume", "data", "allow_changes", *LABELS, *WATCHING)
+"""What a job of a sweep may change and still be the same job."""
+FREE_TO_CHANGE = (*PASSING, "dataset.path", "budget", "evaluation", "alarms")
+"""What a resumed run may change: a data set is known by its images, and a longer budget is the commonest wish."""
+NOT_THE_EXPERIMENT = (*PLACES, *LABELS, *WATCHING, "seed", "allow_changes")
+"""In what the runs of one group differ, and in nothing else."""
+
+
+def within(key: str, names: Iterable[str]) -> bool:
+    """Say whether a dotted key, or a group, is one of the names or below one."""
+    dotted = key.replace("/", ".")
+    return any(f"{dotted}.".startswith(f"{name}.") for name in names)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give a nested config as dotted keys and plain values."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def differing(configs: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Give the keys in which runs differ; a group choice stands for those keys of its group that follow from it.
+
+    Args:
+        configs: of each run, by dotted key.
+        choices: of each run, by group.
+    """
+    groups = [
+        group for group in dict.fromkeys(g for c in choices for g in c) if len({str(c.get(group)) for c in choices}) > 1
+    ]
+    differing = []
+    for key in dict.fromkeys(key for config in configs for key in config):
+        if within(key, PLACES):
+            continue
+        if len({json.dumps(config.get(key), sort_keys=True, default=str) for config in configs}) > 1:
+            differing.append(key)
+    return [*groups, *(key for key in differing if not _follows_from_choice(key, groups, configs, choices))]
+
+
+def _follows_from_choice(
+    key: str, groups: list[str], configs: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Say whether a key has one value for each choice of its group, or is the group itself (which may be empty)."""
+    for group in groups:
+        if not within(key, [group.replace("/", ".")]):
+            continue
+        seen: dict[str, set[str]] = {}
+        for config, choice in zip(configs, choices, strict=True):
+            seen.setdefault(str(choice.get(group)), set()).add(json.dumps(config.get(key), default=str))
+        if all(len(values) == 1 for values in seen.values()):
+            return True
+    return False
