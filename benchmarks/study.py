@@ -23,7 +23,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 from omegaconf import OmegaConf
 
 from gan_experiments.tracking.rows import read_metrics
@@ -115,16 +114,11 @@ def _write(directory: Path, target: Path, name: str, curves: list[str]) -> str:
 def _curves(directory: Path, keys: list[str]) -> dict[str, Any]:
     """Give metrics during training, with kimg and the generator's steps at which they were measured."""
     rows = read_metrics(directory / "metrics.csv")
-    clock = [(row["kimg"], row["generator_steps"]) for row in rows if "generator_steps" in row]
-    if not clock:  # it failed at once
-        return {}
-    curves: dict[str, Any] = {}
-    for key in keys:
-        places = [row["kimg"] for row in rows if key in row]
-        steps = np.interp(places, [kimg for kimg, _ in clock], [step for _, step in clock])
-        curves[key] = {"kimg": places, "generator_steps": [round(step) for step in steps]}
-        curves[key]["value"] = [row[key] for row in rows if key in row]
-    return curves
+    columns = {"kimg": "kimg", "generator_steps": "generator_steps"}
+    return {
+        key: {name: [row[column] for row in rows if key in row] for name, column in (columns | {"value": key}).items()}
+        for key in keys
+    }
 
 
 def _portable(overrides: list[str]) -> list[str]:

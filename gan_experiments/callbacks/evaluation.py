@@ -120,6 +120,8 @@ class Evaluation(Callback):
             "iteration": clock.iterations,
             "kimg": clock.kimg,
             "epoch": clock.iterations / self.gan.batches_per_epoch,
+            "discriminator_steps": clock.discriminator_steps,
+            "generator_steps": clock.generator_steps,
         }
         finite = {key: value for key, value in results.values.items() if math.isfinite(value)}
         for logger in trainer.loggers:
