@@ -13,12 +13,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from gan_experiments.config import CONFIG_DIR, register_schema
+from gan_experiments.config import CONFIG_DIR, group_choices, register_schema
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
 from gan_experiments.runs import Launch, plan_launch
 from gan_experiments.sweeps.conduct import conduct
-from gan_experiments.sweeps.jobs import Task, run_job
+from gan_experiments.sweeps.jobs import run_job
 from gan_experiments.sweeps.place import find_sweep
+from gan_experiments.sweeps.task import Task
 from gan_experiments.types import RunFailedError, UserError
 
 STORAGE_ERRORS = {
@@ -29,9 +30,7 @@ STORAGE_ERRORS = {
 def job(cfg: DictConfig) -> Any:
     """Run one experiment in Hydra's output directory, go on with the run that `resume` names, or do a sweep's job."""
     hydra_config = HydraConfig.get()
-    choices = {
-        group: choice for group, choice in hydra_config.runtime.choices.items() if not group.startswith("hydra/")
-    }
+    choices = group_choices(hydra_config.runtime.choices, cfg)
     if hydra_config.mode is RunMode.MULTIRUN:
         return run_job(Task(cfg, hydra_config, choices), _train)
     directory = Path(hydra_config.runtime.output_dir)

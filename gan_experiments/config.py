@@ -3,6 +3,7 @@
 Imports neither torch nor Lightning, so that `--help`, `--cfg job` and a typing mistake answer at once.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,3 +132,19 @@ def _fill_in_facts(cfg: DictConfig) -> None:
     OmegaConf.set_struct(cfg.dataset, False)
     for key in facts:
         cfg.dataset[key] = described[key]
+
+
+def group_choices(composed: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any]:
+    """Give the choice of each group; Hydra leaves out those of several at once, such as augment=[flip,crop].
+
+    Args:
+        composed: `hydra.runtime.choices`.
+        cfg: what came out.
+    """
+    choices = {group: choice for group, choice in composed.items() if not group.startswith("hydra/")}
+    for group in map(str, cfg):
+        if group in choices or OmegaConf.is_missing(cfg, group) or not (CONFIG_DIR / group).is_dir():
+            continue
+        if isinstance(cfg[group], DictConfig):
+            choices[group] = "+".join(map(str, cfg[group]))
+    return choices

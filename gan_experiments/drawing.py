@@ -57,7 +57,9 @@ def find_labels(generator: TrainedGenerator, asked: Sequence[str]) -> list[int]:
         elif word.isdecimal() and int(word) < len(names):
             labels.append(int(word))
         else:
-            raise UserError(f"--class {word}: there is no such class{suggest(word, names)}; or 0 to {len(names) - 1}.")
+            raise UserError(
+                f"--class {word}: classes are named, or 0 to {len(names) - 1}, and none is this{suggest(word, names)}"
+            )
     return list(dict.fromkeys(labels)) or list(range(len(names)))
 
 

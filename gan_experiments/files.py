@@ -1,5 +1,6 @@
-"""Writing files so that a reader, or a kill, never meets half of one."""
+"""Writing files so that a reader, or a kill, never meets half of one; seeing who holds a directory."""
 
+import fcntl
 import json
 import os
 import secrets
@@ -38,3 +39,20 @@ def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, whole or not at all."""
     text = json.dumps(value, indent=2, allow_nan=True, default=str) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def is_locked(directory: Path) -> bool:
+    """Say whether a process holds a directory, as one does that trains there."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False

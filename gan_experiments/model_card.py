@@ -1,10 +1,8 @@
 """The page that stands beside an exported generator, and says how it came about."""
 
-import html
 import json
-import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,11 @@ import torch
 import yaml  # type: ignore[import-untyped]
 
 from gan_experiments.keys import PLACES, flat, within
+from gan_experiments.markdown import Written, block, escape, table
 from gan_experiments.records import Record
 from gan_experiments.trained import TrainedGenerator
-from gan_experiments.values import Value, read_value
+from gan_experiments.values import Value, mapping, read_value
+from gan_experiments.wording import short
 
 
 @dataclass(frozen=True)
@@ -33,76 +33,70 @@ def model_card(record: Record, generator: TrainedGenerator, exported: Exported, 
     It names no directory of this machine, and holds only values that were measured of this very checkpoint.
     """
     front = ["---", f"license: {json.dumps(license or 'unknown')}", "pipeline_tag: unconditional-image-generation"]
-    parts = [
-        "\n".join([*front, "tags: [gan, image-generation]", "---"]),
-        f"# {_text(record.name)}",
-        _about(record, generator),
-        f"Licence of these weights: {_text(license) if license else 'not stated'}.",
-        "## Use",
-        *_use(generator, exported),
-        "## Training",
-        *_training(record, generator),
-        "## Measured",
-        *_measured(record, generator),
-    ]
-    return "\n\n".join(parts) + "\n"
+    lines = [*front, "tags: [gan, image-generation]", "---", "", f"# {escape(record.name)}", ""]
+    lines += [_about(record, generator), "", f"Licence of these weights: {escape(license or 'not stated')}.", ""]
+    lines += ["## Use", "", *_use(generator, exported)]
+    lines += ["## Training", "", *_training(record, generator)]
+    lines += ["## Measured", "", *_measured(record, generator)]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _about(record: Record, generator: TrainedGenerator) -> str:
     _, height, width = generator.image_shape
     told = f"of {len(generator.class_names)} classes, as asked for" if generator.conditional else "of no chosen class"
-    dataset = record.config.get("dataset", {}).get("name")
+    dataset = escape(str(record.flat_config.get("dataset.name")))
     notes = record.config.get("notes")
-    about = f"The generator of a GAN trained on {_text(dataset)}: makes images of {height}×{width} pixels, {told}."
-    return f"{about} {_text(notes)}" if notes else about
+    about = f"The generator of a GAN trained on {dataset}: makes images of {height}×{width} pixels, {told}."
+    return f"{about} {escape(str(notes))}" if notes else about
 
 
 def _use(generator: TrainedGenerator, exported: Exported) -> list[str]:
     low, high = generator.value_range
     inputs = [["latents", f"float32, N×{generator.latent_dim}", "standard normal"]]
     if generator.conditional:
-        names = ", ".join(f"{label} {_text(name)}" for label, name in enumerate(generator.class_names))
+        names = ", ".join(f"{label} {name}" for label, name in enumerate(generator.class_names))
         inputs.append(["labels", "int64, N", names])
     shape = "×".join(str(size) for size in ("N", *generator.image_shape))
     rows = [*inputs, ["images (output)", f"float32, {shape}", f"black is {low:g}, white {high:g}; values beyond: clip"]]
     told = "" if generator.conditional else " It takes no labels."
     return [
-        _table(["", "shape", "values"], rows),
+        *table(["", "shape", "values"], rows),
         f"8-bit pixels are `round(255 * clip((images {-low:+g}) / {high - low:g}, 0, 1))`.{told} Files: "
         f"{', '.join(f'`{name}`' for name in exported.files)}. `load.py`:",
-        _fenced(exported.loader, "python"),
+        "",
+        *block(exported.loader.rstrip(), "python"),
         f"When this was written, the images of these files differed from the network's own by at most "
         f"{exported.difference:.2g}, for batches of 1 and of 5 (torch {torch.__version__}, CPU).",
+        "",
     ]
 
 
 def _training(record: Record, generator: TrainedGenerator) -> list[str]:
     manifest = record.manifest
-    data, versions, git = (_mapping(manifest.get(key)) for key in ("data", "versions", "git"))
-    machine, parameters = (_mapping(manifest.get(key)) for key in ("machine", "parameters"))
-    commit = f"{git.get('commit', 'unknown')}{' (modified)' if git.get('dirty') else ''}"
+    data = record.part("data")
     facts = {
         "experiment": manifest.get("experiment"),
         "weights": f"{generator.weights}, at iteration {generator.iteration:,} ({generator.kimg:,.1f} kimg)",
         "state of the run": record.state,
-        "data": f"{record.config.get('dataset', {}).get('name')}, {data.get('num_train')} training images, "
+        "data": f"{record.flat_config.get('dataset.name')}, {data.get('num_train')} training images, "
         f"fingerprint {data.get('fingerprint')}",
         "seed": manifest.get("seed"),
-        "parameters": ", ".join(f"{name} {count}" for name, count in parameters.items()),
-        "software": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "commit": commit,
-        "machine": machine.get("processor"),
+        "parameters": ", ".join(f"{name} {count}" for name, count in record.part("parameters").items()),
+        "software": ", ".join(f"{name} {version}" for name, version in record.part("versions").items()),
+        "commit": record.commit() or "unknown",
+        "machine": record.part("machine").get("processor"),
         "started": manifest.get("started"),
     }
     words = [_shareable(str(word)) for word in manifest.get("overrides") or []]
     command = shlex.join(["python", "-m", "gan_experiments", *filter(None, words)])
-    config = {key: _short(value) for key, value in record.config.items() if not within(key, PLACES)}
-    dataset = {key: value for key, value in _mapping(config.get("dataset")).items() if key not in ("path", "source")}
+    config = {key: _without_places(value) for key, value in record.config.items() if not within(key, PLACES)}
+    dataset = {key: value for key, value in mapping(config.get("dataset")).items() if key not in ("path", "source")}
     return [
-        _fenced(command, "bash"),
-        _table(["", ""], [[name, _text(value)] for name, value in facts.items() if value not in (None, "")]),
+        *block(command, "bash"),
+        *table(["", ""], [[name, value] for name, value in facts.items() if value not in (None, "")]),
         "The whole config, without what is local to the machine:",
-        _fenced(_yaml({**config, "dataset": dataset}), "yaml"),
+        "",
+        *block(_yaml({**config, "dataset": dataset}), "yaml"),
     ]
 
 
@@ -111,25 +105,24 @@ def _measured(record: Record, generator: TrainedGenerator) -> list[str]:
     known = {(key, value.protocol): value for key, value in found.items()} | record.measured(generator.iteration)
     # Those of single classes are left out: their mean is there.
     values = [(key, value) for (key, _), value in known.items() if not key.startswith("class_fid_")]
-    best = _mapping(_mapping(record.results.get("evaluation")).get("best"))
     chosen = []
-    if best.get("iteration") == generator.iteration:
-        chosen = [
-            f"Kept as the best checkpoint by {_text(best.get('key'))}, {_number(best.get('value'))} while training."
-        ]
+    if record.best.get("iteration") == generator.iteration:
+        key, at_best = escape(str(record.best.get("key"))), escape(short(record.best.get("value")))
+        chosen = [f"Kept as the best checkpoint by {key}, {at_best} while training.", ""]
     if not values:
         return [*chosen, "Nothing else was measured of this checkpoint: `gan-experiments evaluate`, then export again."]
     rows = [
-        [f"`{_text(key)}`", *map(_number, (value.value, _half(value), value.floor, value.ceiling)),
-         "higher" if value.higher_is_better else "lower", f"`{value.protocol}`"]
+        [Written(f"`{escape(key)}`"), *map(short, (value.value, value.half, value.floor, value.ceiling)),
+         "higher" if value.higher_is_better else "lower", Written(f"`{value.protocol}`")]
         for key, value in values
     ]  # fmt: skip
     return [
         *chosen,
-        _table(["", "value", "± 95%", "floor", "ceiling", "better", "protocol"], rows),
+        *table(["", "value", "± 95%", "floor", "ceiling", "better", "protocol"], rows),
         "± 95%: over sampling seeds. Floor: held-out real images in place of samples. Ceiling: noise. A value can be "
         "compared with others of the same protocol alone. The first protocol, and in what the others differ from it:",
-        _fenced(_protocols([value for _, value in values]), "yaml"),
+        "",
+        *block(_protocols([value for _, value in values]), "yaml"),
     ]
 
 
@@ -145,51 +138,22 @@ def _protocols(values: Iterable[Value]) -> str:
     return _yaml({name: first, **differing})
 
 
-def _yaml(value: dict[str, Any]) -> str:
+def _yaml(value: Mapping[str, Any]) -> str:
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
-    return text
-
-
-def _half(value: Value) -> float | None:
-    return None if value.interval is None else (value.interval[1] - value.interval[0]) / 2
-
-
-def _number(value: object) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else _text(value)
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return text.rstrip()
 
 
 def _shareable(word: str) -> str:
     """Give an override as it may be shown elsewhere; empty where it only names a place on this machine."""
     key, equals, value = word.partition("=")
-    return "" if within(key.lstrip("+~"), ("hydra", "sweep", *PLACES)) else f"{key}{equals}{_short(value)}"
+    return "" if within(key.lstrip("+~"), ("hydra", "sweep", *PLACES)) else f"{key}{equals}{_without_places(value)}"
 
 
-def _short(value: Any) -> Any:
+def _without_places(value: Any) -> Any:
     """Leave of every absolute path in a config its last two parts: the rest tells of this machine alone."""
     if isinstance(value, dict):
-        return {key: _short(entry) for key, entry in value.items()}
+        return {key: _without_places(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_short(entry) for entry in value]
+        return [_without_places(entry) for entry in value]
     is_path = isinstance(value, str) and value.strip("'\"").startswith(("/", "~/"))
     return "/".join(Path(value.strip("'\"")).parts[-2:]) if is_path else value
-
-
-def _text(value: object) -> str:
-    """Give text that Markdown and HTML leave alone, on one line."""
-    escaped = html.escape(" ".join(str(value).split()), quote=False)
-    return re.sub(r"([\\`*\[\]|])", r"\\\1", escaped)
-
-
-def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(headers), ["---"] * len(list(headers)), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _fenced(text: str, language: str) -> str:
-    """Put text into a fence that is longer than any in it."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

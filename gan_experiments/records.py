@@ -1,24 +1,25 @@
 """What run directories hold, whatever state they are in: for tables, pages and sweeps. Imports no torch."""
 
 import contextlib
-import fcntl
 import glob
 import itertools
 import json
 import math
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from gan_experiments.files import is_locked
 from gan_experiments.keys import differing, flat, within
+from gan_experiments.runs import resuming
 from gan_experiments.tracking.manifest import FILE
-from gan_experiments.tracking.rows import read_rows
+from gan_experiments.tracking.rows import CLOCKS, read_rows
 from gan_experiments.types import UserError
-from gan_experiments.values import Value, read_json, read_value
+from gan_experiments.values import Value, is_number, listing, mapping, modified, read_json, read_value
 
 State = Literal["running", "finished", "failed", "interrupted", "unreadable"]
 
@@ -38,17 +39,29 @@ class Record:
         given = self.config.get("name")
         return str(given) if given else "/".join(self.directory.parts[-2:])
 
+    def part(self, name: str) -> dict[str, Any]:
+        """Give a part of the manifest; empty where it is no mapping."""
+        return dict(mapping(self.manifest.get(name)))
+
+    def told(self, name: str) -> list[Mapping[str, Any]]:
+        """Give what the manifest tells one by one, in order: `sessions`, `alarms`, `rollbacks`."""
+        return [mapping(entry) for entry in listing(self.manifest.get(name))]
+
     @property
     def config(self) -> dict[str, Any]:
         """The resolved config; empty where unreadable."""
-        config = self.manifest.get("config")
-        return config if isinstance(config, dict) else {}
+        return self.part("config")
 
     @property
     def choices(self) -> dict[str, Any]:
         """The choice of each config group; empty where unreadable."""
-        choices = self.manifest.get("choices")
-        return choices if isinstance(choices, dict) else {}
+        return self.part("choices")
+
+    def commit(self, of: str = "git") -> str:
+        """Give the commit of the framework, or of where it was launched (`user_git`); empty where none is known."""
+        state = self.part(of)
+        changed = " (with uncommitted changes)" * bool(state.get("dirty"))
+        return f"{state['commit']}{changed}" if state.get("commit") else ""
 
     @property
     def command(self) -> str:
@@ -56,11 +69,19 @@ class Record:
         overrides, started = (self.manifest.get(name) for name in ("overrides", "command"))
         if not isinstance(overrides, list):
             return ""
-        words = [str(word) for word in started] if isinstance(started, list) else []
-        parts = [pair for pair in itertools.pairwise(words) if pair[0] in ("--config-dir", "-cd")]
+        words = itertools.pairwise(str(word) for word in listing(started))
+        parts = [pair for pair in words if pair[0] in ("--config-dir", "-cd")]
         # `+sweep=` would begin the sweep that the run was a job of.
         own = [str(word) for word in overrides if not within(_key(word), ("hydra", "sweep"))]
         return shlex.join(["python", "-m", "gan_experiments", *itertools.chain(*parts), *own])
+
+    @property
+    def go_on(self) -> str:
+        """The command line that goes on with it; empty where it is running, or holds no state to go on from."""
+        if self.state == "running" or not any(self.directory.glob("checkpoints/iteration_*.pt")):
+            return ""
+        longer = " budget.epochs=MORE" * (self.state == "finished")
+        return f"python -m gan_experiments {resuming(self.directory)}{longer}"
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -77,6 +98,27 @@ class Record:
         """The content of results.json; empty where there is none."""
         return read_json(self.directory / "results.json")
 
+    @property
+    def evaluation(self) -> Mapping[str, Any]:
+        """What training measured last: `values` by key, `not_applicable`, `best`; empty where nothing."""
+        return mapping(self.results.get("evaluation"))
+
+    @property
+    def best(self) -> Mapping[str, Any]:
+        """By what best.pt was chosen: `key`, `value`, `kimg`, `iteration`; empty where there is none."""
+        return mapping(self.evaluation.get("best"))
+
+    @property
+    def seconds(self) -> float:
+        """How long it trained, over all sessions that have ended."""
+        return math.fsum(told["seconds"] for told in self.told("sessions") if is_number(told.get("seconds")))
+
+    @property
+    def reached(self) -> dict[str, float]:
+        """How far it was trained, by each clock that metrics.csv tells."""
+        newest = {name: row[name] for row in self.rows for name in CLOCKS if name in row}
+        return {name: newest[name] for name in CLOCKS if name in newest}
+
     @cached_property
     def rows(self) -> list[dict[str, float]]:
         """The rows of metrics.csv, as far as they can be read."""
@@ -84,18 +126,15 @@ class Record:
 
     @cached_property
     def _table(self) -> tuple[list[dict[str, float]], int]:
-        return read_rows(self.directory / "metrics.csv")
+        with contextlib.suppress(OSError):
+            return read_rows(self.directory / "metrics.csv")
+        return [], 0
 
     def measured(self, iteration: int | None = None) -> dict[tuple[str, str], Value]:
-        """Give all values by key and protocol: of two by one protocol that of the later iteration, else the newer.
-
-        Args:
-            iteration: only values of the generator as it was there.
-        """
+        """Give all values, or an iteration's, by key and protocol: of two the later iteration's, else the newer."""
         found: dict[tuple[str, str], Value] = {}
         for place, content in self._measurements():
-            entries = content.get("values")
-            for key, entry in entries.items() if isinstance(entries, dict) and iteration in (None, place) else ():
+            for key, entry in mapping(content.get("values")).items() if iteration in (None, place) else ():
                 with contextlib.suppress(TypeError, KeyError, ValueError, AttributeError):
                     value = read_value(entry, content.get("kimg"))
                     found.pop((key, value.protocol), None)  # so that the newest stands last
@@ -104,11 +143,10 @@ class Record:
 
     def _measurements(self) -> list[tuple[int, dict[str, Any]]]:
         """Give what was measured, by iteration: in training, then by `gan-experiments evaluate`, the newest last."""
-        evaluation = self.results.get("evaluation")
-        training = {"kimg": self.results.get("kimg"), **(evaluation if isinstance(evaluation, dict) else {})}
+        training = {"kimg": self.results.get("kimg"), **self.evaluation}
         # What an unfinished run measured last may be older than where it stands.
         reached = _whole(self.results.get("iterations")) if self.state == "finished" else -1
-        later = map(read_json, sorted(self.directory.glob("evaluation/*.json"), key=_modified))
+        later = map(read_json, sorted(self.directory.glob("evaluation/*.json"), key=modified))
         found = [(reached, training), *((_whole(content.get("iteration")), content) for content in later)]
         return sorted(found, key=lambda pair: pair[0])
 
@@ -119,10 +157,10 @@ class Record:
             return [self.problem]
         found = [self.problem] if self.problem else []
         if self.state == "interrupted":
-            found.append("it was stopped before its end; resume=RUN goes on with it")
-        files = {self.directory / "results.json": self.results}
-        files |= {path: read_json(path) for path in sorted(self.directory.glob("evaluation/*.json"))}
-        broken = [path for path, content in files.items() if path.exists() and not content]
+            further = "resume=RUN goes on with it" if self.go_on else "it holds no checkpoint to go on from"
+            found.append(f"it was stopped before its end; {further}")
+        files = [self.directory / "results.json", *sorted(self.directory.glob("evaluation/*.json"))]
+        broken = [path for path in files if path.exists() and not read_json(path)]
         found += [f"{path.relative_to(self.directory)} cannot be read" for path in broken]
         damaged = self._table[1]
         if damaged and self.state != "running":  # which may be writing a line at this moment
@@ -155,7 +193,7 @@ def read_record(directory: Path) -> Record:
         return Record(directory, "unreadable", f"{FILE} is not one of this framework", {})
     status = manifest.get("status")
     if status == "running":  # or killed while it ran
-        return Record(directory, "running" if _is_locked(directory) else "interrupted", "", manifest)
+        return Record(directory, "running" if is_locked(directory) else "interrupted", "", manifest)
     if status not in ("finished", "failed", "interrupted"):
         return Record(directory, "unreadable", f"{FILE} gives it the unknown status {status!r}", {})
     return Record(directory, status, str(manifest.get("error") or ""), manifest)
@@ -177,8 +215,7 @@ def find_runs(paths: Iterable[str | Path]) -> list[Record]:
                 f"{given} names no directory: give run directories, a sweep, or a pattern such as outputs/*/*"
             )
         for match in map(Path, matches):
-            inside = _run_directories(match)
-            for directory in inside or [match]:
+            for directory in _run_directories(match) or [match]:
                 place = os.path.realpath(directory)  # a link and what it leads to are one run
                 if place not in found:
                     found[place] = read_record(directory)
@@ -209,27 +246,3 @@ def _whole(value: Any) -> int:
 
 def _key(override: object) -> str:
     return str(override).lstrip("+~").partition("=")[0].partition("@")[0]
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:  # it has vanished
-        return 0.0
-
-
-def _is_locked(directory: Path) -> bool:
-    """Say whether a process is at the run."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return False
-    finally:
-        os.close(descriptor)
-    return False

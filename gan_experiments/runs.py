@@ -87,7 +87,12 @@ class Run:
         if not path.exists():
             there = ", ".join(sorted(found.name for found in path.parent.glob("*.pt"))) or "none"
             raise UserError(f"there is no checkpoint {path.name} in {path.parent}; there are: {there}.")
-        return path, load_checkpoint(path)
+        try:
+            return path, load_checkpoint(path)
+        except Exception as error:  # a damaged file may raise anything
+            raise UserError(
+                f"the checkpoint {which} cannot be read ({type(error).__name__}): {path} is damaged. Choose another."
+            ) from error
 
     def last_checkpoint(self) -> tuple[Path, dict[str, Any]]:
         """Find and load the newest checkpoint that can be read.
@@ -97,11 +102,15 @@ class Run:
         """
         from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
 
+        damaged: list[str] = []
         for path in reversed(list_checkpoints(self.directory / "checkpoints")):
             try:
                 return path, load_checkpoint(path)
             except Exception as error:  # a damaged file may raise anything; an older one will do
-                log.warning("%s cannot be read (%s: %s); trying an older one.", path, type(error).__name__, error)
+                damaged.append(path.name)
+                log.warning("%s is damaged (%s); trying an older one.", path, type(error).__name__)
+        if damaged:
+            raise UserError(f"every checkpoint in {self.directory / 'checkpoints'} is damaged: {', '.join(damaged)}.")
         every = self.manifest["config"].get("checkpoint_every_kimg")
         raise UserError(
             f"{self.directory / 'checkpoints'} holds no readable checkpoint: they were deleted, or the run ended "
@@ -160,6 +169,7 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
         UserError: the config cannot work, or a resumed run is asked to change what it may not.
     """
     check_keys(cfg, OmegaConf.structured(Root))
+    _take_given_budget(cfg, overrides)
     if cfg.init_from is not None:
         cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
     if cfg.resume is not None:
@@ -174,6 +184,16 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     if cfg.init_from is not None:
         Run.open(cfg.init_from, f"init_from={cfg.init_from}")
     return Launch(directory, prepare(cfg), list(overrides), dict(choices))
+
+
+def _take_given_budget(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Let a unit of the budget that the command line gives take the place of one that a yaml gives."""
+    words = (word.lstrip("+").partition("=") for word in overrides)
+    given = {key.removeprefix("budget."): value for key, _, value in words if key.startswith("budget.")}
+    if sum(value != "null" for value in given.values()) == 1:
+        for unit in cfg.budget:
+            if unit not in given:
+                cfg.budget[unit] = None
 
 
 def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:

@@ -19,6 +19,7 @@ from gan_experiments.components import build
 from gan_experiments.files import is_first_process
 from gan_experiments.tracking.base import About, hooks
 from gan_experiments.tracking.naming import run_name
+from gan_experiments.trained import own_weights
 
 log = logging.getLogger(__name__)
 
@@ -78,15 +79,10 @@ def log_best_generator(trackers: Iterable[Logger], directory: Path, config: dict
         return
     try:
         state = load_checkpoint(path)
-        networks, chosen_by, values = state["networks"], state["chosen_by"], state["measured"]
-        averaged = any(name.startswith("ema.") for name in networks)
-        prefix = "ema.network." if averaged else "generator."
+        chosen_by, values = state["chosen_by"], state["measured"]
+        own, averaged = own_weights(state["networks"])
         # Copies: safetensors takes neither another memory format nor weights that two layers share.
-        weights = {
-            name.removeprefix(prefix): value.clone(memory_format=torch.contiguous_format)
-            for name, value in networks.items()
-            if name.startswith(prefix)
-        }
+        weights = {name: value.clone(memory_format=torch.contiguous_format) for name, value in own.items()}
         files = {
             "generator.safetensors": save(weights),
             "config.json": json.dumps(config, indent=2).encode(),

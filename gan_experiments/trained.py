@@ -50,14 +50,15 @@ def load_generator(run: Run, checkpoint: str, weights: Weights = "averaged") -> 
     Raises:
         UserError: there is no such checkpoint, it is damaged, or does not fit the run's own config.
     """
-    path, state = _load(run, checkpoint)
+    path, state = run.checkpoint(checkpoint)
     config = run.config
     try:
         add_code_dirs(config.get("code_dirs") or [])
         check_arguments(config.model.generator, "model.generator")
         network: nn.Module = build(config.model.generator, "model.generator")
-        network.load_state_dict(_own(state["networks"], weights))
-        return _described(network.eval().requires_grad_(False), config, path, state, weights)
+        own, averaged = own_weights(state["networks"], weights)
+        network.load_state_dict(own)
+        return _described(network.eval().requires_grad_(False), config, path, state, averaged)
     except (OmegaConfBaseException, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{run.directory}: the config or {path.name} lacks what a generator needs ({error})."
@@ -67,30 +68,16 @@ def load_generator(run: Run, checkpoint: str, weights: Weights = "averaged") -> 
         raise UserError(f"{path}: the weights do not fit the run's model.generator:\n{differences}") from error
 
 
-def _load(run: Run, checkpoint: str) -> tuple[Path, dict[str, Any]]:
-    try:
-        return run.checkpoint(checkpoint)
-    except UserError:
-        raise
-    except Exception as error:  # a damaged file may raise anything
-        raise UserError(
-            f"{run.directory / 'checkpoints'}: the checkpoint {checkpoint} cannot be read ({type(error).__name__}). "
-            "Choose another: --checkpoint last, best, or the number of an iteration."
-        ) from error
-
-
-def _own(networks: dict[str, Any], weights: Weights) -> dict[str, Any]:
-    """Pick the generator's own entries, without the prefix."""
-    prefix = PREFIXES[weights]
-    if not any(name.startswith(prefix) for name in networks):
-        prefix = PREFIXES["raw"]
-    return {name.removeprefix(prefix): value for name, value in networks.items() if name.startswith(prefix)}
+def own_weights(networks: Mapping[str, Any], weights: Weights = "averaged") -> tuple[dict[str, Any], bool]:
+    """Pick the generator's entries of a checkpoint, without their prefix, and say whether they are averaged."""
+    averaged = weights == "averaged" and any(name.startswith(PREFIXES["averaged"]) for name in networks)
+    prefix = PREFIXES["averaged" if averaged else "raw"]
+    return {name.removeprefix(prefix): value for name, value in networks.items() if name.startswith(prefix)}, averaged
 
 
 def _described(
-    network: nn.Module, config: DictConfig, path: Path, state: dict[str, Any], weights: Weights
+    network: nn.Module, config: DictConfig, path: Path, state: dict[str, Any], averaged: bool
 ) -> TrainedGenerator:
-    averaged = weights == "averaged" and any(name.startswith(PREFIXES["averaged"]) for name in state["networks"])
     low, high = config.model.value_range
     size = config.dataset.image_size
     return TrainedGenerator(

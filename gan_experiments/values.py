@@ -1,12 +1,13 @@
-"""Values of metrics, as the files of a run hold them. Imports no torch."""
+"""What the files of a run hold: values of metrics, and anything at all where they are damaged. Imports no torch."""
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Value:
     floor: float | None = None
     ceiling: float | None = None
     kimg: float | None = None  # at which it was measured
+
+    @property
+    def half(self) -> float | None:
+        """Half the width of the interval."""
+        return None if self.interval is None else (self.interval[1] - self.interval[0]) / 2
 
 
 def protocol_hash(facts: Mapping[str, Any]) -> str:
@@ -44,7 +50,7 @@ def read_value(entry: dict[str, Any], kimg: Any) -> Value:
         higher_is_better=bool(entry.get("higher_is_better", False)),
         floor=_finite(entry.get("floor")),
         ceiling=_finite(entry.get("ceiling")),
-        kimg=_finite(kimg) if isinstance(kimg, int | float) else None,
+        kimg=float(kimg) if is_number(kimg) else None,
     )
 
 
@@ -60,3 +66,35 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Give a mapping as it is, and an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def listing(value: object) -> Sequence[Any]:
+    """Give a list as it is, and an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Say whether a value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def seconds_since(time: object) -> float | None:
+    """Give the seconds since a time as manifests have it; None where it is none."""
+    try:
+        then = datetime.strptime(str(time), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return (datetime.now(UTC) - then).total_seconds()
+
+
+def modified(path: Path) -> float:
+    """Give when a file was written; 0 where it has vanished."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

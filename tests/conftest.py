@@ -5,6 +5,7 @@ import os
 import pytest
 
 os.environ["WANDB_SILENT"] = "true"
+os.environ["COLUMNS"] = "80"  # tables as a terminal shows them
 os.environ.setdefault("MPLCONFIGDIR", "/tmp/gan_experiments_matplotlib")
 
 

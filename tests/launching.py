@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
-from gan_experiments.config import CONFIG_DIR, register_schema
+from gan_experiments.config import CONFIG_DIR, group_choices, register_schema
 from gan_experiments.records import read_record
 from gan_experiments.runs import Launch, plan_launch
 from gan_experiments.values import Value
@@ -48,10 +48,10 @@ def composed(*overrides: str) -> tuple[DictConfig, dict[str, Any]]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         cfg = compose("config", list(overrides), return_hydra_config=True)
-    choices = {group: choice for group, choice in cfg.hydra.runtime.choices.items() if not group.startswith("hydra/")}
+    composition = cfg.hydra.runtime.choices
     with open_dict(cfg):
         del cfg["hydra"]
-    return cfg, choices
+    return cfg, group_choices(composition, cfg)
 
 
 def planned(directory: Path, *overrides: str) -> Launch:

@@ -12,8 +12,8 @@ from omegaconf import open_dict
 from gan_experiments.config import CONFIG_DIR, register_schema
 from gan_experiments.files import write_json
 from gan_experiments.runs import Launch
-from gan_experiments.sweeps.jobs import Task
 from gan_experiments.sweeps.state import Job, Session, read_jobs
+from gan_experiments.sweeps.task import Task
 
 
 def task(directory: Path, *overrides: str, number: int = 0) -> Task:

@@ -73,7 +73,7 @@ AT_ONCE = {
     "added group": (["+loss/trm=r1"], ["unknown key 'loss/trm'", "'loss/term'"]),
     "term that is not there": (["+loss.r1.weight=3"], ["loss.r1 names no _target_", "+loss/term=NAME"]),
     "logger that is not there": (["+logger.wandb.group=a"], ["logger.wandb names no _target_", "logger=NAME"]),
-    "two budgets": (["budget.kimg=5"], ["budget.epochs", "budget.epochs=null budget.kimg=500"]),
+    "two budgets": (["budget.kimg=5", "budget.epochs=2"], ["budget.epochs", "budget.epochs=null budget.kimg=500"]),
     "no budget": (["budget.epochs=null"], ["exactly one of budget.epochs, budget.kimg", "got none"]),
     "budget never spent": (
         ["budget.epochs=null", "budget.generator_steps=5", "schedule.generator=0"],
@@ -271,8 +271,9 @@ def test_a_misspelt_key_is_found_when_resuming_too(finished: Path, tmp_path: Pat
 def test_a_foreign_directory_is_not_resumed(tmp_path: Path) -> None:
     said = message(tmp_path / "run", f"resume={tmp_path}")
     assert_says(said, f"resume={tmp_path}: it is no run directory", "manifest.json")
-    (tmp_path / "manifest.json").write_text('{"name": "a browser extension"}')
-    assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "its manifest.json cannot be read")
+    for foreign in ('{"name": "a browser extension"}', "[1, 2]", '{"config": null, "choices": {}}'):
+        (tmp_path / "manifest.json").write_text(foreign)
+        assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "its manifest.json is not one of this framework")
     (tmp_path / "manifest.json").write_text("{")
     assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "its manifest.json cannot be read")
 

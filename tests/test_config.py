@@ -175,3 +175,17 @@ def test_a_relative_path_is_kept_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     assert config.dataset.path == config.dataset.source.path == str(tmp_path / "mine.npz")
     assert config.data_dir == str(tmp_path / "data")
     assert config.code_dirs == [str(tmp_path)]
+
+
+@pytest.mark.parametrize("unit", ["kimg", "generator_steps"])
+def test_the_unit_of_the_budget_that_is_given_takes_the_place_of_the_yamls(unit: str, tmp_path: Path) -> None:
+    budget = planned(tmp_path / "run", "+experiment=fmnist_acgan", f"budget.{unit}=5").config.budget
+
+    assert {name: value for name, value in budget.items() if value is not None} == {unit: 5}
+
+
+def test_a_choice_of_several_options_of_a_group_is_a_choice() -> None:
+    _, choices = composed("augment=[flip,crop]", "logger=[csv,tensorboard]", "dataset=fmnist", "model=dcgan")
+
+    assert (choices["augment"], choices["logger"]) == ("flip+crop", "tensorboard")
+    assert choices["loss"] == "acgan_real"

@@ -22,6 +22,8 @@ from gan_experiments.cli import app
 from gan_experiments.losses.base import Judged, LossTerm
 from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 from gan_experiments.types import UserError
+from gan_experiments.verbs.evaluate import _print
+from gan_experiments.wording import short
 
 TRAINING = [key for key in TINY if key != "evaluation=none"]
 KID = "evaluation.metrics.kid.subset_size=100"
@@ -77,13 +79,14 @@ def test_values_and_their_protocol_are_written_and_the_best_checkpoint_is_the_be
     assert written["evaluation"]["values"]["fid/digits_classifier"] == entry
 
 
-def test_the_verb_gives_the_same_values_as_training(tmp_path: Path) -> None:
+def test_the_verb_gives_the_same_values_as_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = launch(tmp_path / "run", *TRAINING, *MEASURED, "evaluation.num_seeds=2")
 
     verb = [sys.executable, "-c", "from gan_experiments.cli import main; main()", "evaluate", str(tmp_path / "run")]
     made = subprocess.run([*verb, "--json"], capture_output=True, text=True, check=True, cwd=tmp_path)
 
-    found = json.loads(made.stdout)["values"]
+    content = json.loads(made.stdout)
+    found = content["values"]
     for key in ("fid/digits_classifier", "label_accuracy/digits_classifier", "discriminator_overfitting/discriminator"):
         assert math.isclose(found[key]["by_seed"][0], results[key], rel_tol=1e-5)
         assert len(found[key]["by_seed"]) == 2
@@ -92,6 +95,16 @@ def test_the_verb_gives_the_same_values_as_training(tmp_path: Path) -> None:
     fid = found["fid/digits_classifier"]
     assert fid["floor"] < fid["ceiling"]
     assert fid["floor_count"] == 297
+    odd = {"run": "/runs/[red] x", "not_applicable": {"kid/digits_classifier": "it has [bold]no[/bold] images"}}
+    _print(content | odd, by_class=False)
+    said = capsys.readouterr().out
+    (row,) = (line.split() for line in said.splitlines() if line.split()[:1] == ["fid"])
+    low, high = fid["interval"]
+    cells = [short(fid["value"]), short((high - low) / 2, 2), f"{short(fid['floor'])}*", short(fid["ceiling"]), "lower"]
+    assert row == ["fid", *cells]
+    assert ["kid", "n/a"] in [line.split() for line in said.splitlines()]
+    for part in ("/runs/[red] x, ", "is not applicable: it has [bold]no[/bold] images.", "* of fewer images", "297"):
+        assert part in said, part
 
 
 def test_a_run_that_is_extended_equals_a_longer_one(tmp_path: Path) -> None:

@@ -157,6 +157,61 @@ def test_the_command_of_a_job_begins_no_sweep() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "checkpoints", "ending"),
+    [
+        ("finished", ["iteration_000000020.pt", "best.pt"], " budget.epochs=MORE"),
+        ("failed", ["iteration_000000020.pt", "diverged.pt"], ""),
+        ("interrupted", ["iteration_000000020.pt"], ""),
+        ("failed", ["diverged.pt", "best.pt"], None),
+        ("interrupted", ["best.pt"], None),
+        ("finished", [], None),
+    ],
+)
+def test_only_a_checkpoint_of_a_runs_own_state_is_gone_on_from(
+    state: str, checkpoints: list[str], ending: str | None, tmp_path: Path
+) -> None:
+    run = write(tmp_path / "run", state)
+    (run / "checkpoints").mkdir()
+    for name in checkpoints:
+        (run / "checkpoints" / name).touch()
+
+    found = read_record(run)
+
+    assert found.go_on == ("" if ending is None else f"python -m gan_experiments resume={run}{ending}")
+    assert any("resume=RUN" in problem for problem in found.problems) == (state == "interrupted" and bool(found.go_on))
+
+
+def test_what_runs_say_of_their_training_is_read_whatever_else_stands_there(tmp_path: Path) -> None:
+    run = write(tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    sessions = [{"seconds": 2.5}, 7, {"seconds": "long"}, {"seconds": float("nan")}, {"seconds": 4}]
+    git = {"git": {"commit": "ba6c", "dirty": True}, "user_git": {"commit": "f00d"}, "alarms": 3}
+    (run / "manifest.json").write_text(json.dumps(manifest | git | {"sessions": sessions}))
+    (run / "metrics.csv").write_text("kimg,iteration,generator_steps,loss\n1,2,2,5\n3,4,,\n")
+    (run / "results.json").write_text('{"evaluation": {"best": {"key": "fid/x", "value": 3.5}}}')
+
+    found = read_record(run)
+
+    assert found.seconds == 6.5
+    assert found.told("alarms") == []
+    assert [found.commit(), found.commit("user_git"), found.commit("none")] == [
+        "ba6c (with uncommitted changes)", "f00d", "",
+    ]  # fmt: skip
+    assert found.reached == {"iteration": 4, "kimg": 3, "generator_steps": 2}
+    assert found.best == {"key": "fid/x", "value": 3.5}
+    for broken in ('{"evaluation": {"best": [1]}}', '{"evaluation": 3}', "{"):
+        (run / "results.json").write_text(broken)
+        assert read_record(run).best == {}
+
+
+def test_metrics_that_cannot_be_opened_leave_the_rest_readable(tmp_path: Path) -> None:
+    run = write(tmp_path / "run")
+    (run / "metrics.csv").mkdir()
+
+    assert read_record(run).rows == []
+
+
+@pytest.mark.parametrize(
     ("value", "read"), [(None, None), (float("nan"), None), (float("inf"), None), (3, 3.0), ("3", "left out")]
 )
 def test_values_that_are_no_numbers(value: Any, read: Any, tmp_path: Path) -> None:

@@ -230,3 +230,14 @@ def test_an_unfinished_run_goes_on_from_its_newest_checkpoint(sweep: Path) -> No
     manifest = read_manifest(sweep / str(job.run))
     assert (job.state, manifest["status"]) == ("finished", "finished")
     assert [entry["from_iteration"] for entry in manifest["sessions"]] == [0, 10]
+
+
+def test_a_run_that_another_process_trains_is_no_failure(sweep: Path) -> None:
+    run_job(task(sweep, "seed=0"), pretend({}, status="running"))
+    run = sweep / str(jobs(sweep)[0].run)
+
+    with locked(run):
+        assert run_job(task(sweep, "seed=0"), refuse) is None
+        (job,) = jobs(sweep)
+    assert (job.state, job.is_mistake) == ("running", False)
+    assert "another process is training" in str(job.error)

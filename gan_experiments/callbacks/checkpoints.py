@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,8 @@ from gan_experiments.training.gan import GAN
 
 BEST = "best.pt"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ONCE_SECONDS = 1.0
+"""Signals within so short a time are one: a terminal and a sweep may both pass it on."""
 
 
 def checkpoint_name(iterations: int) -> str:
@@ -57,6 +60,7 @@ class Checkpoints(Callback):
         self.stopped_by: signal.Signals | None = None  # of this process
         self.stopping = False  # of any process
         self._saved = -1
+        self._asked = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over from Lightning, which would leave without saving; `keeping_signals` gives them back."""
@@ -65,9 +69,11 @@ class Checkpoints(Callback):
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self.stopped_by is not None:  # asked twice: leave at once
+        now = time.monotonic()
+        if self.stopped_by is None:
+            self.stopped_by, self._asked = signal.Signals(number), now
+        elif now - self._asked > ONCE_SECONDS:  # asked twice: leave at once
             raise KeyboardInterrupt
-        self.stopped_by = signal.Signals(number)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Save when due, or when asked to stop."""

@@ -5,15 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gan_experiments.tracking.rows import TRAINING_MARK
+from gan_experiments.tracking.rows import CLOCKS, TRAINING_MARK
 
 PALETTE = (
     "#0b62b0", "#d1495b", "#2e933c", "#e08e00", "#7b4fb5", "#00909e", "#8c5a2b", "#c2399b", "#5f6b7a", "#8a9a00",
 )  # fmt: skip
 DASHES = ("solid", "dash", "dot", "dashdot")
-CLOCKS = ("iteration", "kimg", "epoch", "discriminator_steps", "generator_steps")
-"""Columns of metrics.csv that say when, not what."""
-
 CLOCK_POINTS = 100
 
 
@@ -77,20 +74,6 @@ def _clock(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float] | None]
     return clock
 
 
-def line(name: str, xs: Sequence[float], ys: Sequence[float], colour: str, **more: Any) -> dict[str, Any]:
-    """Give one line of a figure; what is not finite is a gap."""
-    mode = "lines+markers" if len(xs) < 40 else "lines"
-    style = {"color": colour, "width": 1.6}
-    return {
-        "type": "scatter",
-        "name": escape(name),
-        "x": finite(xs),
-        "y": finite(ys),
-        "mode": mode,
-        "line": style,
-    } | more
-
-
 def figure(data: Sequence[Mapping[str, Any]], x_title: str = "", y_title: str = "", **layout: Any) -> dict[str, Any]:
     """Give a figure for the macro `figure`; colours, font and margins are the page's."""
     axes = {"xaxis": {"title": {"text": x_title}}, "yaxis": {"title": {"text": y_title}}}
@@ -100,11 +83,6 @@ def figure(data: Sequence[Mapping[str, Any]], x_title: str = "", y_title: str = 
 def escape(text: str) -> str:
     """Write a text so that plotly, which reads some tags in names and titles, shows it as it is."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def finite(values: Sequence[float | None]) -> list[float | None]:
-    """Give values as JSON can hold them: None where one is not finite."""
-    return [value if value is not None and math.isfinite(value) else None for value in values]
 
 
 def _short(value: float, digits: int = 7) -> float:

@@ -11,13 +11,14 @@ from gan_experiments.records import Record
 from gan_experiments.reporting import charts, grids
 from gan_experiments.reporting.exports import CSV_BEGINS, MARKDOWN_BEGINS, as_csv, as_markdown
 from gan_experiments.reporting.groups import Group, compare_groups, group_rows, telling
-from gan_experiments.reporting.page import check_place, render, write_text
+from gan_experiments.reporting.page import check_place, files, render, write_text
 from gan_experiments.reporting.table import Column, Row, Table, tabulate
-from gan_experiments.reporting.wording import clean, short, show
 from gan_experiments.types import UserError
-from gan_experiments.values import read_value
+from gan_experiments.values import mapping, read_value
+from gan_experiments.wording import encodable, short, show
 
 HTML_BEGINS = "<!doctype html>\n<!-- comparison of gan-experiments -->"
+BESIDE = (".csv", ".md")
 SHOWN_KEYS = 6
 SHOWN_METRICS = 5
 CHECKED = 12  # runs whose curves and grids are shown at first
@@ -42,24 +43,12 @@ def write_table(table: Table, target: Path, title: str) -> None:
     if not table.rows:
         reasons = "; ".join(f"{record.directory}: {record.problem}" for record in table.unread[:3]) or "none was given"
         raise UserError(f"there is no run to compare ({reasons}). Give run directories, or a sweep's.")
-    contents = zip(files(target), (HTML_BEGINS, CSV_BEGINS, MARKDOWN_BEGINS), strict=True)
-    for path, beginning in contents:
+    html, spreadsheet, markdown = files(target, BESIDE)
+    for path, beginning in ((html, HTML_BEGINS), (spreadsheet, CSV_BEGINS), (markdown, MARKDOWN_BEGINS)):
         check_place(path, beginning, "comparison")
-    html, spreadsheet, markdown = files(target)
-    write_text(html, render("comparison.html", title=clean(title), **contexts(table)))
+    write_text(html, render("comparison.html", title=encodable(title), **contexts(table)))
     write_text(spreadsheet, as_csv(table))
     write_text(markdown, as_markdown(table, title))
-
-
-def files(target: Path) -> tuple[Path, Path, Path]:
-    """Give the files that a comparison consists of.
-
-    Raises:
-        UserError: the name is not that of a page.
-    """
-    if target.suffix != ".html" or target.is_dir():
-        raise UserError(f"{target} is no place for a page: name a file that ends in .html.")
-    return target, target.with_suffix(".csv"), target.with_suffix(".md")
 
 
 def contexts(table: Table) -> dict[str, Any]:
@@ -135,9 +124,7 @@ def _curve_protocols(table: Table) -> dict[str, dict[str, str]]:
     """Say by which protocol each run's curves were measured, for keys where they are not all the same."""
     used: dict[str, dict[str, str]] = {}
     for row in table.rows:
-        evaluation = row.record.results.get("evaluation")
-        entries = evaluation.get("values") if isinstance(evaluation, dict) else None
-        for key, entry in entries.items() if isinstance(entries, dict) else ():
+        for key, entry in mapping(row.record.evaluation.get("values")).items():
             try:
                 used.setdefault(key, {})[row.name] = read_value(entry, None).protocol
             except (TypeError, KeyError, ValueError, AttributeError):
@@ -187,11 +174,9 @@ def _settings(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _made_with(record: Record) -> dict[str, Any]:
     """Give what the config does not say: the code, the libraries, the images, the machine."""
-    manifest = record.manifest
-    sessions = manifest.get("sessions")
-    last = sessions[-1] if isinstance(sessions, list) and sessions and isinstance(sessions[-1], dict) else {}
-    parts = {name: manifest.get(name) for name in ("git", "user_git", "versions", "data", "parameters")}
-    return flat({name: part for name, part in parts.items() if isinstance(part, dict)} | {"device": last.get("device")})
+    parts = {name: record.part(name) for name in ("git", "user_git", "versions", "data", "parameters")}
+    device = next((session.get("device") for session in reversed(record.told("sessions"))), None)
+    return flat({name: part for name, part in parts.items() if part} | {"device": device})
 
 
 def _parallel(table: Table) -> dict[str, Any] | None:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_experiments.markdown import Written, escape
+from gan_experiments.markdown import table as markdown_table
 from gan_experiments.reporting.groups import compare_groups, group_rows
-from gan_experiments.reporting.markdown import Written, escape
-from gan_experiments.reporting.markdown import table as markdown_table
 from gan_experiments.reporting.table import Column, Row, Table
-from gan_experiments.reporting.wording import clean, short, with_interval
+from gan_experiments.wording import encodable, plus_minus, with_interval
 
 CSV_BEGINS = "rank,run,directory,state,"
 MARKDOWN_BEGINS = "<!-- comparison of gan-experiments -->"
@@ -30,7 +30,9 @@ def as_csv(table: Table) -> str:
             numbers += [value.value, *(value.interval or (None, None))] if value else [None] * 3
         writer.writerow([row.rank, *_about(row), row.kimg, *row.settings.values(), *numbers])
     for record in table.unread:
-        writer.writerow(["", clean(record.name), clean(str(record.directory)), record.state, clean(record.problem)])
+        writer.writerow(
+            ["", encodable(record.name), encodable(str(record.directory)), record.state, encodable(record.problem)]
+        )
     return buffer.getvalue()
 
 
@@ -60,10 +62,10 @@ def markdown_lines(table: Table) -> list[str]:
     if table.best is not None and any(len(group.rows) > 1 for group in groups):
         found = compare_groups(groups, table.best)
         lines += ["", f"## Seeds joined: {escape(found.column.heading)} {found.column.arrow}", ""]
-        means = []
-        for summary in found.summaries:
-            half = f" ± {short(summary.mean.half, 2)}" if summary.mean.half is not None else ""
-            means.append([summary.group.name, summary.mean.count, short(summary.mean.mean) + half])
+        means = [
+            [summary.group.name, summary.mean.count, plus_minus(summary.mean.mean, summary.mean.half)]
+            for summary in found.summaries
+        ]
         lines += markdown_table(["runs equal but for the seed", "seeds", "mean ± 95%"], means)
         lines += ["Mean ± half-width of the 95% interval over seeds of training, by Student's t."]
     for others, facts in table.protocols():
@@ -90,7 +92,7 @@ def to_json(table: Table, files: Sequence[Path]) -> dict[str, Any]:
         "groups": [
             {
                 "name": summary.group.name,
-                "runs": [clean(str(row.record.directory)) for row in summary.group.rows],
+                "runs": [encodable(str(row.record.directory)) for row in summary.group.rows],
                 "mean": summary.mean.mean,
                 "half_width_95": summary.mean.half,
                 "seeds": summary.mean.count,
@@ -108,7 +110,7 @@ def to_json(table: Table, files: Sequence[Path]) -> dict[str, Any]:
             for verdict in (found.verdicts if found else [])
         ],
         "protocols": {column.protocol: column.facts for column in table.columns},
-        "unread": {clean(str(record.directory)): clean(record.problem) for record in table.unread},
+        "unread": {encodable(str(record.directory)): encodable(record.problem) for record in table.unread},
         "written": [str(file) for file in files],
     }
 
@@ -132,7 +134,7 @@ def _run(row: Row) -> dict[str, Any]:
 
 def _about(row: Row) -> tuple[str, str, str, str]:
     problem = "; ".join(row.record.problems)
-    return row.name, clean(str(row.record.directory)), row.record.state, clean(problem)
+    return row.name, encodable(str(row.record.directory)), row.record.state, encodable(problem)
 
 
 def _marked(row: Row, column: Column, table: Table) -> str:

@@ -9,14 +9,13 @@ from typing import Any
 from gan_experiments.records import Record
 from gan_experiments.reporting.layers import Network, read_networks, read_text
 from gan_experiments.reporting.measures import Measures, read_measures
-from gan_experiments.reporting.reading import brief_list, count, is_number, listing, mapping, modified
-from gan_experiments.reporting.wording import clean, duration, moment, short, show
-from gan_experiments.runs import resuming
+from gan_experiments.values import is_number, listing, mapping, modified
+from gan_experiments.wording import brief_list, count, duration, encodable, moment, short, show
 
 ENDINGS = {
     "finished": "It ran to its end.",
     "failed": "It FAILED and did not reach its end.",
-    "interrupted": "It was INTERRUPTED before its end; the resume line below goes on with it.",
+    "interrupted": "It was INTERRUPTED before its end.",
     "running": "It is still RUNNING: this is how it stood when the report was made.",
 }
 CLOCK = {
@@ -54,34 +53,33 @@ class About:
     @property
     def ending(self) -> str:
         """Say how it ended, in a sentence."""
-        return ENDINGS[self.record.state]
+        further = " The resume line below goes on with it." if self.state == "interrupted" and self.go_on else ""
+        return ENDINGS[self.state] + further
 
     @property
     def error(self) -> str:
         """Give the error that ended it; empty for none."""
-        return clean(self.record.problem)
+        return encodable(self.record.problem)
 
     @cached_property
     def problems(self) -> list[str]:
         """Say what else is wrong with its directory."""
-        return [clean(problem) for problem in self.record.problems if problem != self.record.problem]
+        return [encodable(problem) for problem in self.record.problems if problem != self.record.problem]
 
     @cached_property
     def outline(self) -> dict[str, str]:
         """Give the few facts that stand above all."""
         manifest, choices = self.record.manifest, self.record.choices
-        sessions = self._sessions
-        seconds = sum(session["seconds"] for session in sessions if is_number(session.get("seconds")))
-        devices = dict.fromkeys(show(session["device"]) for session in sessions if session.get("device"))
+        told = [session["device"] for session in self.record.told("sessions") if session.get("device")]
         reached = {word: text for word, text in self.reached.items() if word in ("iterations", "kimg", "epochs")}
         found = {
             "experiment": manifest.get("experiment") or choices.get("experiment"),
-            "data": mapping(self.record.config.get("dataset")).get("name"),
+            "data": self.record.flat_config.get("dataset.name"),
             **{group: choices.get(group) for group in ("regime", "model", "loss", "schedule", "augment")},
             "seed": self.record.config.get("seed"),
             "trained": ", ".join(f"{text} {word}" for word, text in reached.items()),
-            "time": duration(seconds) if seconds else None,
-            "device": ", ".join(devices),
+            "time": duration(self.record.seconds) if self.record.seconds else None,
+            "device": ", ".join(dict.fromkeys(map(show, told))),
             "started": moment(manifest.get("started")),
             "ended": moment(manifest.get("ended")) if self.state != "running" else None,
         }
@@ -90,15 +88,12 @@ class About:
     @cached_property
     def reached(self) -> dict[str, str]:
         """Say how far it was trained, by each clock."""
-        newest: dict[str, float] = {}
-        for row in self.record.rows:
-            newest |= {name: row[name] for name in CLOCK if name in row}
-        return {word: short(newest[name], 5) for name, word in CLOCK.items() if name in newest}
+        return {CLOCK[name]: short(value, 5) for name, value in self.record.reached.items()}
 
     @property
     def command(self) -> str:
         """Give the command line that makes such a run."""
-        return clean(self.record.command)
+        return encodable(self.record.command)
 
     @property
     def overrides(self) -> list[str]:
@@ -108,10 +103,7 @@ class About:
     @property
     def go_on(self) -> str:
         """Give the command line that goes on with it; empty where that cannot be done."""
-        if self.state == "running" or not any(self.record.directory.glob("checkpoints/iteration_*.pt")):
-            return ""
-        longer = " budget.epochs=MORE" if self.state == "finished" else ""
-        return clean(f"python -m gan_experiments {resuming(self.record.directory)}{longer}")
+        return encodable(self.record.go_on)
 
     @property
     def notes(self) -> dict[str, str]:
@@ -123,7 +115,7 @@ class About:
     def code(self) -> dict[str, str]:
         """Say by which commits it ran: of the framework and of the directory it was launched in."""
         names = {"git": "gan_experiments", "user_git": "launched in"}
-        return {word: _commit(mapping(self.record.manifest.get(key))) for key, word in names.items()}
+        return {word: show(self.record.commit(key) or "no git checkout") for key, word in names.items()}
 
     @property
     def choices(self) -> dict[str, str]:
@@ -133,14 +125,12 @@ class About:
     @property
     def settings(self) -> dict[str, str]:
         """Give the whole resolved config."""
-        return {clean(key): show(value) for key, value in self.record.flat_config.items()}
+        return {encodable(key): show(value) for key, value in self.record.flat_config.items()}
 
     @cached_property
     def data(self) -> dict[str, str]:
         """Say what it was trained on, and which images were held out."""
-        dataset, used = (
-            mapping(found) for found in (self.record.config.get("dataset"), self.record.manifest.get("data"))
-        )
+        dataset, used = mapping(self.record.config.get("dataset")), self.record.part("data")
         size, channels = dataset.get("image_size"), dataset.get("channels")
         regime = {key: value for key, value in mapping(self.record.config.get("regime")).items() if key != "_target_"}
         details = ", ".join(f"{key}={show(value)}" for key, value in regime.items())
@@ -170,7 +160,7 @@ class About:
     @property
     def parameters(self) -> dict[str, str]:
         """Give the trainable parameters of each network."""
-        counts = mapping(self.record.manifest.get("parameters"))
+        counts = self.record.part("parameters")
         return {show(name): count(number) or show(number) for name, number in counts.items()}
 
     @cached_property
@@ -183,7 +173,7 @@ class About:
         """Give what its alarms said, in order."""
         return [
             Alarm(show(said.get("alarm")), _kimg(said), show(said.get("action")), show(said.get("message")))
-            for said in map(mapping, listing(self.record.manifest.get("alarms")))
+            for said in self.record.told("alarms")
         ]
 
     @cached_property
@@ -191,7 +181,7 @@ class About:
         """Say where it went back to an older checkpoint."""
         return [
             f"from iteration {show(back.get('from'))} to {show(back.get('to'))}: {show(back.get('reason'))}"
-            for back in map(mapping, listing(self.record.manifest.get("rollbacks")))
+            for back in self.record.told("rollbacks")
         ]
 
     @cached_property
@@ -208,8 +198,8 @@ class About:
     @property
     def environment(self) -> dict[str, str]:
         """Give versions and the machine, of its beginning."""
-        parts = (mapping(self.record.manifest.get(name)) for name in ("machine", "versions"))
-        return {show(name): show(value) for part in parts for name, value in part.items()}
+        parts = self.record.part("machine") | self.record.part("versions")
+        return {show(name): show(value) for name, value in parts.items()}
 
     @cached_property
     def sessions(self) -> list[dict[str, str]]:
@@ -224,18 +214,8 @@ class About:
                 "state": show(session.get("status")),
                 "changed": ", ".join(map(show, listing(session.get("overrides")))) if number else "",
             }
-            for number, session in enumerate(self._sessions)
+            for number, session in enumerate(self.record.told("sessions"))
         ]
-
-    @property
-    def _sessions(self) -> list[Mapping[str, Any]]:
-        return [mapping(session) for session in listing(self.record.manifest.get("sessions"))]
-
-
-def _commit(state: Mapping[str, Any]) -> str:
-    if not state.get("commit"):
-        return "no git checkout"
-    return f"{show(state['commit'])}{', with uncommitted changes' if state.get('dirty') else ''}"
 
 
 def _kimg(said: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gan_experiments.records import Record
 from gan_experiments.reporting.pictures import Picture, read_picture
-from gan_experiments.reporting.wording import clean
+from gan_experiments.wording import encodable
 
 MOST_RUNS = 12
 MOST_STOPS = 9
@@ -95,7 +95,7 @@ def _read(plan: _Plan, budget: int) -> tuple[dict[int, list[dict[str, Any]]], di
             try:
                 picture = read_picture(path, compress=plan.compress)
             except OSError as error:
-                problems.setdefault(position, []).append(f"samples/{clean(str(error))}")
+                problems.setdefault(position, []).append(f"samples/{encodable(str(error))}")
                 continue
             spent += len(picture.uri)
             if spent <= budget:
@@ -106,8 +106,7 @@ def _read(plan: _Plan, budget: int) -> tuple[dict[int, list[dict[str, Any]]], di
 def _real(records: Sequence[Record]) -> dict[str, str]:
     found: dict[str, str] = {}
     for record in records:
-        dataset = record.config.get("dataset")
-        name = clean(str(dataset.get("name") if isinstance(dataset, dict) else "data"))
+        name = encodable(str(record.flat_config.get("dataset.name", "data")))
         if name not in found:
             try:
                 found[name] = read_picture(record.directory / "samples" / "real.png").uri

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_experiments.reporting.wording import clean
 from gan_experiments.values import read_json
+from gan_experiments.wording import encodable
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def read_networks(directory: Path) -> list[Network]:
 def read_text(directory: Path) -> str:
     """Read networks.txt, which older runs hold alone; empty where it cannot be read."""
     try:
-        return clean((directory / "networks.txt").read_text(encoding="utf-8", errors="replace"))
+        return encodable((directory / "networks.txt").read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return ""
 
@@ -46,11 +46,11 @@ def read_text(directory: Path) -> str:
 def _network(name: str, facts: Any) -> Network:
     layers = [
         Layer(
-            clean(str(row["name"])),
-            clean(str(row["layer"])),
+            encodable(str(row["name"])),
+            encodable(str(row["layer"])),
             "×".join(str(int(size)) for size in row["output_shape"]),
             int(row["parameters"]),
         )
         for row in facts["layers"]
     ]
-    return Network(clean(name), layers, int(facts["parameters"]))
+    return Network(encodable(name), layers, int(facts["parameters"]))

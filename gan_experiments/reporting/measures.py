@@ -5,9 +5,8 @@ from typing import Any
 
 from gan_experiments.keys import flat
 from gan_experiments.records import Record
-from gan_experiments.reporting.reading import count, mapping
-from gan_experiments.reporting.wording import clean, short, show, with_interval
-from gan_experiments.values import Value, read_json
+from gan_experiments.values import Value, is_number, mapping, read_json
+from gan_experiments.wording import count, encodable, short, show, with_interval
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,8 @@ def read_measures(record: Record) -> Measures:
 
 def _order(record: Record) -> list[str]:
     """Give the keys as training names them, that of the best checkpoint first."""
-    evaluation = mapping(record.results.get("evaluation"))
-    best = mapping(evaluation.get("best")).get("key")
-    return [*([str(best)] if best else []), *mapping(evaluation.get("values"))]
+    best = record.best.get("key")
+    return [*([str(best)] if best else []), *mapping(record.evaluation.get("values"))]
 
 
 def _common(facts: list[dict[str, str]]) -> dict[str, str]:
@@ -99,7 +97,7 @@ def _common(facts: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _measure(place: tuple[str, str], value: Value, own: dict[str, str]) -> Measure:
-    name, _, extractor = clean(place[0]).partition("/")
+    name, _, extractor = encodable(place[0]).partition("/")
     low, high = value.interval or (None, None)
     return Measure(
         name=name,
@@ -119,16 +117,14 @@ def _measure(place: tuple[str, str], value: Value, own: dict[str, str]) -> Measu
 def _not_applicable(record: Record, measured: dict[str, Any]) -> dict[str, str]:
     """Give why metrics that were asked for were not measured."""
     told: dict[str, str] = {}
-    for source in (record.results.get("evaluation"), *map(read_json, record.directory.glob("evaluation/*.json"))):
-        reasons = source.get("not_applicable") if isinstance(source, dict) else None
-        told |= reasons if isinstance(reasons, dict) else {}
-    return {clean(key): show(reason) for key, reason in told.items() if key not in measured}
+    for source in (record.evaluation, *map(read_json, record.directory.glob("evaluation/*.json"))):
+        told |= mapping(source.get("not_applicable"))
+    return {encodable(key): show(reason) for key, reason in told.items() if key not in measured}
 
 
 def _best(record: Record) -> str:
-    evaluation = record.results.get("evaluation")
-    best = evaluation.get("best") if isinstance(evaluation, dict) else None
-    if not isinstance(best, dict) or not isinstance(best.get("value"), int | float):
+    best = record.best
+    if not is_number(best.get("value")):
         return ""
-    where = f" at {short(best['kimg'])} kimg" if isinstance(best.get("kimg"), int | float) else ""
+    where = f" at {short(best['kimg'])} kimg" if is_number(best.get("kimg")) else ""
     return f"best.pt is the generator{where}, by {show(best.get('key'))}: {short(best['value'])}"

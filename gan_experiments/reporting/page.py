@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ def write_text(target: Path, text: str) -> None:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, lambda file: file.write(text.encode("utf-8", "replace")))
+
+
+def files(target: Path, beside: Sequence[str]) -> list[Path]:
+    """Give the files of a page and of what goes beside it, by its suffixes.
+
+    Raises:
+        UserError: the name is not that of a page.
+    """
+    if target.suffix != ".html" or target.is_dir():
+        raise UserError(f"{target} is no place for a page: name a file that ends in .html.")
+    return [target, *map(target.with_suffix, beside)]
 
 
 def check_place(path: Path, beginning: str, kind: str) -> None:

@@ -15,7 +15,6 @@ class Picture:
 
     uri: str  # data:image/...
     width: int  # pixels, as the page holds it
-    height: int
     reduced: bool  # smaller than its file, and compressed with losses
 
 
@@ -47,23 +46,14 @@ def read_picture(path: Path, longest_side: int = LONGEST_SIDE, compress: bool = 
         raise OSError(f"{path.name} cannot be read: {reason}") from error
     reduced = max(image.size) > longest_side
     if not reduced and not compress and kind == "PNG":
-        return Picture(_uri("png", content), image.width, image.height, reduced)
+        return Picture(_uri("png", content), image.width, reduced)
     buffer = io.BytesIO()
     if reduced:
         image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
         image.save(buffer, "WEBP", quality=85)
     else:
         image.save(buffer, "WEBP", lossless=True)
-    return Picture(_uri("webp", buffer.getvalue()), image.width, image.height, reduced)
-
-
-def data_uri(path: Path, longest_side: int = LONGEST_SIDE) -> str:
-    """Give a picture for the `src` of an image, as `read_picture` reads it.
-
-    Raises:
-        OSError: it is missing, or no picture that can be read.
-    """
-    return read_picture(path, longest_side).uri
+    return Picture(_uri("webp", buffer.getvalue()), image.width, reduced)
 
 
 def _uri(kind: str, content: bytes) -> str:

@@ -8,14 +8,15 @@ from typing import Any
 from gan_experiments.records import Record
 from gan_experiments.reporting import charts, grids
 from gan_experiments.reporting.facts import About
-from gan_experiments.reporting.page import check_place, render, write_text
+from gan_experiments.reporting.page import check_place, files, render, write_text
 from gan_experiments.reporting.pictures import read_picture
 from gan_experiments.reporting.report_markdown import MARKDOWN_BEGINS, several_as_markdown, single_as_markdown
 from gan_experiments.reporting.table import Table, tabulate
-from gan_experiments.reporting.wording import clean, short
 from gan_experiments.types import UserError
+from gan_experiments.wording import encodable, short
 
 HTML_BEGINS = "<!doctype html>\n<!-- report of gan-experiments -->"
+BESIDE = (".md",)
 STOPS = 40  # of one run's slider
 SINGLE_BUDGET = 4_000_000  # characters of one run's pictures
 SEVERAL_BUDGET = 6_000_000  # of the last grids of several runs, besides those of the comparison
@@ -46,33 +47,22 @@ def write_report(records: Sequence[Record], target: Path, title: str | None = No
     if not readable:
         reasons = "; ".join(f"{record.directory}: {record.problem}" for record in unread[:3]) or "none was given"
         raise UserError(f"there is no run to report on ({reasons}). Give run directories, or a sweep's.")
-    html, markdown = files(target)
+    html, markdown = files(target, BESIDE)
     for path, beginning in ((html, HTML_BEGINS), (markdown, MARKDOWN_BEGINS)):
         check_place(path, beginning, "report")
     if len(readable) == 1:
-        about = About(readable[0], clean(readable[0].name))
-        title = clean(title or f"Report: {about.name}")
+        about = About(readable[0], encodable(readable[0].name))
+        title = encodable(title or f"Report: {about.name}")
         page = render("report.html", title=title, **_single(about, unread))
         text = single_as_markdown(about, unread, markdown, title)
     else:
         table = tabulate(records)
         runs = [About(row.record, row.name) for row in table.rows]
-        title = clean(title or f"Report on {len(runs)} runs")
+        title = encodable(title or f"Report on {len(runs)} runs")
         page = render("report_of_several.html", title=title, **_several(table, runs))
         text = several_as_markdown(table, runs, markdown, title)
     write_text(html, page)
     write_text(markdown, text)
-
-
-def files(target: Path) -> tuple[Path, Path]:
-    """Give the files that a report consists of.
-
-    Raises:
-        UserError: the name is not that of a page.
-    """
-    if target.suffix != ".html" or target.is_dir():
-        raise UserError(f"{target} is no place for a page: name a file that ends in .html.")
-    return target, target.with_suffix(".md")
 
 
 def _single(about: About, unread: Sequence[Record]) -> dict[str, Any]:
@@ -138,6 +128,6 @@ def _pictures(
         budget -= len(picture.uri)
         if budget < 0:
             break
-        name = clean(str(path.relative_to(about.record.directory)))
+        name = encodable(str(path.relative_to(about.record.directory)))
         found.append(Shown(picture.uri, f"{name}{', reduced' if picture.reduced else ''}"))
     return found, max(budget, 0)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gan_experiments.markdown import Written, block, escape, picture, table
 from gan_experiments.records import Record
 from gan_experiments.reporting.exports import markdown_lines
 from gan_experiments.reporting.facts import About
 from gan_experiments.reporting.layers import Network
-from gan_experiments.reporting.markdown import Written, block, escape, picture, table
 from gan_experiments.reporting.measures import Measure
 from gan_experiments.reporting.table import Table
-from gan_experiments.reporting.wording import short
+from gan_experiments.wording import short
 
 MARKDOWN_BEGINS = "<!-- report of gan-experiments -->"
 MOST_PICTURES = 12

@@ -10,8 +10,8 @@ from typing import Any
 
 from gan_experiments.keys import LABELS, NOT_THE_EXPERIMENT, flat, within
 from gan_experiments.records import Record, differing_keys
-from gan_experiments.reporting.wording import clean, show
-from gan_experiments.values import Value
+from gan_experiments.values import Value, is_number
+from gan_experiments.wording import encodable, show
 
 Measured = dict[tuple[str, str], Value]  # by key and protocol
 
@@ -70,8 +70,7 @@ class Row:
     def raw(self, key: str) -> Any:
         """Give the value of a differing key: a number as it is, all else as shown."""
         value = self.record.settings.get(key)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return value if is_number else self.settings[key]
+        return value if is_number(value) else self.settings[key]
 
     def value(self, column: Column | None) -> float | None:
         """Give its value in a column."""
@@ -167,13 +166,13 @@ def tabulate(records: Sequence[Record]) -> Table:
 
 def names(records: Sequence[Record]) -> list[str]:
     """Name runs, no two alike: by their directories where names are."""
-    found = [clean(record.name) for record in records]
+    found = [encodable(record.name) for record in records]
     for parts in (2, None):
         counts = Counter(found)
         for i, record in enumerate(records):
             if counts[found[i]] > 1:
                 place = record.directory if parts is None else "/".join(record.directory.parts[-parts:])
-                found[i] = f"{clean(record.name)} ({clean(str(place))})"
+                found[i] = f"{encodable(record.name)} ({encodable(str(place))})"
     return found
 
 
@@ -199,8 +198,7 @@ def _best(records: Sequence[Record], measured: Sequence[Measured], columns: Sequ
     """Give the column of the metric that most runs keep their best checkpoint by, else the first."""
     wanted: Counter[str] = Counter()
     for record, values in zip(records, measured, strict=True):
-        evaluation = record.config.get("evaluation")
-        name = evaluation.get("best") if isinstance(evaluation, dict) else None
+        name = record.flat_config.get("evaluation.best")
         wanted.update([key for key, _ in values if key.startswith(f"{name}/")][:1])
     keys = [key for key, _ in wanted.most_common(1)]
     return next((column for column in columns if column.key in keys), columns[0] if columns else None)
@@ -219,7 +217,5 @@ def identity(record: Record, data: bool = True) -> str:
 
 def _images(record: Record) -> Any:
     """Give the fingerprint of the data set before the regime, which may choose images by the seed."""
-    found = record.manifest.get("data")
-    if not isinstance(found, dict):
-        return None
+    found = record.part("data")
     return found.get("source_fingerprint", found.get("fingerprint") if record.choices.get("regime") == "none" else None)

@@ -88,10 +88,9 @@ class _Stop:
         workers = [] if is_asked_twice else self._workers()
         if not workers:
             raise SystemExit(self.code)
-        if number == signal.SIGTERM:  # SIGINT comes from a terminal, which tells it to every process of the sweep
-            for worker in workers:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker, number)
+        for worker in workers:  # a terminal has told them too; they take both for one
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGTERM)
         say("Stopping: running jobs save first, no others begin. Once more, and it leaves at once.")
 
     def _workers(self) -> list[int]:

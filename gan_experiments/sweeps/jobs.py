@@ -1,6 +1,7 @@
 """One job of a sweep, in whichever process: train it, go on with it, or see that it is finished; fail alone."""
 
 import contextlib
+import ctypes
 import gc
 import hashlib
 import logging
@@ -11,39 +12,31 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.conf import HydraConf
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
 from gan_experiments.records import Record, read_record
 from gan_experiments.runs import RUN_FILES, Launch, Run, locked, plan_launch
 from gan_experiments.sweeps.place import identify, readable, varying_values
 from gan_experiments.sweeps.state import JOBS, Job, Session
+from gan_experiments.sweeps.task import Task, check, check_direction
 from gan_experiments.tracking.manifest import FILE
 from gan_experiments.types import RunFailedError, UserError
+from gan_experiments.values import mapping
 
 log = logging.getLogger(__name__)
 STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM}
 """Exit codes of a run that a signal has stopped, and that has saved."""
+PR_SET_PDEATHSIG = 1  # of prctl(2), Linux
 Train = Callable[[Launch], Any]
 
 
-@dataclass(frozen=True)
-class Task:
-    """What Hydra hands to a job."""
-
-    config: DictConfig
-    hydra: HydraConf
-    choices: dict[str, Any]
-
-    @property
-    def overrides(self) -> list[str]:
-        """The job's own, as the sweeper has made them of the sweep's."""
-        return [str(word) for word in self.hydra.overrides.task]
+class ElsewhereError(UserError):
+    """Another process is at the job's run."""
 
 
 def run_job(task: Task, train: Train) -> float | None:
@@ -59,6 +52,8 @@ def run_job(task: Task, train: Train) -> float | None:
     session = Session.read(directory)
     if session.stopped:
         return None
+    if session.is_parent:
+        _end_with_parent()
     job = _new_job(task, session)
     began = time.perf_counter()
     try:
@@ -77,8 +72,13 @@ def run_job(task: Task, train: Train) -> float | None:
     finally:
         _write_down(job, directory, time.perf_counter() - began)
         _clear_memory()
-    _check_direction(task, job)
+    check_direction(task, job)
     return job.objective
+
+
+def _end_with_parent() -> None:
+    """Let this process save and stop when the one that started it is killed, and not train on unseen."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _new_job(task: Task, session: Session) -> Job:
@@ -115,7 +115,7 @@ def _plan(task: Task, job: Job, directory: Path) -> Launch | None:
         UserError: the config cannot work, or the directory is not the job's alone.
     """
     planned = plan_launch(task.config, directory / JOBS, task.overrides, task.choices)  # where no run lies
-    _check(planned.config, task)
+    check(planned.config, task)
     job.identity = identify(_plain(planned.config), job.varying)
     (directory / JOBS / f"{job.name}.json").unlink(missing_ok=True)
     job.run = job.name = f"{readable(job.varying)}-{job.identity}"
@@ -124,7 +124,7 @@ def _plan(task: Task, job: Job, directory: Path) -> Launch | None:
     if found.state == "finished" and found.results:
         return None
     if found.state == "running":
-        raise UserError(f"another process is training in {run}: wait for it, or stop it first.")
+        raise ElsewhereError(f"another process is training in {run}: wait for it, or stop it first.")
     if not (run / FILE).exists():
         return replace(planned, directory=run)
     if _has_checkpoint(run):
@@ -132,39 +132,6 @@ def _plan(task: Task, job: Job, directory: Path) -> Launch | None:
         return plan_launch(task.config, run, task.overrides, task.choices)
     _remove(run, found, job)
     return replace(planned, directory=run)
-
-
-def _check(config: DictConfig, task: Task) -> None:
-    """Refuse what works in a run alone.
-
-    Raises:
-        UserError: says what to write.
-    """
-    devices = config.trainer.get("devices", 1)
-    count = len(devices) if isinstance(devices, ListConfig) else devices
-    if str(count) != "1":  # the processes of a run start its command again, and here that is the whole sweep's
-        raise UserError(f"trainer.devices={devices}: a job of a sweep trains on one device. Write trainer.devices=1.")
-    if "optuna" in str(task.hydra.sweeper.get("_target_")) and config.evaluation.best is None:
-        raise UserError(
-            "evaluation.best=null: Optuna needs a value to go by. Write evaluation=standard, or evaluation.best=NAME."
-        )
-
-
-def _check_direction(task: Task, job: Job) -> None:
-    """Refuse to go on where Optuna minimizes what is better when higher, or the other way round.
-
-    Raises:
-        UserError: says what to write.
-    """
-    direction = str(task.hydra.sweeper.get("direction", "")).rpartition(".")[2].lower()
-    if job.measure is None or direction not in ("minimize", "maximize"):
-        return
-    right = "maximize" if job.measure["higher_is_better"] else "minimize"
-    if direction != right:
-        raise UserError(
-            f"the sweep would {direction} {job.measure['key']}, the value of evaluation.best: write "
-            f"hydra.sweeper.direction={right}."
-        )
 
 
 def _has_checkpoint(run: Path) -> bool:
@@ -196,7 +163,7 @@ def _remove(run: Path, found: Record, job: Job) -> None:
 
 
 def _fail(job: Job, directory: Path, error: Exception) -> None:
-    job.state = "failed"
+    job.state = "running" if isinstance(error, ElsewhereError) else "failed"
     has_begun = job.run is not None and (directory / job.run / FILE).exists()
     job.is_mistake = isinstance(error, (UserError, *COMPOSITION_ERRORS)) and not has_begun
     if isinstance(error, COMPOSITION_ERRORS):
@@ -215,7 +182,7 @@ def _write_down(job: Job, directory: Path, seconds: float) -> None:
     if job.run is not None:
         found = read_record(directory / job.run)
         if found.manifest:
-            job.seconds = sum(session.get("seconds", 0.0) for session in found.manifest.get("sessions", []))
+            job.seconds = found.seconds
         if job.state == "finished":
             job.objective, job.measure = measured(found)
     job.write(directory)
@@ -223,11 +190,10 @@ def _write_down(job: Job, directory: Path, seconds: float) -> None:
 
 def measured(record: Record) -> tuple[float | None, dict[str, Any] | None]:
     """Give a run's best value of `evaluation.best`, and what it is: key, protocol, which way is better."""
-    evaluation = record.results.get("evaluation") or {}
-    best = evaluation.get("best") or {}
+    best = record.best
     if best.get("value") is None:
         return None, None
-    entry = evaluation.get("values", {}).get(best["key"], {})
+    entry = mapping(mapping(record.evaluation.get("values")).get(best["key"]))
     measure = {"key": best["key"], "higher_is_better": entry.get("higher_is_better", False)}
     return float(best["value"]), measure | {"protocol": entry.get("protocol", {})}
 

@@ -51,6 +51,11 @@ class Session:
         write_json(directory / FILE, asdict(self))
 
     @property
+    def is_parent(self) -> bool:
+        """Say whether this process was started by the one that the sweep was started in."""
+        return (self.host, self.pid) == (socket.gethostname(), os.getppid())
+
+    @property
     def is_here(self) -> bool:
         """Say whether this process is the one that the sweep was started in."""
         return (self.host, self.pid) == (socket.gethostname(), os.getpid())

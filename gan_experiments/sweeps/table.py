@@ -8,7 +8,8 @@ from pathlib import Path
 from gan_experiments.keys import flat
 from gan_experiments.sweeps.place import short_keys
 from gan_experiments.sweeps.state import JOBS, Job
-from gan_experiments.terminal import number, print_table, say
+from gan_experiments.terminal import print_table, say
+from gan_experiments.wording import duration, short
 
 
 def ranked(jobs: Sequence[Job]) -> list[Job]:
@@ -34,7 +35,7 @@ def print_jobs(jobs: Sequence[Job], directory: Path) -> None:
     order = ranked(jobs)
     measures = _headings(order)
     keys = list(dict.fromkeys(key for job in jobs for key in job.varying))
-    short = short_keys(keys)
+    names = short_keys(keys)
     values = [heading for heading, _ in measures.values()]
     places: Counter[str] = Counter()
     rows = []
@@ -42,9 +43,9 @@ def print_jobs(jobs: Sequence[Job], directory: Path) -> None:
         measure = _measure(job)
         places[measure] += 1
         settings = [_short(job.varying.get(key, "")) for key in keys]
-        measured = [number(job.objective) if measure == other else "" for other in measures]
-        rows.append([places[measure] if measure else "", *settings, *measured, job.state, _duration(job.seconds)])
-    headers = ["#", *(short[key] for key in keys), *values, "state", "time"]
+        measured = [short(job.objective) if measure == other else "" for other in measures]
+        rows.append([places[measure] if measure else "", *settings, *measured, job.state, duration(job.seconds)])
+    headers = ["#", *(names[key] for key in keys), *values, "state", "time"]
     print_table(headers, rows, title=str(directory), right=",".join(["#", "time", *values]))
     for heading, about in measures.values():
         say(f"{heading}: {about}")
@@ -80,10 +81,3 @@ def _short(value: str) -> str:
         return value if len(value) <= 9 else f"{float(value):.4g}"
     except ValueError:
         return value
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -76,14 +76,16 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         UserError: there is none that can be read.
     """
     if not directory.is_dir():
-        raise UserError("there is no such directory")
+        raise UserError("it is a file" if directory.exists() else "there is no such directory")
     if not (directory / FILE).exists():
         raise UserError(f"it is no run directory, since it holds no {FILE}")
     try:
         manifest: dict[str, Any] = json.loads((directory / FILE).read_text(encoding="utf-8"))
-        manifest["config"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"its {FILE} cannot be read ({type(error).__name__}: {error})") from error
+    parts = [manifest.get(name) for name in ("config", "choices")] if isinstance(manifest, dict) else [None]
+    if not all(isinstance(part, dict) for part in parts):
+        raise UserError(f"its {FILE} is not one of this framework")
     return manifest
 
 

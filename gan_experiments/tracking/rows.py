@@ -5,27 +5,28 @@ from pathlib import Path
 
 TRAINING_MARK = "images_per_second"
 """A column that only rows of training losses fill; a row at an evaluation leaves it empty."""
+CLOCKS = ("iteration", "kimg", "epoch", "discriminator_steps", "generator_steps")
+"""Columns that say when, not what."""
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read a metrics.csv: one dict for each row, without empty cells; a truncated last line is left out."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        whole = [line for line in file if line.endswith("\n")]
-    return [{name: float(cell) for name, cell in cells.items() if cell} for cells in csv.DictReader(whole)]
+    """Give the rows that `read_rows` does; raises the same."""
+    return read_rows(path)[0]
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, float]], int]:
-    """Read what can be read of a metrics.csv in any state, without empty cells; gives the number of damaged lines too.
+    """Read what can be read of a metrics.csv, one dict for each row, without empty cells; count the damaged lines too.
 
     The file may be missing, or end in the middle of a line; a line with too few cells, or a word for a number, is left
     out.
+
+    Raises:
+        OSError: it is there and cannot be read; whoever writes it must not take it for an empty one.
     """
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             lines = file.readlines()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return [], 0
     rows, damaged = [], 0
     if lines and not lines[-1].endswith("\n"):

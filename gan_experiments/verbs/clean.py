@@ -9,8 +9,9 @@ from omegaconf import OmegaConf
 from gan_experiments.cleaning import Removal, cached_files, removable, remove
 from gan_experiments.config import Root
 from gan_experiments.records import Record, find_runs
-from gan_experiments.terminal import print_table, say, size
+from gan_experiments.terminal import print_table, say
 from gan_experiments.verbs.runs import OUTPUTS, common_directory
+from gan_experiments.wording import size
 
 
 def clean(

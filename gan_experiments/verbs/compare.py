@@ -8,6 +8,7 @@ import typer
 from gan_experiments.records import find_runs
 from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError
+from gan_experiments.wording import plus_minus, with_interval
 
 if TYPE_CHECKING:
     from gan_experiments.reporting.table import Table
@@ -26,12 +27,13 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Compare runs on one page: values with intervals, curves, samples, settings; seeds joined and tested."""
-    from gan_experiments.reporting.comparison import files, write_table  # charts and statistics take a moment
+    from gan_experiments.reporting.comparison import BESIDE, write_table  # charts and statistics take a moment
     from gan_experiments.reporting.exports import to_json
+    from gan_experiments.reporting.page import files
     from gan_experiments.reporting.table import tabulate
 
     output = output.expanduser().absolute()
-    written = files(output)
+    written = files(output, BESIDE)
     table = tabulate(find_runs(paths))
     number = len(table.rows)
     try:
@@ -53,7 +55,6 @@ def compare(
 def _print_runs(table: "Table") -> None:
     """Print the best runs, by the metric that ranks them."""
     from gan_experiments.reporting.groups import telling
-    from gan_experiments.reporting.wording import with_interval
 
     best = table.best
     keys = telling([row.settings for row in table.rows], table.keys)
@@ -81,16 +82,15 @@ def _print_runs(table: "Table") -> None:
 def _print_groups(table: "Table") -> None:
     """Print the means over seeds, where there are several of one experiment, and the pairs that differ."""
     from gan_experiments.reporting.groups import compare_groups, group_rows
-    from gan_experiments.reporting.wording import short
 
     groups = group_rows(table)
     if table.best is None or all(len(group.rows) == 1 for group in groups):
         return
     found = compare_groups(groups, table.best)
-    rows = []
-    for summary in found.summaries[:SHOWN]:
-        half = "" if summary.mean.half is None else f" ± {short(summary.mean.half, 2)}"
-        rows.append((summary.group.name, summary.mean.count, short(summary.mean.mean) + half))
+    rows = [
+        (summary.group.name, summary.mean.count, plus_minus(summary.mean.mean, summary.mean.half))
+        for summary in found.summaries[:SHOWN]
+    ]
     if rows:
         print_table(("seeds joined", "seeds", "mean"), rows, right="seeds,mean")
         say("± 95% over seeds of training (Student's t).")

@@ -7,11 +7,13 @@ import typer
 
 from gan_experiments.keys import flat
 from gan_experiments.records import Record, differing_keys
-from gan_experiments.terminal import number, print_json, print_table, say
+from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.values import Value
 from gan_experiments.verbs.given import open_record
+from gan_experiments.wording import short, with_interval
 
 NAMES = ("A", "B")
+Pair = list[Value | None]
 
 
 def diff(
@@ -22,62 +24,62 @@ def diff(
 ) -> None:
     """Compare two runs: keys of the config, versions, data, and metrics side by side where their protocols agree."""
     records = [open_record(first), open_record(second)]
-    config = {key: [_at(record, key) for record in records] for key in differing_keys(records)}
+    config = {key: [record.settings.get(key) for record in records] for key in differing_keys(records)}
     around = _around(records)
-    metrics = _metrics(records, by_class)
+    pairs = _pairs(records, by_class)
     if as_json:
         paths = [str(record.directory) for record in records]
-        print_json({"runs": paths, "config": config, "environment": around, "metrics": metrics})
+        print_json(
+            {"runs": paths, "config": config, "environment": around, "metrics": [_row(*pair) for pair in pairs.items()]}
+        )
         return
     for name, record in zip(NAMES, records, strict=True):
         say(f"{name}: {record.directory} ({record.state})")
     _print("config", config)
     _print("data, versions", around)
-    if not metrics:
+    if not pairs:
         say("Neither has measured anything.")
         return
-    _print_metrics(metrics)
-
-
-def _at(record: Record, key: str) -> Any:
-    return record.settings.get(key)
+    _print_metrics(pairs)
 
 
 def _around(records: list[Record]) -> dict[str, list[Any]]:
     """Give what differs in data, versions, commit and machine."""
     found = []
     for record in records:
-        parts = {name: record.manifest.get(name) for name in ("data", "versions", "git", "machine")}
-        found.append(flat({name: part for name, part in parts.items() if isinstance(part, dict)}))
+        parts = {name: record.part(name) for name in ("data", "versions", "git", "machine")}
+        found.append(flat({name: part for name, part in parts.items() if part}))
     keys = dict.fromkeys(key for facts in found for key in facts)
     return {key: values for key in keys if (values := [facts.get(key) for facts in found])[0] != values[1]}
 
 
-def _metrics(records: list[Record], by_class: bool) -> list[dict[str, Any]]:
-    """Pair the values of each key: by a protocol that both have, else the newest of each, with what differs in it."""
+def _pairs(records: list[Record], by_class: bool) -> dict[str, Pair]:
+    """Pair the values of each key: by a protocol that both have, else the newest of each."""
     measured = [record.measured() for record in records]
     keys = dict.fromkeys(key for found in measured for key, _ in found)
-    rows = []
+    pairs = {}
     for key in keys:
         if key.startswith("class_fid_") and not by_class:
             continue
         own = [{protocol: value for (name, protocol), value in found.items() if name == key} for found in measured]
         shared = [protocol for protocol in own[0] if protocol in own[1]]
-        pair = [found[shared[-1]] if shared else next(reversed(found.values()), None) for found in own]
-        rows.append(
-            {
-                "key": key,
-                "values": [None if value is None else value.value for value in pair],
-                "intervals": [None if value is None else value.interval for value in pair],
-                "measured_of": [name for name, value in zip(NAMES, pair, strict=True) if value is not None],
-                "comparable": bool(shared),
-                "note": _note(pair),
-            }
-        )
-    return rows
+        pairs[key] = [found[shared[-1]] if shared else next(reversed(found.values()), None) for found in own]
+    return pairs
 
 
-def _note(pair: list[Value | None]) -> str:
+def _row(key: str, pair: Pair) -> dict[str, Any]:
+    first, second = pair
+    return {
+        "key": key,
+        "values": [None if value is None else value.value for value in pair],
+        "intervals": [None if value is None else value.interval for value in pair],
+        "measured_of": [name for name, value in zip(NAMES, pair, strict=True) if value is not None],
+        "comparable": first is not None and second is not None and first.protocol == second.protocol,
+        "note": _note(pair),
+    }
+
+
+def _note(pair: Pair) -> str:
     first, second = pair
     if first is None or second is None:
         return ""
@@ -88,31 +90,25 @@ def _note(pair: list[Value | None]) -> str:
         told = ", ".join(f"{key} {facts[0].get(key)} / {facts[1].get(key)}" for key in keys)
         notes.append(f"not comparable, protocols differ: {told}")
     if first.kimg != second.kimg:
-        notes.append(f"at {number(first.kimg)} / {number(second.kimg)} kimg")
+        notes.append(f"at {short(first.kimg)} / {short(second.kimg)} kimg")
     return "; ".join(notes)
 
 
-def _print_metrics(metrics: list[dict[str, Any]]) -> None:
-    notes = list(dict.fromkeys(row["note"] for row in metrics if row["note"]))
+def _print_metrics(pairs: dict[str, Pair]) -> None:
+    notes = list(dict.fromkeys(note for pair in pairs.values() if (note := _note(pair))))
     rows = []
-    for row in metrics:
-        if len(row["measured_of"]) == 2:
-            note = f"({notes.index(row['note']) + 1})" if row["note"] else ""
-            rows.append([row["key"], *map(_value_cell, row["values"], row["intervals"]), note])
+    for key, pair in pairs.items():
+        if None not in pair:
+            note = _note(pair)
+            rows.append([key, *map(with_interval, pair), f"({notes.index(note) + 1})" if note else ""])
     if rows:
         print_table(["metric", *NAMES, "note"], rows)
     for place, note in enumerate(notes):
         say(f"({place + 1}) {note}")
-    for name in NAMES:
-        alone = [row["key"] for row in metrics if row["measured_of"] == [name]]
+    for position, name in enumerate(NAMES):
+        alone = [key for key, pair in pairs.items() if pair[1 - position] is None]
         if alone:
             say(f"Of {name} alone: {', '.join(alone)}")
-
-
-def _value_cell(value: float | None, interval: tuple[float, float] | None) -> str:
-    if value is None:
-        return "undefined"
-    return number(value) if interval is None else f"{number(value)} ± {(interval[1] - interval[0]) / 2:.2g}"
 
 
 def _print(title: str, differing: dict[str, list[Any]]) -> None:

@@ -1,6 +1,5 @@
 """`evaluate` and `fit-extractor`."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,14 +8,15 @@ import typer
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
-from rich.console import Console
-from rich.table import Table
 
 from gan_experiments.checks import cross_check
 from gan_experiments.components import add_code_dirs, check_arguments
 from gan_experiments.config import CONFIG_DIR, prepare, register_schema
 from gan_experiments.runs import Run
+from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError
+from gan_experiments.values import read_value
+from gan_experiments.wording import short
 
 
 def evaluate(
@@ -38,10 +38,10 @@ def evaluate(
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
     path, found = measure(opened, config, checkpoint)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
     else:
-        _print_table(found, by_class)
-        typer.echo(f"Written to {path}")
+        _print(found, by_class)
+        say(f"Written to {path}")
 
 
 def fit_extractor(
@@ -56,7 +56,7 @@ def fit_extractor(
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
     accuracy = train_extractor(config, output)
-    typer.echo(f"Accuracy on the test split: {accuracy}. Written to {output}")
+    say(f"Accuracy on the test split: {accuracy}. Written to {output}")
 
 
 PLACES = ("data_dir", "cache_dir", "dataset.path")
@@ -96,49 +96,40 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
     return config
 
 
-def _print_table(found: dict[str, Any], by_class: bool) -> None:
-    console = Console()
-    console.print(f"{found['run']}, {found['checkpoint']}: {_drawn(found)}", soft_wrap=True)
-    measures = dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]])
-    for measure in measures:
-        table = Table(title=measure, title_justify="left")
-        for column in ("", "value", "± 95%", "floor", "ceiling", "better"):
-            table.add_column(column, justify="right" if column else "left", no_wrap=True)
-        for key, entry in found["values"].items():
-            name, _, of = key.partition("/")
-            if of != measure or (name.startswith("class_fid_") and not by_class):
-                continue
-            low, high = entry.get("interval", (None, None))
-            half = "" if low is None else f"{(high - low) / 2:.2g}"
-            fewer = entry.get("floor_count", found["num_samples"]) < found["num_samples"]
-            floor = _short(entry.get("floor")) + "*" * ("floor" in entry and fewer)
-            anchors = (floor, _short(entry.get("ceiling")))
-            better = "higher" if entry["higher_is_better"] else "lower"
-            table.add_row(name, _short(entry["value"]) or "undefined", half, *anchors, better)
-        for key in found["not_applicable"]:
-            if key.endswith(f"/{measure}"):
-                table.add_row(key.partition("/")[0], "n/a", "", "", "", "")
-        console.print(table)
+def _print(found: dict[str, Any], by_class: bool) -> None:
+    say(f"{found['run']}, {found['checkpoint']}: {_drawn(found)}")
+    for measure in dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]]):
+        rows = [
+            [name, *_cells(entry, found["num_samples"])]
+            for key, entry in found["values"].items()
+            for name, _, of in [key.partition("/")]
+            if of == measure and (by_class or not name.startswith("class_fid_"))
+        ]
+        absent = [key.partition("/")[0] for key in found["not_applicable"] if key.endswith(f"/{measure}")]
+        rows += [[name, "n/a", "", "", "", ""] for name in absent]
+        headers = ["", "value", "± 95%", "floor", "ceiling", "better"]
+        print_table(headers, rows, title=measure, right="value,± 95%,floor,ceiling,better")
     counts = {entry["floor_count"] for entry in found["values"].values() if "floor_count" in entry}
     held_out = "".join(f"{count:,} " for count in counts)
-    console.print(f"± 95%: over sampling seeds. Floor: {held_out}held-out real images as samples. Ceiling: noise.")
+    say(f"± 95%: over sampling seeds. Floor: {held_out}held-out real images as samples. Ceiling: noise.")
     if any(count < found["num_samples"] for count in counts):
         equal = f"evaluation.num_samples={min(counts)}"
-        console.print(
-            f"* of fewer images than samples, which makes a FID larger: compare with {equal}.", soft_wrap=True
-        )
+        say(f"* of fewer images than samples, which makes a FID larger: compare with {equal}.")
     for key, reason in found["not_applicable"].items():
-        console.print(f"{key} is not applicable: {reason}.", soft_wrap=True)
+        say(f"{key} is not applicable: {reason}.")
     for name, facts in found["extractors"].items():
-        about = f"weights {facts['weights']}, accuracy {_short(facts['accuracy']) or 'unknown'}, input {facts['input']}"
-        console.print(f"{name}: {about}", soft_wrap=True)
+        accuracy = short(facts["accuracy"]) or "unknown"
+        say(f"{name}: weights {facts['weights']}, accuracy {accuracy}, input {facts['input']}")
+
+
+def _cells(entry: dict[str, Any], num_samples: int) -> list[str]:
+    value = read_value(entry, None)
+    floor = short(value.floor) + "*" * ("floor" in entry and entry.get("floor_count", num_samples) < num_samples)
+    better = "higher" if value.higher_is_better else "lower"
+    return [short(value.value) or "undefined", short(value.half, 2), floor, short(value.ceiling), better]
 
 
 def _drawn(found: dict[str, Any]) -> str:
     weights = {entry["protocol"]["weights"] for entry in found["values"].values()}
     seeds = len(found["seeds"])
     return f"{found['num_samples']:,} samples of the {'/'.join(weights)} generator for each of {seeds} seeds"
-
-
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value + 0.0:.4g}"  # no -0

@@ -32,11 +32,12 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write the lab report of a run, or of several with their comparison: one page, and the same in Markdown."""
-    from gan_experiments.reporting.report import files, write_report  # pages take a moment
+    from gan_experiments.reporting.page import files
+    from gan_experiments.reporting.report import BESIDE, write_report  # pages take a moment
 
     records = find_runs(paths)
     output = _place(records) if output is None else output.expanduser().absolute()
-    written = list(files(output))
+    written = files(output, BESIDE)
     browser = ""
     try:
         if pdf:

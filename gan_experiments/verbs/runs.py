@@ -12,8 +12,9 @@ import typer
 
 from gan_experiments.keys import LABELS, PLACES, within
 from gan_experiments.records import Record, differing_keys, find_runs
-from gan_experiments.terminal import age, number, print_json, print_table, say, seconds_since
-from gan_experiments.values import read_value
+from gan_experiments.terminal import print_json, print_table, say
+from gan_experiments.values import listing, mapping, protocol_hash, seconds_since
+from gan_experiments.wording import duration, short
 
 OUTPUTS = "outputs"
 OWN_COLUMN = ("experiment", "seed", *LABELS)
@@ -54,15 +55,12 @@ def _differing(record: Record, keys: dict[str, list[str]]) -> dict[str, Any]:
     """Give what differs from the other runs of its experiment; where it is the only one, what was typed."""
     if record.config and _experiment(record) in keys:
         return {key: record.settings.get(key) for key in keys[_experiment(record)]}
-    typed = record.manifest.get("overrides")
-    words = [str(word).lstrip("+~").partition("=") for word in typed] if isinstance(typed, list) else []
+    words = [str(word).lstrip("+~").partition("=") for word in listing(record.manifest.get("overrides"))]
     return {key: value for key, _, value in words if not within(key, (*OWN_COLUMN, *PLACES, "hydra"))}
 
 
 def _experiment(record: Record) -> str:
-    dataset = record.config.get("dataset")
-    name = dataset.get("name") if isinstance(dataset, dict) else None
-    return str(record.manifest.get("experiment") or name or "")
+    return str(record.manifest.get("experiment") or record.flat_config.get("dataset.name") or "")
 
 
 def _facts(record: Record, differs: dict[str, Any]) -> dict[str, Any]:
@@ -84,16 +82,12 @@ def _facts(record: Record, differs: dict[str, Any]) -> dict[str, Any]:
 
 def best_value(record: Record) -> dict[str, Any] | None:
     """Give the value of the best checkpoint, or while training the newest of the metric that chooses it; None: none."""
-    evaluation = record.results.get("evaluation")
-    if isinstance(evaluation, dict) and isinstance(evaluation.get("best"), dict) and evaluation["best"]:
-        best = evaluation["best"]
-        protocol = None
-        with contextlib.suppress(TypeError, LookupError, ValueError, AttributeError):
-            protocol = read_value(evaluation["values"][best["key"]], None).protocol
-        found = {name: best.get(name) for name in ("key", "value", "kimg")}
+    if record.best:
+        found = {name: record.best.get(name) for name in ("key", "value", "kimg")}
+        entry = mapping(mapping(record.evaluation.get("values")).get(str(found["key"])))
+        protocol = protocol_hash(entry["protocol"]) if "protocol" in entry else None
         return {**found, "which": "best", "protocol": protocol}
-    chosen = record.config.get("evaluation")
-    metric = chosen.get("best") if isinstance(chosen, dict) else None
+    metric = record.flat_config.get("evaluation.best")
     for row in reversed(record.rows):
         for key, value in row.items():
             if key.startswith(f"{metric}/") and math.isfinite(value):
@@ -119,7 +113,7 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
     measures = list(dict.fromkeys(_measure(row["best"]) for row in rows if row["best"]))
     cells = []
     for row in rows:
-        differs = [f"{key}={_short(value)}" for key, value in row["differs"].items()]
+        differs = [f"{key}={_setting(value)}" for key, value in row["differs"].items()]
         lines = [
             str(Path(row["path"]).relative_to(base)),
             row["name"],
@@ -127,9 +121,9 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
             row["problem"],
         ]
         kimg = f"{row['kimg']:,.1f}" if isinstance(row["kimg"], int | float) else ""
-        when = "" if row["age_seconds"] is None else age(row["age_seconds"])
+        when = "" if row["age_seconds"] is None else duration(row["age_seconds"], units=1)
         run = "\n".join(str(line) for line in lines if line)
-        cells.append([run, row["state"], _short(row["seed"], ""), kimg, _best_cell(row["best"], measures), when])
+        cells.append([run, row["state"], _setting(row["seed"], ""), kimg, _best_cell(row["best"], measures), when])
     if base != Path.cwd():
         say(f"Below {base}:")
     print_table(["run", "state", "seed", "kimg", "best", "age"], cells, right="seed,kimg,age")
@@ -161,8 +155,8 @@ def _best_cell(best: dict[str, Any] | None, measures: Sequence[tuple[str, str | 
         return ""
     mark = _mark(measures.index(_measure(best)), measures)
     so_far = "" if best["which"] == "best" else "\n(the newest)"
-    return f"{mark}{str(best['key']).partition('/')[0]} {number(best['value'])}{so_far}"
+    return f"{mark}{str(best['key']).partition('/')[0]} {short(best['value'])}{so_far}"
 
 
-def _short(value: Any, nothing: str = "null") -> str:
+def _setting(value: Any, nothing: str = "null") -> str:
     return nothing if value is None else str(value)

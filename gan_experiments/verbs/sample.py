@@ -57,6 +57,8 @@ def sample(
     """Draw images from a run's generator: a grid, a PNG for each, or an npz file (images, labels, latents)."""
     if truncation is not None and not 0 < truncation <= 1:
         raise UserError(f"--truncation {truncation:g}: write a number above 0 and at most 1, or leave it out.")
+    if output is not None and to in SUFFIXES and output.suffix != SUFFIXES[to]:
+        raise UserError(f"-o {output}: --to {to.value} writes a {SUFFIXES[to]} file; give it that ending.")
     record = open_record(run)
     from gan_experiments import drawing
     from gan_experiments.trained import load_generator

@@ -1,16 +1,17 @@
 """`show`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gan_experiments.records import Record
-from gan_experiments.runs import resuming
-from gan_experiments.terminal import age, number, print_json, print_table, say, seconds_since, size
+from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.tracking.rows import TRAINING_MARK
-from gan_experiments.values import Value
+from gan_experiments.values import Value, seconds_since
 from gan_experiments.verbs.given import open_record
+from gan_experiments.wording import count, duration, short, size
 
 PICTURES = ("losses.png", "report.html", "samples/real.png")
 
@@ -49,9 +50,6 @@ def show(
 
 def _facts(record: Record) -> dict[str, Any]:
     manifest, directory = record.manifest, record.directory
-    data = _mapping(manifest.get("data"))
-    dataset = _mapping(record.config.get("dataset")).get("name")
-    checkpoints = sorted((directory / "checkpoints").glob("*.pt"))
     return {
         "path": str(directory),
         "state": record.state,
@@ -62,36 +60,27 @@ def _facts(record: Record) -> dict[str, Any]:
         "command": record.command,
         "started": manifest.get("started"),
         "time": _time(record),
-        "data": {"dataset": dataset, **data},
-        "parameters": _mapping(manifest.get("parameters")),
-        "reached": _reached(record),
+        "data": {"dataset": record.flat_config.get("dataset.name"), **record.part("data")},
+        "parameters": record.part("parameters"),
+        "reached": record.reached,
         "losses": _losses(record),
-        "alarms": [_alarm(_mapping(said)) for said in _list(manifest.get("alarms"))],
-        "checkpoints": {str(path): _size(path) for path in checkpoints},
+        "alarms": [_alarm(said) for said in record.told("alarms")],
+        "checkpoints": {str(path): _size(path) for path in sorted(directory.glob("checkpoints/*.pt"))},
         "pictures": _pictures(record),
-        "environment": _environment(manifest),
-        "go_on": _go_on(record, bool(checkpoints)),
+        "environment": {**record.part("versions"), "commit": record.commit() or None, **record.part("machine")},
+        "go_on": _go_on(record),
     }
 
 
 def _time(record: Record) -> str:
-    sessions = [_mapping(session) for session in _list(record.manifest.get("sessions"))]
+    sessions = record.told("sessions")
     if record.state == "running":
         started = seconds_since(sessions[-1].get("started") if sessions else None)
-        return "" if started is None else f"this session has been running for {age(started)}"
-    spent = [session["seconds"] for session in sessions if isinstance(session.get("seconds"), int | float)]
+        return "" if started is None else f"this session has been running for {duration(started)}"
     ended = seconds_since(record.manifest.get("ended"))
-    when = "" if ended is None else f", ended {age(ended)} ago"
+    when = "" if ended is None else f", ended {duration(ended)} ago"
     device = next((f", on {session['device']}" for session in reversed(sessions) if session.get("device")), "")
-    return f"{age(sum(spent))} in {len(sessions)} session{'s' * (len(sessions) != 1)}{when}{device}"
-
-
-def _reached(record: Record) -> dict[str, Any]:
-    wanted = ("iteration", "kimg", "epoch", "discriminator_steps", "generator_steps")
-    newest: dict[str, Any] = {}
-    for row in record.rows:
-        newest |= {name: row[name] for name in wanted if name in row}
-    return newest
+    return f"{duration(record.seconds)} in {len(sessions)} session{'s' * (len(sessions) != 1)}{when}{device}"
 
 
 def _losses(record: Record) -> dict[str, float]:
@@ -103,31 +92,25 @@ def _losses(record: Record) -> dict[str, float]:
     return newest
 
 
-def _alarm(said: dict[str, Any]) -> str:
-    return f"{said.get('alarm')} at {number(said.get('kimg'))} kimg ({said.get('action')}): {said.get('message')}"
+def _alarm(said: Mapping[str, Any]) -> str:
+    return f"{said.get('alarm')} at {short(said.get('kimg'))} kimg ({said.get('action')}): {said.get('message')}"
 
 
 def _pictures(record: Record) -> dict[str, str]:
     found = {str(path): "" for name in PICTURES if (path := record.directory / name).exists()}
     if record.grids:
         kimg, path = record.grids[-1]
-        found[str(path)] = f"the newest of {len(record.grids)} grids, at {number(kimg)} kimg"
+        found[str(path)] = f"the newest of {len(record.grids)} grids, at {short(kimg)} kimg"
     return found
 
 
-def _environment(manifest: dict[str, Any]) -> dict[str, Any]:
-    machine, git = _mapping(manifest.get("machine")), _mapping(manifest.get("git"))
-    commit = {"commit": f"{git['commit']}{' (modified)' if git.get('dirty') else ''}"} if git.get("commit") else {}
-    return {**_mapping(manifest.get("versions")), **commit, **machine}
-
-
-def _go_on(record: Record, has_checkpoints: bool) -> str:
+def _go_on(record: Record) -> str:
     if record.state == "running":
         return "it is running"
-    if not has_checkpoints:
-        return "it has no checkpoint; start it anew by the command above, with another hydra.run.dir if it names one"
-    longer = "" if record.state != "finished" else " budget.epochs=... (or budget.kimg=..., more than it had)"
-    return f"python -m gan_experiments {resuming(record.directory)}{longer}"
+    if not record.go_on:
+        anew = "start it anew by the command above, with another hydra.run.dir if it names one"
+        return f"it has no checkpoint of its last state; {anew}"
+    return record.go_on + " (or budget.kimg=MORE; more than it had)" * (record.state == "finished")
 
 
 def _print_values(values: list[tuple[str, Value]]) -> None:
@@ -137,12 +120,10 @@ def _print_values(values: list[tuple[str, Value]]) -> None:
     tables: dict[str, list[list[str]]] = {}
     for key, value in values:
         name, _, measure = key.partition("/")
-        at = "" if value.kimg is None else f", at {number(value.kimg)} kimg"
-        half = None if value.interval is None else (value.interval[1] - value.interval[0]) / 2
-        cells = ["undefined" if value.value is None else number(value.value), "" if half is None else f"{half:.2g}"]
-        anchors = [number(value.floor), number(value.ceiling)]
+        at = "" if value.kimg is None else f", at {short(value.kimg)} kimg"
+        cells = [short(value.value) or "undefined", short(value.half, 2), short(value.floor), short(value.ceiling)]
         arrow = "↑" if value.higher_is_better else "↓"
-        tables.setdefault(f"{measure}{at}", []).append([f"{name} {arrow}", *cells, *anchors, value.protocol])
+        tables.setdefault(f"{measure}{at}", []).append([f"{name} {arrow}", *cells, value.protocol])
     for title, rows in tables.items():
         headers = ["metric", "value", "± 95%", "floor", "ceiling", "protocol"]
         print_table(headers, rows, title=title, right="value,± 95%,floor,ceiling")
@@ -151,15 +132,8 @@ def _print_values(values: list[tuple[str, Value]]) -> None:
 
 def _line(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_grouped(item)}" for name, item in value.items() if item is not None)
+        return ", ".join(f"{name} {count(item) or short(item)}" for name, item in value.items() if item is not None)
     return str(value)
-
-
-def _grouped(value: object) -> str:
-    """Give a number with its thousands apart, and no more than four digits of a fraction."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return f"{value:,}" if isinstance(value, int) else number(value)
 
 
 def _size(path: Path) -> str:
@@ -167,11 +141,3 @@ def _size(path: Path) -> str:
         return size(path.stat().st_size)
     except OSError:  # it has vanished
         return "gone"
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -14,14 +14,14 @@ import pytest
 from comparison_runs import NASTY, entry, records, write_picture, write_run
 from report_runs import ALARM, write_rich
 
+from gan_experiments.markdown import block, escape, table
 from gan_experiments.records import find_runs, read_record
 from gan_experiments.reporting import report
 from gan_experiments.reporting.layers import read_networks
-from gan_experiments.reporting.markdown import block, escape, table
 from gan_experiments.reporting.measures import read_measures
 from gan_experiments.reporting.report import families, write_report
-from gan_experiments.reporting.wording import duration, moment
 from gan_experiments.types import UserError
+from gan_experiments.wording import duration, moment
 
 
 def written(tmp_path: Path, *runs: Path, title: str | None = None) -> tuple[str, str]:
@@ -40,7 +40,7 @@ def said(page: str) -> str:
 FACTS = [
     "python -m gan_experiments --config-dir 'my conf' +experiment=some seed=3 'name='\"'\"'a b'\"'\"''",
     "budget.epochs=MORE",
-    "ba6cc54343be, with uncommitted changes",
+    "ba6cc54343be (with uncommitted changes)",
     "no git checkout",
     "f00dfeed",
     "297 (the test split)",
@@ -322,6 +322,7 @@ def test_times_are_written_for_reading() -> None:
     assert [duration(seconds) for seconds in (0.2, 59.6, 3600, 5400, 90061)] == [
         "0 s", "1 min 0 s", "1 h", "1 h 30 min", "1 d 1 h",
     ]  # fmt: skip
+    assert [duration(seconds, units=1) for seconds in (-3, 45, 5400, 90061)] == ["0 s", "45 s", "1 h", "1 d"]
     assert moment("2026-01-02T03:04:05Z") == "2026-01-02 03:04 UTC"
     assert moment("yesterday") == "yesterday"
     assert moment(None) == "–"

@@ -31,6 +31,19 @@ def test_a_truncated_last_line_is_left_out(tmp_path: Path) -> None:
     assert [row["value"] for row in read_metrics(path)] == [123456.5, 123456.5, 7]
 
 
+def test_a_file_that_cannot_be_read_is_not_written_over_as_if_it_were_empty(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").mkdir()
+    with pytest.raises(IsADirectoryError):
+        LocalRecord(tmp_path / "metrics.csv").cut_back(1, 1)
+
+
+def test_a_damaged_line_costs_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("iteration,a\n1,2\n2,3,4\n3,x\n4,5\n")
+    LocalRecord(path).log_metrics({"iteration": 5, "b": 6})
+    assert [row["iteration"] for row in read_metrics(path)] == [1, 4, 5]
+
+
 def test_cutting_back_keeps_evaluations_up_to_the_checkpoint_and_whole_loss_intervals(tmp_path: Path) -> None:
     record = LocalRecord(tmp_path / "metrics.csv")
     for iteration in (10, 20, 25):

@@ -157,7 +157,7 @@ def test_all_that_is_known_of_a_run_is_shown(verb: Verb, copy_of: Copy, finished
         "finished", "notes: a <b>note</b>", "command: ", "1,500", "torch ", f"generator/loss {loss:.4g}",
         f"generator {record.manifest['parameters']['generator']:,}", f"{value.value:.4g}", value.protocol,
         "alarm collapse at 0.128 kimg (warn): [b]all alike", str(run / "checkpoints" / "best.pt"),
-        str(run / "samples" / "real.png"), "iteration 20, kimg 0.32", f"resume={run}", "budget.epochs=...",
+        str(run / "samples" / "real.png"), "iteration 20, kimg 0.32", f"resume={run}", "budget.epochs=MORE",
     ):  # fmt: skip
         assert part in said.out, part
     assert facts["losses"]["generator/loss"] == loss
@@ -166,7 +166,7 @@ def test_all_that_is_known_of_a_run_is_shown(verb: Verb, copy_of: Copy, finished
     assert set(facts["checkpoints"]) == {str(path) for path in (run / "checkpoints").iterdir()}
 
 
-def test_a_run_without_checkpoints_cannot_go_on(verb: Verb, copy_of: Copy, unconditional: Path) -> None:
+def test_a_run_without_checkpoints_of_its_state_cannot_go_on(verb: Verb, copy_of: Copy, unconditional: Path) -> None:
     run = copy_of(unconditional, "run", status="failed", error="early")
     for path in (run / "checkpoints").iterdir():
         path.unlink()
@@ -174,8 +174,14 @@ def test_a_run_without_checkpoints_cannot_go_on(verb: Verb, copy_of: Copy, uncon
     said = verb("show", run).out
 
     assert "checkpoints: none" in said
-    assert "it has no checkpoint; start it anew" in said
+    assert "it has no checkpoint of its last state; start it anew" in said
     assert "metrics: none yet" in said
+    for name in ("best.pt", "diverged.pt"):  # weights to use and to look at, from which no run can go on
+        (run / "checkpoints" / name).touch()
+    said = verb("show", run).out
+    assert "diverged.pt" in said
+    assert "it has no checkpoint of its last state; start it anew" in said
+    assert "resume=" not in said
 
 
 def test_two_runs_are_compared(verb: Verb, copy_of: Copy, finished: Path) -> None:

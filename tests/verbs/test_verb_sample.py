@@ -69,7 +69,7 @@ def test_classes_are_named_or_numbered(verb: Verb, finished: Path, copy_of: Copy
     assert arrays(verb, run, "-n", 1, "--class", "7", "--class", "coat", "--class", "2")["labels"].tolist() == [1, 0, 2]
     said = verb("sample", run, "--class", "caot")
     assert said.code == 2
-    assert "--class caot: there is no such class; did you mean 'coat'?; or 0 to 9" in said.err
+    assert "--class caot: classes are named, or 0 to 9, and none is this; did you mean 'coat'?" in said.err
 
 
 def test_a_class_cannot_be_asked_of_a_generator_that_takes_none(verb: Verb, unconditional: Path) -> None:
