@@ -79,6 +79,7 @@ def test_values_and_their_protocol_are_written_and_the_best_checkpoint_is_the_be
     assert written["evaluation"]["values"]["fid/digits_classifier"] == entry
 
 
+@pytest.mark.slow
 def test_the_verb_gives_the_same_values_as_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = launch(tmp_path / "run", *TRAINING, *MEASURED, "evaluation.num_seeds=2")
 
@@ -107,6 +108,7 @@ def test_the_verb_gives_the_same_values_as_training(tmp_path: Path, capsys: pyte
         assert part in said, part
 
 
+@pytest.mark.slow
 def test_a_run_that_is_extended_equals_a_longer_one(tmp_path: Path) -> None:
     launch(tmp_path / "long", *TRAINING, *MEASURED, "budget.kimg=0.64")
     launch(tmp_path / "short", *TRAINING, *MEASURED)

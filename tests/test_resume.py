@@ -148,6 +148,7 @@ def test_two_epochs_extended_to_four_equal_four(base: list[str], tmp_path: Path)
     assert_identical(state_of(tmp_path / "two"), state_of(tmp_path / "four"))
 
 
+@pytest.mark.slow
 def test_pictures_logging_and_checkpoints_change_nothing_in_training(base: list[str], tmp_path: Path) -> None:
     launch(tmp_path / "plain", *base)
     launch(tmp_path / "busy", *base, "sample_every_kimg=0.05", "checkpoint_every_kimg=0.016", "log_every_iterations=1")
@@ -292,6 +293,7 @@ def test_a_lazy_term_is_logged_at_its_own_size_and_its_weight_counts_every_times
         assert row["discriminator/loss"] == pytest.approx(total, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_second_process_is_kept_from_a_run_that_is_going_on(base: list[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     launch(run, *base)

@@ -296,6 +296,7 @@ def test_the_jobs_of_a_sweep_are_a_group(tmp_path: Path) -> None:
     assert found[0]["run_id"] != found[1]["run_id"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_as_the_same_run_and_knows_its_best(cache: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = [*overrides_of(0), cache, "logger=wandb_offline", "evaluation.best=label_accuracy"]

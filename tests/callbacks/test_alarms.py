@@ -27,6 +27,7 @@ def test_healthy_training_rings_nothing(tmp_path: Path) -> None:
     assert alarms(tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_a_generator_that_cannot_follow_its_discriminator(tmp_path: Path) -> None:
     weak = ["optimizer.discriminator.lr=5e-3", "optimizer.generator.lr=1e-7", "model.discriminator.base_width=8"]
     launch(tmp_path / "run", *TINY, *PLAIN, *weak, "alarms.overpowering_discriminator.for_kimg=3")
