@@ -136,8 +136,8 @@ def write_npz(path: Path) -> None:
     """Write a data set of which no classifier is shipped."""
     stream = np.random.default_rng(0)
     arrays: dict[str, Any] = {}
-    for split, count in (("train", 240), ("test", 240)):
-        arrays[f"{split}_images"] = stream.integers(0, 256, (count, 16, 16), dtype=np.uint8)
+    for split, count in (("train", 2048), ("test", 240)):  # few epochs of many batches: it is trained by steps
+        arrays[f"{split}_images"] = stream.integers(0, 256, (count, 8, 8), dtype=np.uint8)
         arrays[f"{split}_labels"] = np.arange(count) % 3
     np.savez(path, **arrays)
 
