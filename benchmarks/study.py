@@ -114,11 +114,11 @@ def _write(directory: Path, target: Path, name: str, curves: list[str]) -> str:
 def _curves(directory: Path, keys: list[str]) -> dict[str, Any]:
     """Give metrics during training, with kimg and the generator's steps at which they were measured."""
     rows = read_metrics(directory / "metrics.csv")
-    columns = {"kimg": "kimg", "generator_steps": "generator_steps"}
-    return {
-        key: {name: [row[column] for row in rows if key in row] for name, column in (columns | {"value": key}).items()}
-        for key in keys
-    }
+    curves = {}
+    for key in keys:
+        columns = {"kimg": "kimg", "generator_steps": "generator_steps", "value": key}
+        curves[key] = {name: [row[column] for row in rows if key in row] for name, column in columns.items()}
+    return curves
 
 
 def _portable(overrides: list[str]) -> list[str]:

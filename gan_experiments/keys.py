@@ -42,13 +42,15 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class Configured(Protocol):
-    """Something with a config by dotted key, and the choice of each group; empty where unreadable."""
+    """Something that was configured, such as a run."""
 
     @property
-    def flat_config(self) -> Mapping[str, Any]: ...  # noqa: D102
+    def flat_config(self) -> Mapping[str, Any]:
+        """The config by dotted key; empty where unreadable."""
 
     @property
-    def choices(self) -> Mapping[str, Any]: ...  # noqa: D102
+    def choices(self) -> Mapping[str, Any]:
+        """The choice of each group; empty where unreadable."""
 
 
 def differing_keys(runs: Sequence[Configured]) -> list[str]:

@@ -59,7 +59,7 @@ def run(launch: Launch) -> dict[str, Any]:
         if launch.resumed is None:
             launch.directory.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(launch.directory))
-        manifest = _manifest(launch, gan, len(train_set), content, fingerprint(whole))
+        manifest = _manifest(launch, gan, len(train_set), content, whole)
         stack.enter_context(_log_file(launch.directory))
         text = "\n".join(format_table(name, getattr(gan, name), rows) for name, rows in tables.items())
         if is_first_process():
@@ -143,12 +143,13 @@ def _finished_results(launch: Launch, gan: GAN) -> dict[str, Any] | None:
     return results
 
 
-def _manifest(launch: Launch, gan: GAN, num_train: int, content: str, source: str) -> dict[str, Any]:
+def _manifest(launch: Launch, gan: GAN, num_train: int, content: str, whole: ImageSet) -> dict[str, Any]:
     config: Any = OmegaConf.to_container(launch.config)
     if launch.resumed is None:
         manifest = new_manifest(config, launch.overrides, launch.choices)
         networks = {"generator": gan.generator, "discriminator": gan.discriminator}
         manifest["parameters"] = {name: count_parameters(network) for name, network in networks.items()}
+        source = fingerprint(whole)  # reads all images, and a resumed run knows it
         manifest["data"] = {"fingerprint": content, "source_fingerprint": source, "num_train": num_train}
     else:
         manifest = launch.resumed.manifest
