@@ -113,10 +113,11 @@ def prepare(cfg: DictConfig) -> DictConfig:
 
 
 def count_training_images(cfg: DictConfig) -> int:
-    """Give the number of images that the regime leaves to train on."""
+    """Give the number of images that the regime leaves to train on, the most where only labels can tell."""
     check_arguments(cfg.regime, "regime")
     regime: Regime = build(cfg.regime, "regime")
-    return regime.count(cfg.dataset.num_train)
+    known: Any = OmegaConf.to_container(cfg.dataset)
+    return regime.count(DatasetFacts(**{name: known[name] for name in DatasetFacts.__dataclass_fields__}))
 
 
 def _fill_in_facts(cfg: DictConfig) -> None:
@@ -141,7 +142,8 @@ def group_choices(composed: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any
         composed: `hydra.runtime.choices`.
         cfg: what came out.
     """
-    choices = {group: choice for group, choice in composed.items() if not group.startswith("hydra/")}
+    beside = ("hydra/", "regime@")  # the steps of regime=chain are keys of the config already
+    choices = {group: choice for group, choice in composed.items() if not group.startswith(beside)}
     for group in map(str, cfg):
         if group in choices or OmegaConf.is_missing(cfg, group) or not (CONFIG_DIR / group).is_dir():
             continue

@@ -81,7 +81,6 @@ def gear_up(
         directory=directory / "samples",
         every_kimg=cfg.sample_every_kimg,
         real=train_set,
-        num_classes=cfg.dataset.num_classes,
         conditional=cfg.model.conditional,
         by_class=cfg.samples_by_class,
         value_range=cfg.model.value_range,

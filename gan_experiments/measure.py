@@ -11,17 +11,16 @@ from omegaconf import DictConfig
 
 from gan_experiments.assemble import assemble
 from gan_experiments.callbacks.evaluation import SEED
-from gan_experiments.components import build
 from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.evaluation.evaluate import anchors, evaluate, summarize
 from gan_experiments.evaluation.metrics.memorization import Memorization
 from gan_experiments.evaluation.pairs import nearest_pairs
 from gan_experiments.evaluation.pixels import save_grid
 from gan_experiments.files import write_json
-from gan_experiments.preparation import build_extractors, check_evaluation, prepare_protocol
+from gan_experiments.preparation import build_extractors, check_evaluation, open_training_images, prepare_protocol
 from gan_experiments.runs import Run
 from gan_experiments.training.exact_state import load_networks
-from gan_experiments.types import ImageSet, Regime, UserError
+from gan_experiments.types import UserError
 
 COLUMNS = 10
 NUM_PAIRS = 20
@@ -51,9 +50,7 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     gan, _ = assemble(config)
     path, state = run.checkpoint(checkpoint)
     load_networks(gan, state["networks"])
-    whole: ImageSet = build(config.dataset.source, "dataset.source").open("train")
-    regime: Regime = build(config.regime, "regime")
-    training = regime.apply(whole)
+    whole, training = open_training_images(config)
     run.check_data(fingerprint(training))
     protocol = prepare_protocol(config, extractors, whole, training)
     if protocol is None:

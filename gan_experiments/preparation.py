@@ -16,7 +16,7 @@ from gan_experiments.evaluation.metrics.base import Metric
 from gan_experiments.evaluation.protocol import Protocol, RealImages, check_measures
 from gan_experiments.models.small_cnn import SmallCNN
 from gan_experiments.training.classifier import fit_classifier
-from gan_experiments.types import ImageSet, ImageSource, UserError
+from gan_experiments.types import ImageSet, ImageSource, Regime, UserError
 
 
 def build_extractors(cfg: DictConfig) -> dict[str, Extractor]:
@@ -51,6 +51,23 @@ def check_evaluation(cfg: DictConfig, extractors: dict[str, Extractor]) -> None:
         )
 
 
+def open_training_images(cfg: DictConfig) -> tuple[ImageSet, ImageSet]:
+    """Open the training split; give all of it, and what the regime makes of it (the same object where nothing).
+
+    Raises:
+        UserError: data are missing, the regime asks for what they have not, or leaves too few for a batch.
+    """
+    whole: ImageSet = build(cfg.dataset.source, "dataset.source").open("train")
+    regime: Regime = build(cfg.regime, "regime")
+    training = regime.apply(whole)
+    if len(training) < cfg.batch_size:
+        raise UserError(
+            f"batch_size={cfg.batch_size} is larger than what the regime leaves of dataset {cfg.dataset.name!r}: "
+            f"{len(training)} training images. Write batch_size={len(training)} or less."
+        )
+    return whole, training
+
+
 def prepare_protocol(
     cfg: DictConfig, extractors: dict[str, Extractor], whole: ImageSet, training: ImageSet
 ) -> Protocol | None:
@@ -59,8 +76,8 @@ def prepare_protocol(
     Args:
         cfg: the resolved config.
         extractors: from `build_extractors`.
-        whole: the training split.
-        training: what the regime leaves of it; the same object where it leaves all.
+        whole: the training split, whose labels are true: extractors are trained on all its classes.
+        training: what the regime makes of it; the same object where it leaves it as it is.
 
     Raises:
         UserError: data are missing, or an extractor cannot be trained on them.
@@ -73,17 +90,22 @@ def prepare_protocol(
     for extractor in extractors.values():
         if extractor.needs_fit:
             extractor.fit(whole, held_out, fit_classifier, cache_dir)
+    regime: Regime = build(cfg.regime, "regime")
+    judging = None if held_out is None else regime.reference(held_out)
+    if judging is not None and len(judging) == 0:  # the test split lacks the classes that are kept
+        judging = None
+    reference = regime.reference(whole)
     return Protocol(
         extractors=extractors,
         metrics=build(cfg.evaluation.metrics, "evaluation.metrics"),
-        real=RealImages(cfg.dataset.name, list(cfg.dataset.class_names), whole, training, held_out),
+        real=RealImages(cfg.dataset.name, list(cfg.dataset.class_names), reference, training, judging),
         num_samples=cfg.evaluation.num_samples,
         latent_dim=cfg.model.latent_dim,
         value_range=list(cfg.model.value_range),
         conditional=cfg.model.conditional,
         weights="raw" if cfg.ema_half_life_kimg is None else "EMA",
         cache_dir=cache_dir,
-        fit=None if held_out is None else _fit_on_samples(held_out, len(cfg.dataset.class_names)),
+        fit=None if judging is None else _fit_on_samples(judging, len(cfg.dataset.class_names)),
     )
 
 

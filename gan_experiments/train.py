@@ -13,17 +13,17 @@ from omegaconf import OmegaConf
 
 from gan_experiments.assemble import assemble
 from gan_experiments.callbacks.budget import BudgetCallback
-from gan_experiments.components import build, check_arguments
+from gan_experiments.components import check_arguments
 from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.files import is_first_process, write_atomically, write_json
-from gan_experiments.preparation import build_extractors, check_evaluation, prepare_protocol
+from gan_experiments.preparation import build_extractors, check_evaluation, open_training_images, prepare_protocol
 from gan_experiments.runs import Launch, Run, locked
 from gan_experiments.session import Session
 from gan_experiments.tracking.manifest import new_manifest, versions
 from gan_experiments.tracking.summary import count_parameters, format_table, table_facts
 from gan_experiments.training.exact_state import load_networks, restore
 from gan_experiments.training.gan import GAN
-from gan_experiments.types import ImageSet, Regime, UserError
+from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,8 @@ def run(launch: Launch) -> dict[str, Any]:
         if finished is not None:
             log.info("The run is finished; a larger budget (such as budget.epochs=...) trains on.")
             return finished
-        whole: ImageSet = build(launch.config.dataset.source, "dataset.source").open("train")
-        regime: Regime = build(launch.config.regime, "regime")
-        train_set = regime.apply(whole)
+        whole, train_set = open_training_images(launch.config)
+        gan.batches_per_epoch = len(train_set) // launch.config.batch_size
         content = fingerprint(train_set)
         if launch.resumed is not None:
             launch.resumed.check_data(content)
@@ -113,6 +112,7 @@ def _load_weights(launch: Launch, gan: GAN) -> dict[str, Any] | None:
     if launch.resumed is not None:
         path, state = launch.resumed.last_checkpoint()
         restore(gan, state)
+        gan.batches_per_epoch = launch.resumed.manifest["data"]["num_train"] // launch.config.batch_size
         log.info("Going on from %s", path)
         return state
     if launch.config.init_from is not None:

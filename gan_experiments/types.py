@@ -71,17 +71,28 @@ class ImageSet(Protocol):
 class Regime(Protocol):
     """What is done to the training images. The constructor only stores its arguments, and imports no torch."""
 
-    def count(self, num_train: int) -> int:
-        """Give the number of images trained on, of `num_train` in the training split.
+    def count(self, facts: DatasetFacts) -> int:
+        """Give the number of images trained on; where it takes labels to know, the most that there can be.
 
         Raises:
-            UserError: the regime asks for more than there are.
+            UserError: the regime asks for what the data set has not.
         """
         ...
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Give the images trained on."""
+        """Give the images trained on, of those of the training split.
+
+        Raises:
+            UserError: the regime asks for what these images, by their labels, have not.
+        """
         ...
+
+    def reference(self, image_set: ImageSet) -> ImageSet:
+        """Give those images of a split that samples are judged by: all, except where classes are left out on purpose.
+
+        Fewer, noisy or wrongly labelled images to train on do not change what a generator should make.
+        """
+        return image_set
 
 
 class ImageSource(Protocol):

@@ -23,8 +23,21 @@ FACTS = [
 BESIDE = {
     "dataset/npz": FACTS,
     "dataset/image_folder": FACTS,
+    "experiment/images512": [*FACTS[2:], "dataset.image_size=512", "dataset.channels=3"],
+    "model/report_a_fmnist": ["dataset=fmnist"],
+    "model/report_a_cifar": ["dataset=cifar10"],
+    "model/report_b": ["dataset=cifar10"],
+    "model/report_c_dense": ["dataset=fmnist"],
+    "model/report_c_conv": ["dataset=fmnist"],
     "model/report_e": ["dataset=fmnist"],
     "regime/first_n": ["dataset=fmnist"],
+    "regime/classes": ["regime.classes=3"],
+    "regime/chain": ["regime/step=[noise]"],
+    "regime/step/classes": ["regime=chain", "regime.steps.classes.classes=[1,2]"],
+    **{
+        f"regime/step/{name}": ["regime=chain", "dataset=fmnist"]
+        for name in ("first_n", "first_n_per_class", "noise", "label_noise")
+    },
 }
 """What some options need beside them: facts that are otherwise read from the user's files, images that fit."""
 SMALL = 20_000_000  # parameters of a pair that is trained here; larger ones are assembled only
@@ -36,10 +49,15 @@ def override(option: Path) -> str:
     return f"{'+' if added else ''}{option.parent.as_posix()}={option.name}"
 
 
+def experiment_config(experiment: str) -> DictConfig:
+    beside = BESIDE.get(f"experiment/{experiment}", [])
+    return planned(Path("unused"), f"+experiment={experiment}", *beside).config
+
+
 def parameters(experiment: str) -> int:
     from gan_experiments.assemble import assemble
 
-    gan, _ = assemble(planned(Path("unused"), f"+experiment={experiment}").config)
+    gan, _ = assemble(experiment_config(experiment))
     return sum(weight.numel() for network in (gan.generator, gan.discriminator) for weight in network.parameters())
 
 
@@ -102,7 +120,7 @@ def test_the_primary_config_overrides_nothing() -> None:
 def test_the_networks_of_an_experiment_are_what_its_yaml_declares(experiment: str) -> None:
     from gan_experiments.assemble import assemble
 
-    config = planned(Path("unused"), f"+experiment={experiment}").config
+    config = experiment_config(experiment)
     check_arguments(config)
     _, tables = assemble(config)  # runs both networks on the meta device and compares them with the declared facts
 

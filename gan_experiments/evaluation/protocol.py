@@ -48,18 +48,19 @@ class RealImages:
 
     dataset: str
     class_names: Sequence[str]  # none where unlabelled
-    reference: ImageSet  # the training split, whatever the regime
+    reference: ImageSet  # the training split, but for classes that the regime leaves out
     training: ImageSet  # what is trained on; the same object where there is no regime
-    held_out: ImageSet | None  # the test split
+    held_out: ImageSet | None  # the test split, of the same classes
 
     def facts(self) -> dict[str, Any]:
-        """Say which images each set holds, by name, and the classes."""
+        """Say which images each set holds, by name, and the classes of the reference."""
         sets = {"reference": self.reference, "training": self.training, "held_out": self.held_out}
         described = {
             name: None if images is None else {"count": len(images), "fingerprint": fingerprint(images)}
             for name, images in sets.items()
         }
-        return {**described, "classes": list(self.class_names)}
+        there = set(self.reference.labels.tolist())
+        return {**described, "classes": [name for label, name in enumerate(self.class_names) if label in there]}
 
 
 @dataclass(eq=False)

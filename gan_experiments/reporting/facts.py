@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gan_experiments.keys import flat
 from gan_experiments.records import Record
 from gan_experiments.reporting.layers import Network, read_networks, read_text
 from gan_experiments.reporting.measures import Measures, read_measures
@@ -132,8 +133,9 @@ class About:
         """Say what it was trained on, and which images were held out."""
         dataset, used = mapping(self.record.config.get("dataset")), self.record.part("data")
         size, channels = dataset.get("image_size"), dataset.get("channels")
-        regime = {key: value for key, value in mapping(self.record.config.get("regime")).items() if key != "_target_"}
-        details = ", ".join(f"{key}={show(value)}" for key, value in regime.items())
+        regime = flat(mapping(self.record.config.get("regime")))
+        told = {key: value for key, value in regime.items() if not key.endswith(("_target_", "class_names"))}
+        details = ", ".join(f"{key.removeprefix('steps.')}={show(value)}" for key, value in told.items())
         found = {
             "data set": dataset.get("name"),
             "images": f"{size}×{size}, {channels} channel{'s' * (channels != 1)}" if size else None,

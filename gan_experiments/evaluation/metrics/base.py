@@ -18,7 +18,7 @@ class Case:
     """Samples to be judged, and the real images they are judged by, all as one extractor sees them."""
 
     samples: Seen  # labels: the classes asked for
-    reference: Seen  # all real training images, whatever the regime
+    reference: Seen  # all real training images of the classes that the regime keeps
     training: Seen  # those that the generator was trained on
     held_out: Seen | None  # real images that it was not, in a shuffled order
     conditional: bool  # whether the generator makes the class it is asked for

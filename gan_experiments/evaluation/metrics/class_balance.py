@@ -13,7 +13,8 @@ class ClassBalance(Metric):
     """The classes that the extractor sees in samples, against those of the data.
 
     As Lin et al. 2018 ("PacGAN", section 4) do for stacked MNIST: the number of classes made, and the divergence of
-    their distribution. A class counts as missing below `present` of its share in the data.
+    their distribution. A class counts as missing below `present` of its share in the data; one that the reference has
+    no image of does not count, and `class_kl` is infinite where it is seen.
     """
 
     present: float = 0.1
@@ -36,7 +37,7 @@ class ClassBalance(Metric):
         made, real = made / made.sum(), real / real.sum()
         missing = int((made < self.present * real).sum())
         return {
-            "class_coverage": 1 - missing / num_classes,
+            "class_coverage": 1 - missing / int((real > 0).sum()),
             "missing_classes": float(missing),
             "class_entropy": float(-torch.special.xlogy(made, made).sum()),
             "class_kl": float((torch.special.xlogy(made, made) - torch.special.xlogy(made, real)).sum()),
