@@ -43,6 +43,8 @@ class GAN(pl.LightningModule):
             that the generator's step sees the fakes that the discriminator has just been trained on.
         frozen_batch_norm: what the discriminator's batch norm uses in the generator's step: the `batch`, or its
             `running` statistics (a frozen Keras network does the latter).
+        discriminator_pass: whether the discriminator judges real and fake images of its step in `separate` passes, real
+            first, or `joined` in one, whose batch norm then tells them apart by their means.
         memory_format: layout of convolutions; `channels_last` changes the order of summation only.
         compile: compile the generator, and the discriminator unless a loss term differentiates through a gradient.
     """
@@ -63,6 +65,7 @@ class GAN(pl.LightningModule):
         ema_half_life_kimg: float | None,
         fakes: Literal["fresh", "shared"] = "fresh",
         frozen_batch_norm: Literal["batch", "running"] = "batch",
+        discriminator_pass: Literal["separate", "joined"] = "separate",
         memory_format: Literal["contiguous", "channels_last"] = "contiguous",
         compile: bool = False,
     ) -> None:
@@ -81,6 +84,7 @@ class GAN(pl.LightningModule):
         self.batches_per_epoch = batches_per_epoch
         self.fakes = fakes
         self.frozen_batch_norm = frozen_batch_norm
+        self.joined = discriminator_pass == "joined"
         self.clock = Clock()
         self.means = RunningMeans()
         self.saved_optimizers: dict[str, Any] | None = None
@@ -150,7 +154,7 @@ class GAN(pl.LightningModule):
                 shared = self.generate(real.labels)
         due = self.objective.due("discriminator", self.clock.discriminator_steps)
         fake = Batch(shared.detach(), real.labels)
-        values = self.objective.discriminator_loss(self.discriminator, real, fake, due)
+        values = self.objective.discriminator_loss(self.discriminator, real, fake, due, joined=self.joined)
         self._step("discriminator", values["loss"])
         self.objective.after_discriminator_step(self.discriminator)
         return values
@@ -190,8 +194,10 @@ class GAN(pl.LightningModule):
     def _measure(self, network: NetworkName, real: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
             fake = Batch(self.generate(real.labels), real.labels)
-            loss = self.objective.discriminator_loss if network == "discriminator" else self.objective.generator_loss
-            return loss(self.discriminator, real, fake, self.objective.regular)
+            due = self.objective.regular
+            if network == "generator":
+                return self.objective.generator_loss(self.discriminator, real, fake, due)
+            return self.objective.discriminator_loss(self.discriminator, real, fake, due, joined=self.joined)
 
 
 @contextmanager
