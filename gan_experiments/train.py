@@ -23,7 +23,7 @@ from gan_experiments.tracking.manifest import new_manifest, versions
 from gan_experiments.tracking.summary import count_parameters, format_table, table_facts
 from gan_experiments.training.exact_state import load_networks, restore
 from gan_experiments.training.gan import GAN
-from gan_experiments.types import UserError
+from gan_experiments.types import ImageSet, UserError
 
 log = logging.getLogger(__name__)
 
