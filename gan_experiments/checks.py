@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -63,6 +64,8 @@ PARTS = {
     "optimizer": ("discriminator", "generator", "learning_rate"),
 }
 """What these groups name by `_target_`."""
+TASK_FACTS = ("needs", "unused")
+"""What a task's yaml declares: facts that the model must have, and keys that the task has no use for."""
 TRAINER_KEYS = (
     "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "logger", "callbacks", "enable_checkpointing",
     "enable_progress_bar", "default_root_dir", "gradient_clip_val", "gradient_clip_algorithm",
@@ -94,6 +97,21 @@ def check_keys(cfg: DictConfig, schema: DictConfig) -> None:
     text = json.dumps(OmegaConf.to_container(cfg))
     for group in PARTS:
         _check_group(group, cfg[group], text)
+
+
+def check_choices(choices: Mapping[str, Any]) -> None:
+    """Find a group that holds one part and of which a list was chosen, which Hydra merges into one.
+
+    Args:
+        choices: from `config.group_choices`, where such a list has left the keys of the part.
+
+    Raises:
+        UserError: names the group, and what takes several regimes.
+    """
+    for group, choice in choices.items():
+        if "_target_" in str(choice).split("+"):
+            several = " Several in turn are regime=chain regime/step=[classes,first_n]." if group == "regime" else ""
+            raise UserError(f"{group}=[...] was given, but {group} takes one option: write {group}=NAME.{several}")
 
 
 def _check_group(group: str, node: Any, text: str) -> None:
@@ -141,6 +159,12 @@ def cross_check(cfg: DictConfig) -> None:
     for group in ("loss", "augment", "logger", "alarms", "evaluation.extractors", "evaluation.metrics"):
         for name, part in OmegaConf.select(cfg, group).items():
             _require_part(part, f"{group}.{name}")
+    for need in cfg.task.get("needs") or []:
+        if not model.get(need):
+            raise UserError(
+                f"this task needs model.{need}, which the chosen model does not declare. Choose one that does, such as "
+                f"model=dcgan_class_head."
+            )
     for name, term in cfg.loss.items():
         for need in term.get("needs") or []:
             if not model.get(need):
@@ -167,8 +191,13 @@ def cross_check(cfg: DictConfig) -> None:
             "evaluation.patience_kimg waits for evaluation.best to improve: it needs that and evaluation.every_kimg. "
             "Write evaluation.patience_kimg=null, or give both."
         )
-    if "generator_steps" in given and cfg.schedule.get("generator") == 0:
-        raise UserError("budget.generator_steps is never spent with schedule.generator=0: write budget.epochs instead.")
+    if "generator_steps" in given and (not cfg.schedule or cfg.schedule.get("generator") == 0):
+        raise UserError("budget.generator_steps is never spent, as no generator is trained: write budget.epochs.")
+    if not cfg.model.generator and cfg.evaluation.extractors:
+        raise UserError(
+            "this task trains no generator, so there are no samples to measure: write evaluation=class_head or "
+            "evaluation=none."
+        )
 
 
 def _check_trainer(trainer: DictConfig) -> None:

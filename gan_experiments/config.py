@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_experiments.checks import cross_check
+from gan_experiments.checks import TASK_FACTS, cross_check
 from gan_experiments.components import add_code_dirs, build, check_arguments
 from gan_experiments.types import DatasetFacts, ImageSource, Regime, UserError
 
@@ -102,6 +102,9 @@ def prepare(cfg: DictConfig) -> DictConfig:
         raise UserError(f"{error.full_key} has no value: {reason}. Write {error.full_key}=VALUE.") from error
     result = OmegaConf.create(resolved)
     assert isinstance(result, DictConfig)
+    for key in result.task.get("unused") or []:  # what is not used shall not be taken for what was
+        value = OmegaConf.select(result, key)
+        OmegaConf.update(result, key, {} if isinstance(value, DictConfig) else None, merge=False)
     cross_check(result)
     num_images = count_training_images(result)
     if result.batch_size > num_images:
@@ -110,6 +113,13 @@ def prepare(cfg: DictConfig) -> DictConfig:
             f"{num_images} training images. Write batch_size={num_images} or less."
         )
     return result
+
+
+def without_task_facts(cfg: DictConfig) -> DictConfig:
+    """Give the config without what the task declares, which is no argument of it."""
+    cfg = cfg.copy()
+    cfg.task = {key: value for key, value in cfg.task.items() if key not in TASK_FACTS}
+    return cfg
 
 
 def count_training_images(cfg: DictConfig) -> int:

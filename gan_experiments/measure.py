@@ -47,19 +47,19 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     config.evaluation.best = None  # chooses while training, and need not be measured now
     check_evaluation(config, extractors)
     config.trainer.accelerator = "auto"  # where it was trained does not matter here
-    gan, _ = assemble(config)
+    module, _ = assemble(config)
     path, state = run.checkpoint(checkpoint)
-    load_networks(gan, state["networks"])
+    load_networks(module, state["networks"])
     whole, training = open_training_images(config)
     run.check_data(fingerprint(training))
     protocol = prepare_protocol(config, extractors, whole, training)
     if protocol is None:
         raise UserError("no metric is chosen: leave evaluation=none out, or write evaluation=standard")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    gan.to(device)
+    module.to(device)
     began = time.perf_counter()
     seeds = range(SEED, SEED + config.evaluation.num_seeds)
-    evaluations = [evaluate(gan.sampler, protocol, seed, gan.discriminator) for seed in seeds]
+    evaluations = [evaluate(module.sampler, protocol, seed, module.discriminator) for seed in seeds]
     seconds = time.perf_counter() - began
     values = summarize(evaluations)
     for key, found in anchors(protocol).items():
@@ -84,8 +84,9 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     directory.mkdir(exist_ok=True)
     target = directory / f"{path.stem}-{how}.json"
     write_json(target, result)
-    if any(isinstance(metric, Memorization) for metric in protocol.metrics.values()):
-        samples, trained_on = nearest_pairs(gan.sampler, protocol, SEED, NUM_PAIRS)
+    sampler = module.sampler
+    if sampler is not None and any(isinstance(metric, Memorization) for metric in protocol.metrics.values()):
+        samples, trained_on = nearest_pairs(sampler, protocol, SEED, NUM_PAIRS)
         rows = zip(torch.split(samples, COLUMNS), torch.split(trained_on, COLUMNS), strict=True)
         pairs = torch.cat([row for pair in rows for row in pair])
         save_grid(pairs, COLUMNS, target.with_name(f"{target.stem}-nearest.png"))

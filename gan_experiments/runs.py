@@ -15,10 +15,10 @@ from typing import Any, Self
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from gan_experiments.checks import check_keys
+from gan_experiments.checks import check_choices, check_keys
 from gan_experiments.config import Root, prepare
 from gan_experiments.files import is_first_process
-from gan_experiments.keys import FREE_TO_CHANGE, within
+from gan_experiments.keys import FREE_TO_CHANGE, override_key, within
 from gan_experiments.tracking.manifest import FILE, read_manifest
 from gan_experiments.types import UserError
 
@@ -169,6 +169,10 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
         UserError: the config cannot work, or a resumed run is asked to change what it may not.
     """
     check_keys(cfg, OmegaConf.structured(Root))
+    check_choices(choices)
+    unused = list(cfg.task.get("unused") or [])
+    _refuse_unused(unused, overrides)
+    choices = {group: choice for group, choice in choices.items() if not within(group, unused)}
     _take_given_budget(cfg, overrides)
     if cfg.init_from is not None:
         cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
@@ -184,6 +188,14 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     if cfg.init_from is not None:
         Run.open(cfg.init_from, f"init_from={cfg.init_from}")
     return Launch(directory, prepare(cfg), list(overrides), dict(choices))
+
+
+def _refuse_unused(unused: Sequence[str], overrides: Sequence[str]) -> None:
+    """Refuse what the command line says of keys that the task has no use for."""
+    for word in overrides:
+        key = override_key(word)
+        if within(key, unused):
+            raise UserError(f"{word}: this task has no use for {key}. Leave it out, or choose another task=NAME.")
 
 
 def _take_given_budget(cfg: DictConfig, overrides: Sequence[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:  # torch takes seconds to import, and composing a config must not
     from torch import Tensor
@@ -68,6 +70,25 @@ class ImageSet(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Workshop:
+    """What a regime is handed that must train a network first, and where it leaves what it found."""
+
+    reconstruct: Callable[..., Reconstructions]  # `preparation.reconstruct_images`
+    cache_dir: Path  # what was trained is kept here, by its content
+    held_out: ImageSet | None  # images to measure on, of the classes that samples are judged by
+    facts: dict[str, Any] = field(default_factory=dict)  # for the run's manifest
+    pictures: dict[str, Tensor] = field(default_factory=dict)  # by file name: rows of ten images, uint8, N×C×H×W
+
+
+class Reconstructions(NamedTuple):
+    """What an autoencoder made of the images that it was trained on."""
+
+    pixels: Tensor  # uint8, N×C×H×W
+    error: float  # mean squared error where white is 1
+    held_out_error: float | None  # the same of held-out images
+
+
 class Regime(Protocol):
     """What is done to the training images. The constructor only stores its arguments, and imports no torch."""
 
@@ -78,6 +99,15 @@ class Regime(Protocol):
             UserError: the regime asks for what the data set has not.
         """
         ...
+
+    @property
+    def needs_fit(self) -> bool:
+        """Say whether a network must be trained first, by `fit`."""
+        return False
+
+    def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
+        """Train on the images of the training split what must be trained; gives the regime that can then be applied."""
+        return self
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Give the images trained on, of those of the training split.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from launching import composed, launch, planned
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 
 from gan_experiments.components import check_arguments
 from gan_experiments.config import CONFIG_DIR, prepare
@@ -23,7 +24,8 @@ FACTS = [
 BESIDE = {
     "dataset/npz": FACTS,
     "dataset/image_folder": FACTS,
-    "experiment/images512": [*FACTS[2:], "dataset.image_size=512", "dataset.channels=3"],
+    "experiment/images512": FACTS[2:],
+    "experiment/own_images": [*FACTS[2:], "dataset.num_train=200"],
     "model/report_a_fmnist": ["dataset=fmnist"],
     "model/report_a_cifar": ["dataset=cifar10"],
     "model/report_b": ["dataset=cifar10"],
@@ -33,6 +35,7 @@ BESIDE = {
     "regime/first_n": ["dataset=fmnist"],
     "regime/classes": ["regime.classes=3"],
     "regime/chain": ["regime/step=[noise]"],
+    "regime/step/autoencoder": ["regime=chain"],
     "regime/step/classes": ["regime=chain", "regime.steps.classes.classes=[1,2]"],
     **{
         f"regime/step/{name}": ["regime=chain", "dataset=fmnist"]
@@ -40,6 +43,12 @@ BESIDE = {
     },
 }
 """What some options need beside them: facts that are otherwise read from the user's files, images that fit."""
+TWENTY = ["dataset.num_train=15", "dataset.num_test=5", "dataset.source.source.num_train=20"]
+TWENTY += ["dataset.source.source.num_test=20"]
+FEWER = {"mnist_full": TWENTY, "mnist_5000": [*TWENTY, "regime.num_images=10"]}
+for chain in ("noise", *(f"autoencoder_{layers}layer" for layers in (1, 2, 3))):
+    FEWER[f"mnist_5000_{chain}"] = [*TWENTY, "regime.steps.first_n.num_images=10"]
+"""What makes some experiments run on the few images that are written here."""
 SMALL = 20_000_000  # parameters of a pair that is trained here; larger ones are assembled only
 
 
@@ -72,6 +81,15 @@ def write_npz(directory: Path, dataset: DictConfig, count: int = 20) -> None:
         arrays[f"{split}_labels"] = np.arange(count) % max(dataset.num_classes, 1)
     directory.mkdir()
     np.savez(directory / f"{dataset.name}.npz", **arrays)
+
+
+def write_folder(directory: Path, dataset: DictConfig, count: int = 20) -> None:
+    """Write random PNGs of the size and channels that a dataset's yaml asks for, without classes."""
+    directory.mkdir()
+    generator = np.random.default_rng(0)
+    shape = [dataset.image_size, dataset.image_size, *([3] if dataset.channels == 3 else [])]
+    for number in range(count):
+        Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(directory / f"{number}.png")
 
 
 def test_the_files_are_found() -> None:
@@ -140,10 +158,14 @@ def test_an_experiment_makes_two_steps(experiment: str, tmp_path: Path) -> None:
         "evaluation=none",
     ]
     dataset = composed(*overrides)[0].dataset
-    if dataset.name != "digits":
+    if dataset.name == "image_folder":
+        write_folder(tmp_path / "images", dataset)
+        overrides.append(f"dataset.path={tmp_path / 'images'}")
+    elif dataset.name != "digits":
         write_npz(tmp_path / "data", dataset, count := max(dataset.num_classes, 20))
         overrides += [f"data_dir={tmp_path / 'data'}", f"dataset.num_train={count}", f"dataset.num_test={count}"]
 
+    overrides += [f"cache_dir={tmp_path / 'cache'}", *FEWER.get(experiment, [])]
     # Two steps of the generator, however many of the discriminator its schedule has for each.
     budget = ["budget.epochs=null", "budget.kimg=null", "budget.generator_steps=2"]
     results = launch(tmp_path / "run", *overrides, *budget)
@@ -152,6 +174,27 @@ def test_an_experiment_makes_two_steps(experiment: str, tmp_path: Path) -> None:
     losses = [value for key, value in results.items() if key.endswith("/loss")]
     assert losses
     assert all(map(math.isfinite, losses))
+
+
+@pytest.mark.slow
+def test_the_512_pixel_pair_makes_two_steps_at_full_width_and_a_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gan_experiments.callbacks.checkpoints import Checkpoints
+
+    monkeypatch.setattr(Checkpoints, "write", lambda *arguments: None)  # each is a file of more than 2 GB
+    assert parameters("images512") > 200_000_000
+    overrides = ["+experiment=images512", "sample_every_kimg=null", "trainer=cpu", "alarms=none", "report=false"]
+    write_folder(tmp_path / "images", composed(*overrides)[0].dataset)
+    overrides += [f"dataset.path={tmp_path / 'images'}", "budget.epochs=null", "budget.generator_steps=2"]
+
+    results = launch(tmp_path / "run", *overrides)
+
+    assert results["generator_steps"] == 2
+    assert all(math.isfinite(value) for key, value in results.items() if key.endswith("/loss"))
+    with Image.open(next((tmp_path / "run" / "samples").glob("kimg_*.png"))) as grid:
+        assert grid.size == (4 * 514 + 2, 4 * 514 + 2)
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("dataset", [name for name in DATASETS if name not in ("npz", "image_folder")])

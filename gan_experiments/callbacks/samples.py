@@ -17,6 +17,7 @@ from gan_experiments.types import ImageSet
 
 SHOWN_CLASSES = 10
 SHOWN_SIDE = 10
+SHOWN_SIDE_OF_LARGE = 4  # of images of more than 128×128 pixels, whose grid would be huge and slow to make
 
 
 class Samples(Callback):
@@ -44,11 +45,13 @@ class Samples(Callback):
         self.directory = directory
         self.every_kimg = every_kimg
         self.value_range = value_range
-        shown = torch.unique(real.labels)[:SHOWN_CLASSES] if conditional else torch.zeros(SHOWN_SIDE, dtype=torch.int64)
+        large = real.read(torch.tensor([0])).shape[-1] > 128
+        side = SHOWN_SIDE_OF_LARGE if large else SHOWN_SIDE
+        shown = torch.unique(real.labels)[:SHOWN_CLASSES] if conditional else torch.zeros(side, dtype=torch.int64)
         rows = len(shown)
-        self.columns = rows if conditional and by_class == "columns" else SHOWN_SIDE
+        self.columns = rows if conditional and by_class == "columns" else side
         stream = torch.Generator().manual_seed(stream_seed("samples", seed))
-        self.labels = shown.repeat_interleave(SHOWN_SIDE)
+        self.labels = shown.repeat_interleave(side)
         self.latents = torch.randn(len(self.labels), gan.latent_dim, generator=stream)
         # Of each class shown (or of all) in a random order; fewer images than places repeat.
         order = torch.randperm(len(real), generator=stream)
@@ -59,7 +62,7 @@ class Samples(Callback):
         self.real = real
         self.picked = torch.cat([group[places % len(group)] for group in groups])
         if conditional and by_class == "columns":
-            turned = torch.arange(len(self.labels)).view(rows, SHOWN_SIDE).T.flatten()
+            turned = torch.arange(len(self.labels)).view(rows, side).T.flatten()
             self.labels, self.latents, self.picked = self.labels[turned], self.latents[turned], self.picked[turned]
         self.share_clipped = 0.0
         self.pixels: torch.Tensor | None = None  # of the newest grid, uint8, N×C×H×W

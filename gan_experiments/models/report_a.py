@@ -2,6 +2,8 @@
 
 Written with Keras, whose `same` padding is uneven where it cannot be even: a pixel more at the right and the bottom.
 Here it is at the left and the top, as PyTorch has it, throughout: the same networks of mirrored images.
+
+The report's widths are those of `base_width` 64; a smaller one is for slow machines.
 """
 
 from typing import Annotated
@@ -32,19 +34,21 @@ class Generator28(nn.Module):
         image_size: int = 28,
         channels: PositiveInt = 1,
         output: OutputActivation = "tanh",
+        base_width: PositiveInt = 64,
     ) -> None:
         super().__init__()
         require_image_size("generator", image_size, 28, "A", "report_a_cifar or model=dcgan")
+        width = base_width
         self.layers = nn.Sequential(
-            nn.Sequential(nn.Linear(latent_dim, 6272), nn.LeakyReLU(SLOPE), batch_norm_1d(6272)),
-            nn.Unflatten(1, (128, 7, 7)),
+            nn.Sequential(nn.Linear(latent_dim, 98 * width), nn.LeakyReLU(SLOPE), batch_norm_1d(98 * width)),
+            nn.Unflatten(1, (2 * width, 7, 7)),
             nn.Sequential(
-                nn.ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),
+                nn.ConvTranspose2d(2 * width, width, 5, stride=2, padding=2, output_padding=1),
                 nn.LeakyReLU(SLOPE),
-                batch_norm_2d(64),
+                batch_norm_2d(width),
             ),
             nn.Sequential(
-                nn.ConvTranspose2d(64, channels, 5, stride=2, padding=2, output_padding=1), output_activation(output)
+                nn.ConvTranspose2d(width, channels, 5, stride=2, padding=2, output_padding=1), output_activation(output)
             ),
         )
 
@@ -60,16 +64,25 @@ class Discriminator28(nn.Module):
     `dropout` is the share of features dropped after each activation.
     """
 
-    def __init__(self, image_size: int = 28, channels: PositiveInt = 1, dropout: Dropout = 0.3) -> None:
+    def __init__(
+        self,
+        image_size: int = 28,
+        channels: PositiveInt = 1,
+        dropout: Dropout = 0.3,
+        base_width: PositiveInt = 64,
+    ) -> None:
         super().__init__()
         require_image_size("discriminator", image_size, 28, "A", "report_a_cifar or model=dcgan")
+        width = base_width
         self.layers = nn.Sequential(
-            nn.Sequential(nn.Conv2d(channels, 64, 5, stride=2, padding=2), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)),
-            nn.Sequential(nn.Conv2d(64, 128, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)),
+            nn.Sequential(nn.Conv2d(channels, width, 5, stride=2, padding=2), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)),
+            nn.Sequential(
+                nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)
+            ),
             nn.Flatten(),
-            nn.Sequential(nn.Linear(6272, 1024), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)),
+            nn.Sequential(nn.Linear(98 * width, 16 * width), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)),
         )
-        self.score_head = nn.Linear(1024, 1)
+        self.score_head = nn.Linear(16 * width, 1)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
         """Judge images."""
@@ -86,16 +99,18 @@ class Generator32(nn.Module):
         image_size: int = 32,
         channels: PositiveInt = 3,
         output: OutputActivation = "tanh",
+        base_width: PositiveInt = 64,
     ) -> None:
         super().__init__()
         require_image_size("generator", image_size, 32, "A", "report_a_fmnist or model=dcgan")
+        width = base_width
         self.layers = nn.Sequential(
-            nn.Sequential(nn.Linear(latent_dim, 4096), nn.LeakyReLU(SLOPE)),
-            nn.Unflatten(1, (256, 4, 4)),
-            nn.Sequential(nn.ConvTranspose2d(256, 128, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
-            nn.Sequential(nn.ConvTranspose2d(128, 128, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
-            nn.Sequential(nn.ConvTranspose2d(128, 128, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
-            nn.Sequential(nn.ZeroPad2d((2, 1, 2, 1)), nn.Conv2d(128, channels, 4), output_activation(output)),
+            nn.Sequential(nn.Linear(latent_dim, 64 * width), nn.LeakyReLU(SLOPE)),
+            nn.Unflatten(1, (4 * width, 4, 4)),
+            nn.Sequential(nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.ConvTranspose2d(2 * width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.ConvTranspose2d(2 * width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.ZeroPad2d((2, 1, 2, 1)), nn.Conv2d(2 * width, channels, 4), output_activation(output)),
         )
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
@@ -110,18 +125,25 @@ class Discriminator32(nn.Module):
     `dropout` is the share of these features dropped.
     """
 
-    def __init__(self, image_size: int = 32, channels: PositiveInt = 3, dropout: Dropout = 0.3) -> None:
+    def __init__(
+        self,
+        image_size: int = 32,
+        channels: PositiveInt = 3,
+        dropout: Dropout = 0.3,
+        base_width: PositiveInt = 64,
+    ) -> None:
         super().__init__()
         require_image_size("discriminator", image_size, 32, "A", "report_a_fmnist or model=dcgan")
+        width = base_width
         self.layers = nn.Sequential(
-            nn.Sequential(nn.Conv2d(channels, 64, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
-            nn.Sequential(nn.Conv2d(64, 128, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
-            nn.Sequential(nn.Conv2d(128, 128, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
-            nn.Sequential(nn.Conv2d(128, 256, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.Conv2d(2 * width, 2 * width, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
             nn.Flatten(),
             nn.Dropout(dropout),
         )
-        self.score_head = nn.Linear(1024, 1)
+        self.score_head = nn.Linear(16 * width, 1)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
         """Judge images."""

@@ -30,6 +30,8 @@ from gan_experiments.types import UserError
         (["regime=label_noise", "regime.share=1.5"], r"regime.share=1.5"),
         (["regime=first_n_per_class", "regime.num_per_class=1501"], r"regime.num_per_class=1501"),
         (["regime=chain"], "has no steps"),
+        (["regime=[first_n,noise]"], r"regime takes one option: write .* regime=chain regime/step=\[classes,first_n\]"),
+        (["regime=[noise,first_n]"], r"regime takes one option"),
     ],
     ids=lambda value: "",
 )

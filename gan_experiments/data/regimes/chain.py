@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from gan_experiments.types import DatasetFacts, ImageSet, Regime, UserError
+from gan_experiments.types import DatasetFacts, ImageSet, Regime, UserError, Workshop
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,20 @@ class Chain(Regime):
             with _naming(name):
                 facts = replace(facts, num_train=step.count(facts))
         return facts.num_train
+
+    @property
+    def needs_fit(self) -> bool:
+        """Say whether a step must train something first."""
+        return any(step.needs_fit for step in self.steps.values())
+
+    def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
+        """Train what steps must train, each on what the one before it leaves."""
+        ready: dict[str, Regime] = {}
+        for name, step in self.steps.items():
+            with _naming(name):
+                ready[name] = step.fit(image_set, workshop)
+                image_set = ready[name].apply(image_set)
+        return Chain(ready)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Give the images after the last step.
