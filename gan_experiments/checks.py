@@ -192,7 +192,10 @@ def cross_check(cfg: DictConfig) -> None:
             "Write evaluation.patience_kimg=null, or give both."
         )
     if "generator_steps" in given and (not cfg.schedule or cfg.schedule.get("generator") == 0):
-        raise UserError("budget.generator_steps is never spent, as no generator is trained: write budget.epochs.")
+        raise UserError(
+            "budget.generator_steps is never spent: no generator is trained (schedule.generator=0, or the task has "
+            "none). Write budget.epochs instead."
+        )
     if not cfg.model.generator and cfg.evaluation.extractors:
         raise UserError(
             "this task trains no generator, so there are no samples to measure: write evaluation=class_head or "

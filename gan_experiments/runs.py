@@ -194,7 +194,7 @@ def _refuse_unused(unused: Sequence[str], overrides: Sequence[str]) -> None:
     """Refuse what the command line says of keys that the task has no use for."""
     for word in overrides:
         key = override_key(word)
-        if within(key, unused):
+        if within(key, unused) and not word.endswith("=null"):
             raise UserError(f"{word}: this task has no use for {key}. Leave it out, or choose another task=NAME.")
 
 

@@ -34,6 +34,7 @@ class OneAtATime(Schedule):
 def made_gan(*overrides: str) -> tuple[GAN, Pipeline]:
     cfg = prepare(composed(*TINY, *overrides)[0])
     gan, _ = assemble(cfg)
+    assert isinstance(gan, GAN)
     images = build(cfg.dataset.source, "dataset.source").open("train")
     return gan, Pipeline(images, batch_size=16, seed=0)
 

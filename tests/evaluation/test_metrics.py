@@ -345,7 +345,7 @@ def squares(*brightness: float, size: int = 8) -> Tensor:
 
 def middle(samples: Tensor, real: Tensor, **parameters: float) -> dict[str, float]:
     some = seen(normal(5, 2))
-    given = case(some, some, pixels=lambda: samples, reference_pixels=lambda: iter(real.split(40)))
+    given = case(some, some, pixels=lambda: samples, reference_pixels=lambda: iter(torch.split(real, 40)))
     return CenterPatch(**parameters).compute(given)
 
 

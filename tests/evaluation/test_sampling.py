@@ -16,7 +16,7 @@ from toys import LATENT_DIM, Probe, TinyGenerator, TwoOutputs, extractor, images
 from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.evaluation.evaluate import anchors, evaluate
 from gan_experiments.evaluation.judge import DiscriminatorJudge
-from gan_experiments.evaluation.metrics.base import NO_GENERATOR, Metric
+from gan_experiments.evaluation.metrics.base import NO_GENERATOR, Measure, Metric
 from gan_experiments.evaluation.metrics.center_patch import CenterPatch
 from gan_experiments.evaluation.metrics.class_balance import ClassBalance
 from gan_experiments.evaluation.metrics.class_fid import ClassFrechetDistance
@@ -34,7 +34,7 @@ from gan_experiments.evaluation.protocol import RealImages
 from gan_experiments.evaluation.sampling import BLOCK_SIZE, evaluating, generate, labels_like, noise_blocks, shuffle
 from gan_experiments.types import DiscriminatorOutput, UserError
 
-METRICS: dict[str, Metric] = {
+METRICS: dict[str, Measure] = {
     "fid": FrechetDistance(),
     "inception_score": InceptionScore(),
     "precision_recall": PrecisionRecall(),
@@ -303,12 +303,12 @@ def test_a_discriminator_is_measured_where_there_is_no_generator(tmp_path: Path)
     assert found.not_applicable == {"over/discriminator": NO_GENERATOR}
     training, held_out = judged.real.training, judged.real.held_out
     assert held_out is not None
-    for name, images, turn in (("training_accuracy", training, True), ("accuracy", held_out, False)):
-        first = shuffle(len(images))[:150]
-        shown = images.read(first).float() / 127.5 - 1
+    for name, real, turn in (("training_accuracy", training, True), ("accuracy", held_out, False)):
+        first = shuffle(len(real))[:150]
+        shown = real.read(first).float() / 127.5 - 1
         with torch.no_grad():
-            logits = head(shown.flip(-1) if turn else shown, images.labels[first]).class_logits
-        expected = float((logits.argmax(1) == images.labels[first]).double().mean())
+            logits = head(shown.flip(-1) if turn else shown, real.labels[first]).class_logits
+        expected = float((logits.argmax(1) == real.labels[first]).double().mean())
         assert found.values[f"class_head_{name}/discriminator"] == pytest.approx(expected)
     assert flipped == [flipped[0]]  # one block, by a stream that follows from the seed
     evaluate(None, judged, 0, head)

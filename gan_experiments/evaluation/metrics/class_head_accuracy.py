@@ -32,7 +32,7 @@ class ClassHeadAccuracy(DiscriminatorMetric):
         return "" if judge.class_logits("held_out", 2) else NO_CLASS_HEAD
 
     def compute(self, judge: Judge) -> dict[str, float]:
-        """Give `class_head_accuracy` (of held-out images), `class_head_training_accuracy`, and `class_head_gap` between."""
+        """Give the accuracy on held-out and on training images, and the gap by which the second is higher."""
         held_out, training = (
             _accuracy(judge.class_logits(name, self.num_images, augmented=name == "training"))
             for name in ("held_out", "training")
