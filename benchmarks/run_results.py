@@ -19,8 +19,13 @@ CURVE_POINTS = 300
 LARGEST_PICTURE = 300_000  # bytes
 
 
-def write_result(directory: Path, target: Path, name: str, curves: list[str], grids: int | None) -> str:
-    """Write a run's JSON and, where `grids` says how many sample grids to show, its pictures; give a line about it."""
+def write_result(
+    directory: Path, target: Path, name: str, curves: list[str], grids: int | None, full: list[str] | None = None
+) -> str:
+    """Write a run's JSON and, where `grids` says how many sample grids to show, its pictures; give a line about it.
+
+    `full` are the overrides of its long form, of whose budget it says how much the run had.
+    """
     manifest = read_json(directory / "manifest.json")
     results = read_json(directory / "results.json") if (directory / "results.json").exists() else {}
     target.mkdir(parents=True, exist_ok=True)
@@ -43,6 +48,8 @@ def write_result(directory: Path, target: Path, name: str, curves: list[str], gr
         "at_the_end": {key: results[key] for key in results if "/" in key},
         "values": values,
     }
+    if full:
+        result["share_of_full"] = _share_of(full, results)
     inspected = _inspected(directory)
     if inspected:
         result["inspection"] = inspected
@@ -51,10 +58,47 @@ def write_result(directory: Path, target: Path, name: str, curves: list[str], gr
     if grids is not None:
         _forget_pictures(target, name)
         result["pictures"] = _pictures(directory, target, name, grids)
-        if (directory / "networks.json").exists():
-            shutil.copy(directory / "networks.json", target / f"{name.rpartition('-s')[0]}-networks.json")
+        _write_networks(directory, manifest, full or [], target / f"{name.rpartition('-s')[0]}-networks.json")
     (target / f"{name}.json").write_text(json.dumps(_rounded(result), indent=1) + "\n")
     return f"{name}: {manifest['status']}, {result['seconds'] / 60:.1f} min, {len(result['alarms'])} alarms"
+
+
+def _share_of(full: list[str], results: dict[str, Any]) -> float | None:
+    """Give what a run reached over the budget of its long form; None where it reached no end."""
+    budget = _composed(full).budget
+    unit, amount = next((unit, amount) for unit, amount in budget.items() if amount is not None)
+    return results[unit] / amount if unit in results else None
+
+
+def _write_networks(directory: Path, manifest: dict[str, Any], full: list[str], target: Path) -> None:
+    """Write the layers of a run's networks; where the run changed them, those that its long form has."""
+    if full and any(word.startswith("model.") and word not in full for word in manifest["overrides"]):
+        target.write_text(json.dumps(networks_of(full, manifest["config"]["dataset"]), indent=1) + "\n")
+    elif (directory / "networks.json").exists():
+        shutil.copy(directory / "networks.json", target)
+
+
+def networks_of(full: list[str], dataset: dict[str, Any]) -> dict[str, Any]:
+    """Give the layers of an experiment's networks, as networks.json does; the data are not read."""
+    from gan_experiments.assemble import assemble
+    from gan_experiments.config import prepare
+    from gan_experiments.tracking.summary import table_facts
+
+    cfg = _composed(full)
+    cfg.dataset = dataset
+    module, tables = assemble(prepare(cfg))
+    return {name: table_facts(getattr(module, name), rows) for name, rows in tables.items()}
+
+
+def _composed(overrides: list[str]) -> Any:
+    """Compose the config of a run."""
+    from hydra import compose, initialize_config_dir
+
+    from gan_experiments.config import CONFIG_DIR, register_schema
+
+    register_schema()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return compose("config", overrides=overrides)
 
 
 def portable(overrides: list[str]) -> list[str]:
@@ -108,7 +152,7 @@ def _numbers(value: Any, name: str) -> dict[str, float]:
 
 
 def _curves(directory: Path, keys: list[str]) -> dict[str, Any]:
-    """Give metrics during training, thinned, and where they were measured; extremes and means are of all points."""
+    """Give metrics during training, thinned, and where they were measured; the lowest and means are of all points."""
     rows = read_metrics(directory / "metrics.csv")
     return {key: _curve([row for row in rows if key in row], key) for key in keys}
 
@@ -121,8 +165,19 @@ def _curve(rows: list[dict[str, float]], key: str) -> dict[str, Any]:
     found = [row[key] for row in rows]
     if found and not any(map(math.isnan, found)):
         late = [row[key] for row in rows if row["kimg"] >= rows[-1]["kimg"] * 2 / 3]
-        curve |= {"max": max(found), "min": min(found), "last_third": fmean(late)}
+        curve |= {"min": min(found), "last_third": fmean(late)}
+        if key.endswith("/loss"):
+            curve["epoch_means"] = _epoch_means(rows, key)
     return curve
+
+
+def _epoch_means(rows: list[dict[str, float]], key: str) -> list[float]:
+    """Give the mean of each epoch in which there are values, such as those that a network was trained in."""
+    epochs: dict[int, list[float]] = {}
+    for row in rows:
+        if "epoch" in row:
+            epochs.setdefault(math.ceil(row["epoch"] - 1e-9), []).append(row[key])
+    return [fmean(values) for _, values in sorted(epochs.items())]
 
 
 def _pictures(directory: Path, target: Path, name: str, grids: int) -> dict[str, str]:

@@ -52,6 +52,7 @@ class Job:
         after: verbs with their arguments.
         curves: metrics to keep as they were during training.
         grids: how many grids of samples to show; None shows no pictures.
+        full: overrides of the long form.
     """
 
     study: str
@@ -62,6 +63,7 @@ class Job:
     after: list[list[str]] = field(default_factory=list)
     curves: list[str] = field(default_factory=list)
     grids: int | None = None
+    full: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -86,16 +88,18 @@ def read_study(path: Path) -> list[Job]:
     for variant, written in study["variants"].items():
         of_variant = written if isinstance(written, dict) else {"overrides": written}
         seeds = of_variant.get("seeds", study["seeds"])
+        overrides = [*(study.get("common") or []), *of_variant["overrides"]]
         jobs += [
             Job(
                 path.stem,
                 variant,
                 seed,
-                [*(study.get("common") or []), *of_variant["overrides"]],
+                overrides,
                 study.get("evaluate_with") or [],
                 (study.get("after") or {}).get(variant, []),
                 study.get("curves") or [],
                 study.get("grids", 1) if seed == seeds[0] else None,
+                of_variant.get("full", [word for word in overrides if word.startswith("+experiment=")]),
             )
             for seed in seeds
         ]
@@ -127,7 +131,8 @@ def run(job: Job) -> str:
                 return f"{job.name}: not finished, see {log.name}"
         failed = [" ".join(words) for words in _due(job) if not _called(job, words, call)]
     with writing:
-        line = write_result(directory, ROOT / "docs" / "results" / job.study, job.name, job.curves, job.grids)
+        target = ROOT / "docs" / "results" / job.study
+        line = write_result(directory, target, job.name, job.curves, job.grids, job.full)
     return f"{job.name}: not done: {', '.join(failed)}, see {log.name}" if failed else line
 
 

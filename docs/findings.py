@@ -7,7 +7,7 @@ A claim of a study's yaml is one of
     {claim: ..., alarm: NAME, in: VARIANT}                      an alarm rings; no_alarm: NAME says that it does not
 
 KEY may be followed by a second one, which is subtracted from it; VARIANT may be of another study, as STUDY/VARIANT.
-With `at_kimg: 60`, `max: true`, `min: true` or `last_third: true` the values are those of the study's `curves`; with
+With `at_kimg: 60`, `min: true` or `last_third: true` the values are those of the study's `curves`; with
 `correlation: true`, of two keys, it is how their curves move together about their straight trends (-1 to 1).
 """
 
@@ -54,16 +54,31 @@ def findings_table(study: dict[str, Any], runs: Runs) -> str:
     tested = [finding.p for finding in found if finding.p is not None]
     adjusted = iter(holm(tested))
     lines = ["| claim | measure | value | p | verdict |", "|---|---|---|---|---|"]
+    verdicts = []
     for finding in found:
         p, verdict = "", finding.verdict
         if finding.p is not None:
             p, verdict = f"{finding.p:.2g}", _verdict(next(adjusted), finding.as_claimed)
         lines.append(f"| {finding.claim} | {finding.measure} | {finding.value} | {p} | {verdict} |")
-    return "\n".join(lines) + (
-        "\n\nValue: mean over training seeds ± its 95% interval by Student's t. p: two-sided t-test over them (Welch's "
-        "for two variants, paired within one, of one mean against a number); a claim is decided where it is "
-        f"significant at {LEVEL:.0%} by Holm's procedure over the {counted(len(tested), 'claim')} with a p. "
-        "An alarm decides where it rings in all runs or in none.\n"
+        verdicts.append(verdict)
+    notes = ["Value: mean over training seeds ± its 95% interval by Student's t."]
+    if tested:
+        notes.append(
+            "p: two-sided t-test over them (Welch's for two variants, paired within one, of one mean against a "
+            f"number); a claim is decided where it is significant at {LEVEL:.0%} by Holm's procedure over the "
+            f"{counted(len(tested), 'claim')} with a p."
+        )
+    if any(finding.measure.startswith("alarm ") for finding in found):
+        notes.append("An alarm decides where it rings in all runs or in none.")
+    return "\n".join([_summary(verdicts), "", *lines, "", " ".join(notes), ""])
+
+
+def _summary(verdicts: list[str]) -> str:
+    """Say how many claims are decided, and which way."""
+    hold, fail, opposite = (verdicts.count(verdict) for verdict in ("holds", "does not hold", "the opposite holds"))
+    return (
+        f"**{counted(len(verdicts), 'claim')}: {hold} found to hold, {fail} found not to hold, {opposite} whose "
+        f"opposite holds, {len(verdicts) - hold - fail - opposite} open (inconclusive, or not measured yet).**"
     )
 
 
@@ -89,6 +104,8 @@ def _of_two(claim: Claim, runs: Runs) -> Finding:
     low_variant, high_variant = claim["lower"][0], claim["than"][0]
     where = f"{_named(claim['lower'], claim)} of {low_variant} below {_named(claim['than'], claim)} of {high_variant}"
     value = f"{_shown(low)} against {_shown(high)}" if low or high else ""
+    if low and len(low) == len(high):
+        value = f"{over_seeds(low)} against {over_seeds(high)} ({counted(len(low), 'run')} each)"
     undecided = _undecided(low, high)
     if not undecided and low_variant == high_variant and len(low) != len(high):
         undecided = "inconclusive: not measured in every run"
@@ -128,6 +145,8 @@ def _of_alarm(claim: Claim, runs: Runs) -> Finding:
     value = f"rang in {len(ringing)} of {counted(len(of_seeds), 'run')}"
     if ringing:
         value += f", first at {min(ringing):,.0f} kimg"
+    if len(of_seeds) < 2:
+        return Finding(claim["claim"], where, value, "inconclusive: one run tells no spread")
     if 0 < len(ringing) < len(of_seeds):
         return Finding(claim["claim"], where, value, "inconclusive")
     return Finding(claim["claim"], where, value, "holds" if bool(ringing) == ("alarm" in claim) else "does not hold")
@@ -148,7 +167,7 @@ def _side(side: list[str], claim: Claim, runs: Runs) -> list[float]:
 def _named(side: list[str], claim: Claim) -> str:
     """Name what is measured; `fid` where the name of its extractor is that of the classifier."""
     names = [key.partition("/")[0] if key.endswith("_classifier") else key for key in side[1:]]
-    taken = {"at_kimg": f", at {claim.get('at_kimg')} kimg", "max": ", its highest", "min": ", its lowest"}
+    taken = {"at_kimg": f", by {claim.get('at_kimg')} kimg", "min": ", its lowest"}
     taken["last_third"] = ", mean of the last third"
     if claim.get("correlation"):
         return f"correlation of `{names[0]}` and `{names[1]}` about their trends,"

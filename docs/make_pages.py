@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import accuracy_sections
+import center_sections
 import curve_sections
 import ratio_sections
 from findings import findings_section
-from report_sections import experiments_section, losses_section, networks_section, pictures_section
+from report_sections import epochs_section, experiments_section, losses_section, networks_section, pictures_section
 from study_results import NOT_RUN
-from study_sections import alarms_section, study_section, values_section
+from study_sections import alarms_section, made_section, study_section, values_section
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
@@ -157,16 +158,24 @@ SECTIONS = {
     "alarms": alarms_section,
     "speed": speed_section,
     "values": values_section,
+    "made": made_section,
     "experiments": experiments_section,
     "networks": networks_section,
     "pictures": pictures_section,
     "losses": losses_section,
+    "epochs": epochs_section,
     "findings": findings_section,
     "curves": curve_sections.curves_section,
     "accuracy": accuracy_sections.accuracy_section,
+    "centers": center_sections.centers_section,
     "ratios": ratio_sections.ratios_section,
 }
-DRAWN = {"curves": curve_sections, "accuracy": accuracy_sections, "ratios": ratio_sections}  # they draw a picture too
+DRAWN = {  # they draw a picture too
+    "accuracy": accuracy_sections,
+    "centers": center_sections,
+    "curves": curve_sections,
+    "ratios": ratio_sections,
+}
 
 
 def filled(page: Path) -> str:

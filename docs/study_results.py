@@ -69,7 +69,7 @@ def runs_of(runs: Runs, variant: str) -> list[Result]:
 def values(results: list[Result], key: str, claim: dict[str, Any] | None = None) -> list[float]:
     """Give a value of each run that has it: measured, or else at its end; nan where it is there and undefined.
 
-    Of `curves` it is taken where a claim says `at_kimg: 60`, `max: true`, `min: true` or `last_third: true`.
+    Of `curves` it is taken where a claim says `at_kimg: 60`, `min: true` or `last_third: true`.
     """
     found = [_value(result, key, claim or {}) for result in results]
     return [math.nan if value is None else float(value) for value, known in found if known]
@@ -77,7 +77,7 @@ def values(results: list[Result], key: str, claim: dict[str, Any] | None = None)
 
 def _value(result: Result, key: str, claim: dict[str, Any]) -> tuple[float | None, bool]:
     """Give a value, and whether there is any."""
-    if claim.keys() & {"at_kimg", "max", "min", "last_third"}:
+    if claim.keys() & {"at_kimg", "min", "last_third"}:
         curve = result.get("curves", {}).get(key)
         return (_of_curve(curve, claim), True) if curve and curve["value"] else (None, False)
     if key in result["values"]:
@@ -89,18 +89,20 @@ def _value(result: Result, key: str, claim: dict[str, Any]) -> tuple[float | Non
 
 
 def _of_curve(curve: dict[str, Any], claim: dict[str, Any]) -> float | None:
-    """Take one value of a curve; of one that was thinned, extremes are those of all its points."""
+    """Take one value of a curve; of one that was thinned, the lowest is that of all its points.
+
+    At a number of kimg it is the last one by then: a network that is not trained for a while has none meanwhile.
+    """
     points: list[tuple[float, float | None]] = list(zip(curve["kimg"], curve["value"], strict=True))
     if "at_kimg" in claim:
-        return min(points, key=lambda point: abs(point[0] - claim["at_kimg"]))[1]
+        return ([value for kimg, value in points if kimg <= claim["at_kimg"]] or [None])[-1]
     known = [(kimg, value) for kimg, value in points if value is not None and math.isfinite(value)]
     if len(known) < len(points):
         return None
     if claim.get("last_third"):
         found = curve.get("last_third", fmean(value for kimg, value in known if kimg >= points[-1][0] * 2 / 3))
     else:
-        name, take = ("max", max) if claim.get("max") else ("min", min)
-        found = curve.get(name, take(value for _, value in known))
+        found = curve.get("min", min(value for _, value in known))
     return None if found is None else float(found)
 
 
@@ -131,6 +133,22 @@ def over_seeds(values: list[float]) -> str:
         return "undefined"
     found = estimate(values)
     return short(found.mean) + ("" if found.half is None else f" ± {found.half:.2g}")
+
+
+def made_by(name: str, runs: Runs) -> str:
+    """Write by which command a study was run, when and where; empty where no run has ended."""
+    every = [run for of_seeds in runs.values() for run in of_seeds]
+    if not every:
+        return f"\n`python benchmarks/study.py benchmarks/studies/{name}.yaml` runs all of it.\n"
+    minutes = sum(run["seconds"] for run in every) / 60
+    commits = ", ".join(sorted({f"`{run['commit'][:10]}`" for run in every}))
+    dates = " to ".join(sorted({min(run["date"] for run in every), max(run["date"] for run in every)}))
+    about = sorted({f"{run['machine']}, torch {run['torch']}" for run in every})
+    return (
+        f"\nMade by `python benchmarks/study.py benchmarks/studies/{name}.yaml`: {len(every)} runs, "
+        f"{minutes:.0f} minutes of training ({'; '.join(about)}; commit {commits}; {dates}); each run's "
+        f"command and numbers, with their protocols, are in [docs/results/{name}](results/{name}).\n"
+    )
 
 
 def counted(number: int, what: str) -> str:

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 
 from findings import findings_table
-from study_results import NOT_RUN, Result, Runs, counted, load, over_seeds, picture_of, place, short, values
+from study_results import NOT_RUN, Result, Runs, counted, load, made_by, over_seeds, picture_of, place, short, values
 
 NO_EXTRACTOR = ("/discriminator", "/pixels")
 
@@ -17,17 +17,17 @@ def study_section(name: str) -> str:
     study, runs = load(name)
     if not any(run["values"] for of_seeds in runs.values() for run in of_seeds):
         return NOT_RUN
-    parts = [_values(name, runs), findings_table(study, runs), _pictures(name, runs), _made_by(name, runs)]
+    parts = [_values(name, runs), findings_table(study, runs), _pictures(name, runs), made_by(name, runs)]
     return "\n".join(part for part in parts if part)
 
 
 def values_section(name: str) -> str:
-    """Write a table of values over seeds alone, and how it was made."""
+    """Write a table of values over seeds alone."""
     _, runs = load(name)
     if not any(runs.values()):
         return NOT_RUN
     measured = any(run["values"] for of_seeds in runs.values() for run in of_seeds)
-    return (_values(name, runs) if measured else "Nothing is measured in these runs.\n") + _made_by(name, runs)
+    return _values(name, runs) if measured else "Nothing is measured in these runs.\n"
 
 
 def alarms_section(name: str) -> str:
@@ -37,6 +37,9 @@ def alarms_section(name: str) -> str:
         return NOT_RUN
     lines = ["| runs | seeds | alarms | FID at the end |", "|---|---|---|---|"]
     for variant, of_seeds in runs.items():
+        if not of_seeds:
+            lines.append(f"| {variant} | 0 | not run yet | |")
+            continue
         rung = Counter(alarm["alarm"] for run in of_seeds for alarm in run["alarms"])
         first = {
             alarm: min(said["kimg"] for run in of_seeds for said in run["alarms"] if said["alarm"] == alarm)
@@ -50,7 +53,12 @@ def alarms_section(name: str) -> str:
     every = [run for of_seeds in runs.values() for run in of_seeds]
     ringing = sum(bool(run["alarms"]) for run in every)
     lines.append(f"\nAlarms rang in {ringing} of {len(every)} runs.\n")
-    return "\n".join(lines) + _made_by(name, runs)
+    return "\n".join(lines)
+
+
+def made_section(name: str) -> str:
+    """Write how a study was made."""
+    return made_by(name, load(name)[1])
 
 
 def _values(name: str, runs: Runs) -> str:
@@ -120,19 +128,6 @@ def _pictures(name: str, runs: Runs) -> str:
         return ""
     cells = " | ".join(f"![Samples of {variant}]({path})" for variant, path in shown.items())
     return f"| {' | '.join(shown)} |\n|{'---|' * len(shown)}\n| {cells} |\n\nLast samples of the first seed.\n"
-
-
-def _made_by(name: str, runs: Runs) -> str:
-    every = [run for of_seeds in runs.values() for run in of_seeds]
-    minutes = sum(run["seconds"] for run in every) / 60
-    commits = ", ".join(sorted({f"`{run['commit'][:10]}`" for run in every}))
-    dates = " to ".join(sorted({min(run["date"] for run in every), max(run["date"] for run in every)}))
-    about = sorted({f"{run['machine']}, torch {run['torch']}" for run in every})
-    return (
-        f"\nMade by `python benchmarks/study.py benchmarks/studies/{name}.yaml`: {len(every)} runs, "
-        f"{minutes:.0f} minutes of training ({'; '.join(about)}; commit {commits}; {dates}); each run's "
-        f"command and numbers, with their protocols, are in [docs/results/{name}](results/{name}).\n"
-    )
 
 
 def _count(runs: list[Result]) -> str:

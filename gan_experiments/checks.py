@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import Field
 
 from gan_experiments.components import check_type, suggest
+from gan_experiments.keys import override_key, within
 from gan_experiments.types import UserError
 
 VALUE_RANGES = {"sigmoid": [0, 1], "tanh": [-1, 1]}
@@ -114,6 +115,22 @@ def check_choices(choices: Mapping[str, Any]) -> None:
             raise UserError(f"{group}=[...] was given, but {group} takes one option: write {group}=NAME.{several}")
 
 
+def check_unused(unused: Sequence[str], overrides: Sequence[str]) -> None:
+    """Find what the command line says of keys that the task has no use for.
+
+    Args:
+        unused: keys that the task's yaml declares so.
+        overrides: as typed.
+
+    Raises:
+        UserError: names the first.
+    """
+    for word in overrides:
+        key = override_key(word)
+        if within(key, unused) and not word.endswith("=null"):
+            raise UserError(f"{word}: this task has no use for {key}. Leave it out, or choose another task=NAME.")
+
+
 def _check_group(group: str, node: Any, text: str) -> None:
     """Check the keys of a group; others than the known ones must be read by an interpolation somewhere in `text`."""
     known = [*DECLARED[group], *PARTS[group]]
@@ -179,27 +196,31 @@ def cross_check(cfg: DictConfig) -> None:
             f"dataset {dataset.name!r} has no labels (dataset.num_classes: 0), but the model or the loss uses classes. "
             f"Choose model=dcgan and loss=non_saturating, or put the images into one sub-folder for each class."
         )
-    given = {unit: value for unit, value in cfg.budget.items() if value is not None}
-    if len(given) != 1:
-        raise UserError(
-            f"budget needs exactly one of budget.epochs, budget.kimg, budget.generator_steps; got {given or 'none'}. "
-            f"To change the unit write, say, budget.epochs=null budget.kimg=500."
-        )
+    _check_budget(cfg)
     measured = cfg.evaluation
     if measured.patience_kimg is not None and (measured.best is None or measured.every_kimg is None):
         raise UserError(
             "evaluation.patience_kimg waits for evaluation.best to improve: it needs that and evaluation.every_kimg. "
             "Write evaluation.patience_kimg=null, or give both."
         )
-    if "generator_steps" in given and (not cfg.schedule or cfg.schedule.get("generator") == 0):
-        raise UserError(
-            "budget.generator_steps is never spent: no generator is trained (schedule.generator=0, or the task has "
-            "none). Write budget.epochs instead."
-        )
     if not cfg.model.generator and cfg.evaluation.extractors:
         raise UserError(
             "this task trains no generator, so there are no samples to measure: write evaluation=class_head or "
             "evaluation=none."
+        )
+
+
+def _check_budget(cfg: DictConfig) -> None:
+    given = {unit: value for unit, value in cfg.budget.items() if value is not None}
+    if len(given) != 1:
+        raise UserError(
+            f"budget needs exactly one of budget.epochs, budget.kimg, budget.generator_steps; got {given or 'none'}. "
+            f"To change the unit write, say, budget.epochs=null budget.kimg=500."
+        )
+    if "generator_steps" in given and (not cfg.schedule or cfg.schedule.get("generator") == 0):
+        raise UserError(
+            "budget.generator_steps is never spent: no generator is trained (schedule.generator=0, or the task has "
+            "none). Write budget.epochs instead."
         )
 
 

@@ -79,18 +79,7 @@ def gear_up(
             checkpoints=checkpoints,
             alarms=alarms,
         )
-    samples = None
-    if isinstance(module, GAN):
-        samples = Samples(
-            module,
-            directory=directory / "samples",
-            every_kimg=cfg.sample_every_kimg,
-            real=train_set,
-            conditional=cfg.model.conditional,
-            by_class=cfg.samples_by_class,
-            value_range=cfg.model.value_range,
-            seed=cfg.seed,
-        )
+    samples = _samples(cfg, directory, module, train_set) if isinstance(module, GAN) else None
     measuring = {} if evaluation is None else {"evaluation": evaluation}
     checkpoints.remembering = {"alarms": alarms, **measuring}
     if saved is not None:
@@ -120,3 +109,16 @@ def gear_up(
         Progress(record, budget), streams,
     ]  # fmt: skip
     return Gear(callbacks, checkpoints, samples, alarms, evaluation, feed)
+
+
+def _samples(cfg: DictConfig, directory: Path, gan: GAN, train_set: ImageSet) -> Samples:
+    return Samples(
+        gan,
+        directory=directory / "samples",
+        every_kimg=cfg.sample_every_kimg,
+        real=train_set,
+        conditional=cfg.model.conditional,
+        by_class=cfg.samples_by_class,
+        value_range=cfg.model.value_range,
+        seed=cfg.seed,
+    )

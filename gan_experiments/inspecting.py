@@ -22,7 +22,7 @@ from gan_experiments.inspection.maximization import Maximization, maximize_chann
 from gan_experiments.inspection.perturbation import Perturbed, perturb
 from gan_experiments.inspection.reading import channel_means, check_layers, class_logits, default_layers
 from gan_experiments.inspection.sheets import class_sheet, layer_sheet, perturbed_sheet
-from gan_experiments.judges import find_judges, real_images
+from gan_experiments.judges import find_judges, kept_labels, real_images
 from gan_experiments.runs import Run
 from gan_experiments.trackers import build_trackers
 from gan_experiments.tracking.base import hooks
@@ -131,7 +131,9 @@ def look(subject: Subject, looks: Sequence[str], wish: Wish) -> Found:
         pictures["perturbed.png"] = _perturbed_sheet(subject, altered, known, facts["perturbation"])
     if "classes" in looks:
         log.info("Making images that maximise each class.")
-        images, asked = maximize_classes(trained.network, real[:NUM_REAL], trained.value_range, wish.per_class, how)
+        images, asked = maximize_classes(
+            trained.network, real[:NUM_REAL], trained.value_range, kept_labels(subject.config), wish.per_class, how
+        )
         made, _ = to_uint8(images.cpu(), trained.value_range)
         facts["classes"], judge = _judged(subject, images, made, asked.cpu())
         pictures["classes.png"] = class_sheet(made, asked.cpu(), judge, subject.class_name, facts["classes"])

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from gan_experiments.components import build
+from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.data.order import stream_seed
 from gan_experiments.evaluation.extractors.base import Extractor
 from gan_experiments.evaluation.extractors.classifier import ClassifierExtractor
@@ -41,6 +42,15 @@ def real_images(config: DictConfig, num: int, seed: int) -> tuple[Tensor, Tensor
     raise UserError(
         f"dataset {config.dataset.name!r} has no image of the classes that the run keeps: look at its regime."
     )
+
+
+def kept_labels(config: DictConfig) -> list[int]:
+    """Give the labels of the classes that a run's regime keeps, all where it leaves none out."""
+    numbers = torch.arange(config.dataset.num_classes)
+    one_of_each = TensorImageSet(torch.zeros(len(numbers), 1, 1, 1, dtype=torch.uint8), numbers)
+    regime: Regime = build(config.regime, "regime")
+    labels: list[int] = regime.reference(one_of_each).labels.tolist()
+    return labels
 
 
 def find_judges(config: DictConfig, num_classes: int) -> tuple[list[Extractor], str | None]:

@@ -1,4 +1,4 @@
-"""Measuring the generator of a run that is not training."""
+"""Measuring the networks of a run that is not training."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ NUM_PAIRS = 20
 
 
 def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[str, Any]]:
-    """Evaluate a run's generator with `evaluation.num_seeds` seeds; also floor and ceiling of each value.
+    """Evaluate a run's networks with `evaluation.num_seeds` seeds; also floor and ceiling of each value.
 
     Writes the result and, where memorisation is measured, a picture of samples (odd rows) above the training images
     nearest to them (even rows).

@@ -7,11 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gan_experiments.components import build
-from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.drawing import Drawn, draw
 from gan_experiments.evaluation.extractors.base import Extractor, fit_pixels
 from gan_experiments.evaluation.sampling import evaluating
+from gan_experiments.judges import kept_labels
 from gan_experiments.preparation import build_extractors
 from gan_experiments.runs import Run
 from gan_experiments.trained import TrainedGenerator, load_discriminator
@@ -47,15 +46,6 @@ class Standing:
     median_of_all: float
 
 
-def trained_labels(run: Run) -> list[int]:
-    """Give the labels of the classes that the run's regime keeps, all where it leaves none out."""
-    config = run.config
-    numbers = torch.arange(config.dataset.num_classes)
-    one_of_each = TensorImageSet(torch.zeros(len(numbers), 1, 1, 1, dtype=torch.uint8), numbers)
-    labels: list[int] = build(config.regime, "regime").reference(one_of_each).labels.tolist()
-    return labels
-
-
 def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) -> Scorer:
     """Make what scores images: the run's discriminator at that checkpoint, its class head, or the run's extractor.
 
@@ -64,7 +54,7 @@ def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) 
     Raises:
         UserError: the run has no such thing; says what to write instead.
     """
-    kept = None if generator.conditional or by == "discriminator" else torch.tensor(trained_labels(run))
+    kept = None if generator.conditional or by == "discriminator" else torch.tensor(kept_labels(run.config))
     if by == "extractor":
         return _extractor_scorer(_find_extractor(run), kept)
     if by == "class" and not run.config.model.class_head:

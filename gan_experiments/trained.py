@@ -107,6 +107,11 @@ def _built(run: Run, name: NetworkName) -> tuple[DictConfig, nn.Module]:
     config = run.config
     add_code_dirs(config.get("code_dirs") or [])
     node, key = config.model[name], f"model.{name}"
+    if not node:
+        raise UserError(
+            f"{run.directory} trains no {name} (task={run.manifest['choices'].get('task')}), so there is none to use. "
+            "`gan-experiments inspect` looks into its discriminator."
+        )
     check_arguments(node, key)
     network: nn.Module = build(node, key)
     return config, network

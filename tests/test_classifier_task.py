@@ -81,6 +81,8 @@ def test_it_takes_over_the_discriminator_of_a_gan(tmp_path: Path) -> None:
     taken = load_checkpoint(max((tmp_path / "alone" / "checkpoints").glob("iter*")))["networks"]
     score = next(name for name in taken if "score" in name)
     assert torch.equal(taken[score], given[score])
+    with pytest.raises(UserError, match="there is no generator in it"):
+        launch(tmp_path / "back", "model=dcgan_class_head", *TINY, f"init_from={tmp_path / 'alone'}")
 
 
 @pytest.mark.parametrize(

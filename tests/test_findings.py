@@ -24,7 +24,8 @@ def test_claims_are_decided_by_welch_and_holm(tmp_path: Path, sections: Any) -> 
     page = sections.study_section("toy")
     assert "| `fid` | 1 ± 0.25 | 5 ± 0.25 | 5 ± 9.9 | 1 |" in page  # t(2) = 4.303, standard error 0.1 / sqrt 3
     assert verdicts(page) == ["holds", "the opposite holds", "inconclusive"]
-    assert "| 1 ± 0.25 (3 runs) against 5 ± 0.25 (3 runs) |" in page
+    assert "| 1 ± 0.25 against 5 ± 0.25 (3 runs each) |" in page
+    assert "3 claims: 1 found to hold, 0 found not to hold, 1 whose opposite holds, 1 open" in page
 
 
 def test_a_value_that_is_undefined_decides_nothing(tmp_path: Path, sections: Any) -> None:
@@ -82,10 +83,10 @@ def test_an_alarm_holds_where_it_rings_in_all_runs(tmp_path: Path, sections: Any
     rings = {"alarm": "mutual_defeat", "kimg": 130.0, "action": "warn"}
     write(
         tmp_path,
-        {name: [1.0, 1.1, 1.2] for name in ("all", "some", "silent")},
+        {**{name: [1.0, 1.1, 1.2] for name in ("all", "some", "silent")}, "lonely": [1.0], "not_run": []},
         [
             {"claim": f"{name} {form}", form: "mutual_defeat", "in": name}
-            for name in ("all", "some", "silent")
+            for name in ("all", "some", "silent", "lonely")
             for form in ("alarm", "no_alarm")
         ],
     )
@@ -93,18 +94,24 @@ def test_an_alarm_holds_where_it_rings_in_all_runs(tmp_path: Path, sections: Any
     change(tmp_path, "some", alarms=[[rings], [{**rings, "alarm": "divergence"}], []])
 
     page = sections.study_section("toy")
-    assert verdicts(page) == ["holds", "does not hold", "inconclusive", "inconclusive", "does not hold", "holds"]
+    assert verdicts(page) == [
+        "holds", "does not hold", "inconclusive", "inconclusive", "does not hold", "holds",
+        *["inconclusive: one run tells no spread"] * 2,
+    ]  # fmt: skip
     assert "| rang in 3 of 3 runs, first at 70 kimg |" in page
     assert "| rang in 1 of 3 runs, first at 130 kimg |" in page
     assert "| rang in 0 of 3 runs |" in page
+    alarms = sections.alarms_section("toy")
+    assert "| all | 3 | mutual_defeat 4 × (first at 70 kimg) |" in alarms
+    assert "| silent | 3 | none |" in alarms
+    assert "| not_run | 0 | not run yet | |" in alarms
 
 
 def test_claims_read_ends_curves_and_differences(tmp_path: Path, sections: Any) -> None:
     claims = [
         {"claim": "end", "of": ["a", "g/loss"], "above": 2},
-        {"claim": "at", "of": ["a", "g/loss"], "at_kimg": 62, "below": 0.5},
-        {"claim": "highest of all points", "of": ["a", "g/loss"], "max": True, "above": 30},
-        {"claim": "lowest", "of": ["a", "g/loss"], "min": True, "below": 0.5},
+        {"claim": "at", "of": ["a", "g/loss"], "at_kimg": 88, "below": 0.5},
+        {"claim": "lowest of all points", "of": ["a", "g/loss"], "min": True, "below": -30},
         {"claim": "late", "of": ["a", "g/loss"], "last_third": True, "below": 2},
         {"claim": "apart", "of": ["a", "g/loss", "d/loss"], "above": 3},
         {"claim": "within one", "lower": ["a", "d/loss"], "than": ["a", "g/loss"]},
@@ -116,7 +123,7 @@ def test_claims_read_ends_curves_and_differences(tmp_path: Path, sections: Any) 
     ends = [{"g/loss": 5.0 + seed / 10, "d/loss": -1.0 - seed / 7} for seed in range(3)]
     curves = [
         {
-            "g/loss": {"kimg": [30, 60, 90], "value": [9.0 + seed, seed / 100, 1.0 + seed / 10], "max": 40.0 + seed},
+            "g/loss": {"kimg": [30, 60, 90], "value": [9.0 + seed, seed / 100, 1.0 + seed / 10], "min": -40.0 - seed},
             "d/loss": {"kimg": [30, 60, 90], "value": [1.0, 8.0 + seed, 2.0]},
         }
         for seed in range(3)
@@ -124,9 +131,9 @@ def test_claims_read_ends_curves_and_differences(tmp_path: Path, sections: Any) 
     change(tmp_path, "a", at_the_end=ends, curves=curves)
 
     page = sections.study_section("toy")
-    assert verdicts(page) == [*["holds"] * 8, "not measured yet", "holds"]
-    assert "| `g/loss`, at 62 kimg of a below 0.5 | 0.01 ± 0.025 (3 runs) |" in page
-    assert "| `g/loss`, its highest of a above 30 | 41 ± 2.5 (3 runs) |" in page
+    assert verdicts(page) == [*["holds"] * 7, "not measured yet", "holds"]
+    assert "| `g/loss`, by 88 kimg of a below 0.5 | 0.01 ± 0.025 (3 runs) |" in page
+    assert "| `g/loss`, its lowest of a below -30 | -41 ± 2.5 (3 runs) |" in page
     assert "| `g/loss`, mean of the last third of a below 2 | 0.555 ± 0.14 (3 runs) |" in page
 
 
@@ -144,7 +151,7 @@ def test_studies_claim_what_they_measure(path: Path) -> None:
         assert all(side[0] in names or "/" in side[0] for side in sides), claim
         assert claim.get("in") is None or claim["in"] in names, claim
         assert "of" not in claim or len(claim.keys() & {"above", "below"}) == 1, claim
-        if claim.keys() & {"at_kimg", "max", "min", "last_third", "correlation"}:
+        if claim.keys() & {"at_kimg", "min", "last_third", "correlation"}:
             assert {key for side in sides for key in side[1:]} <= set(study["curves"]), claim
 
 

@@ -17,18 +17,31 @@ def sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_variant_may_have_seeds_of_its_own(tmp_path: Path, sections: Any) -> None:
     write(tmp_path, {"cheap": [1.0, 1.1, 1.2], "dear": [3.0, 9.0, 9.0]}, [], common=["batch_size=64"])
     study: Any = OmegaConf.to_container(OmegaConf.load(tmp_path / "toy.yaml"))
-    dear = {"overrides": ["+experiment=dear", "budget.kimg=1"], "seeds": [0], "full": ["+experiment=dear", "a='<|>'"]}
-    study["variants"]["dear"] = dear
+    study["variants"] |= {
+        "cheap": ["budget.kimg=${data_dir}", "+experiment=cheap"],
+        "dear": {
+            "overrides": ["+experiment=dear", "budget.kimg=1"],
+            "seeds": [0],
+            "full": ["+experiment=dear", "a=<|>"],
+        },
+    }
     (tmp_path / "toy.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(study)))
+    change(tmp_path, "cheap", share_of_full=[0.01] * 3)
 
     assert "| `fid` | 1.1 ± 0.25 | 3 |" in sections.study_section("toy")
     from report_sections import experiments_section
 
     (tmp_path / "results" / "toy" / "dear-s0.json").unlink()
     page = experiments_section("toy")
-    assert "<code>python -m gan_experiments +experiment=dear a='&lt;&#124;&gt;'</code>" in page
-    assert "python -m gan_experiments batch_size=64 +experiment=dear budget.kimg=1</code> | not run yet |" in page
-    assert "| 3 of 3 seeds |" in page
+    assert "<code>python -m gan_experiments +experiment=dear 'a=&lt;&#124;&gt;'</code>" in page
+    assert "| dear<br>not run yet |" in page
+    assert "<code>python -m gan_experiments +experiment=dear batch_size=64 budget.kimg=1</code> |" in page
+    assert "+experiment=cheap batch_size=64 'budget.kimg=${data_dir}'</code><br>1 min |" in page
+    assert "| cheap<br>3 of 3 seeds |" in page
+    assert "about" not in page, "another batch size has another pace"
+
+    (tmp_path / "toy.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({**study, "common": []})))
+    assert "<code>python -m gan_experiments +experiment=cheap</code><br>about 2 h |" in experiments_section("toy")
 
 
 def test_a_study_without_results_says_so(tmp_path: Path, sections: Any) -> None:
@@ -123,12 +136,32 @@ def test_networks_are_shown_once_beside_the_report_s_counts(tmp_path: Path, sect
     assert "No run" not in networks_section("toy")
     layers = [{"name": "layers.0", "layer": "Linear", "output_shape": [2, 7, 7], "parameters": 30}]
     for name in "ab":
-        facts = {"generator": {"layers": layers, "parameters": 30}}
+        facts = {kind: {"layers": layers, "parameters": 30} for kind in ("generator", "discriminator")}
         (tmp_path / "results" / "toy" / f"{name}-networks.json").write_text(json.dumps(facts))
 
     page = networks_section("toy")
-    assert page.count("| layers.0 | Linear | 2×7×7 | 30 |") == 1
-    assert "**Generator** of a, b: 30 trainable parameters; the report's count: 30, 31, **not the same**." in page
+    assert page.count("| layers.0 | Linear | 2×7×7 | 30 |") == 2
+    assert "**a, b**\n\nGenerator: 30 trainable parameters; the report's count: 30, 31, **not the same**." in page
+    assert "Discriminator: 30 trainable parameters; the report gives no count." in page
+    assert "30 trainable and 30 frozen (the discriminator's), 60 in all" in page
+
+
+def test_losses_are_listed_by_epochs_of_each_network(tmp_path: Path, sections: Any) -> None:
+    from report_sections import epochs_section
+
+    write(tmp_path, {"turns": [1.0, 1.0], "alone": [1.0], "none": []}, [])
+    assert "kept none" in epochs_section("toy")
+    change(
+        tmp_path,
+        "turns",
+        curves=[{"discriminator/loss": {"epoch_means": [0.5, 0.25]}, "generator/loss": {"epoch_means": [1e-9]}}],
+    )
+    change(tmp_path, "alone", curves=[{"discriminator/loss": {"epoch_means": [3.0]}}])
+
+    page = epochs_section("toy")
+    assert "| epoch | turns<br>D / G | alone<br>D / G |" in page
+    assert "| 1 | 0.5 / 1e-09 | 3 /  |" in page
+    assert "| 2 | 0.25 /  |  |" in page
 
 
 def test_pictures_are_those_of_the_first_seed_that_are_there(tmp_path: Path, sections: Any) -> None:
@@ -139,17 +172,20 @@ def test_pictures_are_those_of_the_first_seed_that_are_there(tmp_path: Path, sec
         "real": "real-1.png",
         "samples": "a-s0.png",
         "losses": "l.png",
+        "drawn/best20of400-by_discriminator-seed0": "d.png",
+        "samples at 30 kimg": "b.png",
         "inspection/x": "i.png",
         "gone": "g.png",
     }
     change(tmp_path, "a", pictures=[pictures])
-    for file in ("real-1.png", "a-s0.png", "l.png", "i.png", "old-s0.png"):
+    for file in ("real-1.png", "a-s0.png", "l.png", "d.png", "b.png", "i.png", "old-s0.png"):
         (tmp_path / "results" / "toy" / file).touch()
 
     page = pictures_section("toy")
-    assert "| real | samples |\n|---|---|\n| ![a: real](results/toy/real-1.png)" in page
-    assert "inspection/x:\n\n![a: inspection/x](results/toy/i.png)" in page
-    assert "![old: samples](results/toy/old-s0.png)" in page
+    assert "| real | samples at the end | the best 20 of 400, by discriminator |\n|---|---|---|\n| ![a: real]" in page
+    assert "\n\n| samples at 30 kimg |\n|---|\n" in page
+    assert "inspection: x:\n\n![a: inspection: x](results/toy/i.png)" in page
+    assert "![old: samples at the end](results/toy/old-s0.png)" in page
     assert "gone" not in page
     assert "l.png" not in page
     assert "![Losses of a](results/toy/l.png)" in losses_section("toy")

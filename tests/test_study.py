@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
+from launching import composed, planned
+from omegaconf import OmegaConf
 from PIL import Image
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -27,6 +30,7 @@ class Machine:
     def __init__(self) -> None:
         self.called: list[list[str]] = []
         self.failing: set[str] = set()
+        self.config: dict[str, Any] = {"evaluation": {"metrics": {}}}
 
     def __call__(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
         if command[1:3] == ["-m", "gan_experiments"]:
@@ -50,11 +54,13 @@ class Machine:
         manifest = {
             "status": "finished", "overrides": words, "seed": int(words[-2].removeprefix("seed=")), "error": None,
             "git": {}, "started": "2026-01-01T00", "machine": {"processor": "p"}, "versions": {"torch": "t"},
-            "sessions": [{"device": "cpu", "seconds": 1.0}], "alarms": [], "config": {"evaluation": {"metrics": {}}},
+            "sessions": [{"device": "cpu", "seconds": 1.0}], "alarms": [], "config": self.config,
         }  # fmt: skip
         (directory / "manifest.json").write_text(json.dumps(manifest))
         (directory / "results.json").write_text(json.dumps({"kimg": 9.0, "generator_steps": 9, "generator/loss": 1.5}))
-        lines = [f"{step},{step / 10},{step / 100},{step},{900 - step}" for step in range(900)]
+        lines = [
+            f"{step},{step / 10},{(step + 1) / 100 + 5 * (step >= 400)},{step},{900 - step}" for step in range(900)
+        ]
         header = "iteration,kimg,epoch,generator_steps,generator/loss"
         (directory / "metrics.csv").write_text("\n".join([header, *lines, ""]))
         for kimg in (0, 40, 90):
@@ -74,14 +80,17 @@ def machine(study: Any, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_a_variant_may_have_seeds_of_its_own(study: Any, tmp_path: Path) -> None:
     yaml = tmp_path / "toy.yaml"
     yaml.write_text(
-        "seeds: [0, 1]\ncommon: []\nvariants:\n  cheap: [a=1]\n  dear: {overrides: [a=2], seeds: [7]}\n"
+        "seeds: [0, 1]\ncommon: []\nvariants:\n  cheap: [+experiment=x, a=1]\n"
+        "  dear: {overrides: [a=2], seeds: [7], full: [b=1]}\n"
         "after: {dear: [[inspect, --step, '0.03']]}\n"
     )
     jobs = study.read_study(yaml)
     assert [(job.name, job.overrides, job.grids) for job in jobs] == [
-        ("cheap-s0", ["a=1"], 1), ("cheap-s1", ["a=1"], None), ("dear-s7", ["a=2"], 1),
+        ("cheap-s0", ["+experiment=x", "a=1"], 1), ("cheap-s1", ["+experiment=x", "a=1"], None),
+        ("dear-s7", ["a=2"], 1),
     ]  # fmt: skip
     assert jobs[2].after == [["inspect", "--step", "0.03"]]
+    assert (jobs[1].full, jobs[2].full) == (["+experiment=x"], ["b=1"])
     assert not jobs[0].after
 
 
@@ -105,18 +114,21 @@ def test_verbs_after_a_run_are_called_once(study: Any, machine: Machine, tmp_pat
 
 
 def test_a_result_holds_numbers_and_small_pictures(study: Any, machine: Machine, tmp_path: Path) -> None:
-    key = "generator/loss"
-    study.run(study.Job("toy", "a", 3, ["x=1"], after=[["inspect"]], curves=[key, "absent"], grids=2))
+    key, full = "generator/loss", ["+experiment=fmnist_dense"]
+    study.run(study.Job("toy", "a", 3, ["x=1"], after=[["inspect"]], curves=[key, "absent"], grids=2, full=full))
 
     target = tmp_path / "docs" / "results" / "toy"
     result = json.loads((target / "a-s3.json").read_text())
     assert result["command"] == "python -m gan_experiments x=1 seed=3"
     assert (result["generator_steps"], result["at_the_end"]) == (9, {key: 1.5})
+    assert result["share_of_full"] == 9 / 60_000
     assert result["inspection"] == {"inspection/perturbed/accuracy": 0.25}
     curve = result["curves"][key]
     assert (len(curve["value"]), curve["kimg"][-1], curve["value"][-1]) == (300, 89.9, 1)
-    assert (curve["max"], curve["min"]) == (900, 1)
+    assert curve["min"] == 1
     assert curve["last_third"] == pytest.approx(150.5, abs=0.5)  # the mean of 300 ... 1
+    # An epoch is 100 steps, and five of them are without a value.
+    assert curve["epoch_means"] == pytest.approx([850.5 - 100 * epoch for epoch in range(9)])
     assert result["curves"]["absent"]["value"] == []
 
     pictures = result["pictures"]
@@ -129,6 +141,24 @@ def test_a_result_holds_numbers_and_small_pictures(study: Any, machine: Machine,
     assert all(0 < path.stat().st_size <= 300_000 for path in target.glob("*.png"))
     assert len(list(target.glob("*.png"))) == 4
     assert (target / "a-networks.json").exists()
+
+
+def test_layers_are_those_of_the_long_form(study: Any, machine: Machine, tmp_path: Path) -> None:
+    dataset: Any = OmegaConf.to_container(planned(tmp_path).config.dataset)
+    machine.config = {**machine.config, "dataset": dataset}
+    widths = {"short": ["model.generator.base_width=8"], "long": ["model.generator.base_width=16"]}
+    study.run(study.Job("toy", "a", 0, widths["short"], grids=1, full=widths["long"]))
+
+    kept = json.loads((tmp_path / "docs" / "results" / "toy" / "a-networks.json").read_text())
+    expected = build_networks(*widths["long"])
+    assert kept["generator"]["parameters"] == expected
+    assert expected != build_networks(*widths["short"])
+
+
+def build_networks(*overrides: str) -> int:
+    """Give the number of parameters of the generator that these overrides make."""
+    generator = instantiate(composed(*overrides)[0].model.generator, _convert_="all")
+    return sum(parameter.numel() for parameter in generator.parameters())
 
 
 def test_a_picture_that_is_no_longer_made_is_removed(study: Any, machine: Machine, tmp_path: Path) -> None:

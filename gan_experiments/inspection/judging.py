@@ -12,11 +12,11 @@ def recognized(seen: Tensor, asked: Tensor, num_classes: int) -> dict[str, Any]:
     """Compare recognised classes with those asked for, both int64 N.
 
     Returns:
-        `share`; `interval`, 95% for a share of N independent draws; `chance`, of a guess; `by_class`, the share of each
-        class's images.
+        `share`; `interval`, 95% for a share of N independent draws; `chance`, of a guess; `by_class`, the share of the
+        images of each class that was asked for, in ascending order.
     """
     right = (seen == asked).cpu()
-    by_class = [right[(asked == label).cpu()].float().mean().item() for label in range(num_classes)]
+    by_class = [right[(asked == label).cpu()].float().mean().item() for label in sorted(set(asked.tolist()))]
     hits, total = int(right.sum()), len(right)
     low, high = wilson(hits, total)
     return {"share": hits / total, "interval": [low, high], "chance": 1 / num_classes, "by_class": by_class}

@@ -38,14 +38,20 @@ class Maximization:
 
 
 def maximize_classes(
-    discriminator: nn.Module, real: Tensor, value_range: Sequence[float], per_class: int, how: Maximization
+    discriminator: nn.Module,
+    real: Tensor,
+    value_range: Sequence[float],
+    labels: Sequence[int],
+    per_class: int,
+    how: Maximization,
 ) -> tuple[Tensor, Tensor]:
-    """Make images that maximise each class logit; gives them (class by class) and the classes asked for.
+    """Make images that maximise class logits; gives them (class by class) and the classes asked for.
 
     Args:
         discriminator: has a class head; in evaluation mode, on the device of `real`.
-        real: images of all classes, N×C×H×W in the value range: their mean, and the spread of the logits on them.
+        real: images of these classes, N×C×H×W in the value range: their mean, and the spread of the logits on them.
         value_range: the values of black and white.
+        labels: the classes that it was trained on.
         per_class: images of each class, each from its own noise.
         how: how hard to search.
     """
@@ -55,9 +61,7 @@ def maximize_classes(
         assert found is not None, "asked of a discriminator with a class head only"
         return found
 
-    with torch.no_grad():
-        num_classes = logits(real[:1]).shape[1]
-    asked = torch.arange(num_classes, device=real.device).repeat_interleave(per_class)
+    asked = torch.tensor(labels, device=real.device).repeat_interleave(per_class)
     return maximize(logits, asked, real, value_range, how, "class images"), asked
 
 

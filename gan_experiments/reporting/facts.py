@@ -75,6 +75,7 @@ class About:
         reached = {word: text for word, text in self.reached.items() if word in ("iterations", "kimg", "epochs")}
         found = {
             "experiment": manifest.get("experiment") or choices.get("experiment"),
+            "task": choices.get("task") if choices.get("task") != "gan" else None,
             "data": self.record.flat_config.get("dataset.name"),
             **{group: choices.get(group) for group in ("regime", "model", "loss", "schedule", "augment")},
             "seed": self.record.config.get("seed"),
@@ -170,9 +171,16 @@ class About:
         """Give what was measured."""
         return read_measures(self.record)
 
+    @property
+    def has_generator(self) -> bool:
+        """Whether a generator is trained, as far as is known."""
+        return bool(mapping(self.record.config.get("model")).get("generator", True))
+
     @cached_property
     def unarmed(self) -> list[str]:
-        """Say which alarms counted from a point on that training has not reached."""
+        """Say which alarms counted from a point on that training has not reached; none looks at a classifier."""
+        if not self.has_generator:
+            return []
         kimg = self.record.reached.get("kimg", 0.0)
         alarms = mapping(self.record.config.get("alarms"))
         begins = {str(name): mapping(alarm).get("after_kimg") for name, alarm in alarms.items()}

@@ -82,8 +82,11 @@ def load_networks(module: TrainingModule, networks: dict[str, Any]) -> None:
     """Load weights and buffers of the networks that this task has; another task's run may hold others too.
 
     Raises:
-        UserError: names the first entries that differ.
+        UserError: a network is not among them, or names the first entries that differ.
     """
+    for name in module.networks:
+        if not any(key.startswith(f"{name}.") for key in networks):
+            raise UserError(f"there is no {name} in it, and this task trains one")
     here = tuple(f"{name}." for name, _ in module.named_children())
     networks = {name: value for name, value in networks.items() if name.startswith(here)}
     if module.ema is not None and not any(name.startswith("ema.") for name in networks):

@@ -90,11 +90,12 @@ def sample(
     chosen = _choice(num, best, of, by)
     record = open_record(run)
     from gan_experiments import drawing, picking
+    from gan_experiments.judges import kept_labels
     from gan_experiments.trained import load_generator
 
     opened = Run(record.directory, record.manifest)
     generator = load_generator(opened, checkpoint, "raw" if raw else "averaged")
-    trained = picking.trained_labels(opened) if generator.conditional else []
+    trained = kept_labels(opened.config) if generator.conditional else []
     labels = drawing.find_labels(generator, classes or [], trained)
     count = chosen.best if chosen else num or COUNT[generator.conditional]
     scorer = picking.make_scorer(opened, generator, checkpoint, chosen.by) if chosen else None

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,10 @@ def test_classes_that_the_reference_lacks_are_not_missed() -> None:
 
     balance = ClassBalance().compute(case)
     assert (balance["class_coverage"], balance["missing_classes"]) == (0.5, 1.0)
-    assert math.isinf(balance["class_kl"])
+    assert balance["class_kl"] == pytest.approx(math.log(2))  # all that are seen as 1 or 2 are 1
+    case.samples = replace(samples, logits=torch.eye(4)[[0, 0, 3, 3]])
+    assert math.isnan(ClassBalance().compute(case)["class_kl"])
+    case.samples = samples
     distances = ClassFrechetDistance().compute(case)
     assert distances.keys() == {"class_fid", "class_fid_b", "class_fid_c"}
     # Class b: means 1 and 2, variances 1 and 2. Class c has one sample, so neither it nor the mean has a value.

@@ -47,7 +47,7 @@ def real() -> Tensor:
 
 
 def test_each_image_is_bright_where_its_class_is(real: Tensor) -> None:
-    made, asked = maximize_classes(Halves().eval(), real, RANGE, 2, Maximization(100, 0.1, 0))
+    made, asked = maximize_classes(Halves().eval(), real, RANGE, range(2), 2, Maximization(100, 0.1, 0))
 
     assert asked.tolist() == [0, 0, 1, 1]
     left, right = made[..., :4].mean((1, 2, 3)), made[..., 4:].mean((1, 2, 3))
@@ -68,7 +68,8 @@ def test_each_channel_of_a_layer_has_an_image(real: Tensor) -> None:
 
 def test_regularization_keeps_an_image_near_the_mean_of_the_real_ones(real: Tensor) -> None:
     far, near = (
-        maximize_classes(Halves().eval(), real, RANGE, 1, Maximization(100, weight, 0))[0] for weight in (0.1, 1e4)
+        maximize_classes(Halves().eval(), real, RANGE, range(2), 1, Maximization(100, weight, 0))[0]
+        for weight in (0.1, 1e4)
     )
     assert (near - real.mean(0)).square().mean() < 0.01 < (far - real.mean(0)).square().mean()
     assert (total_variation(near) < total_variation(real).mean()).all()
@@ -87,14 +88,14 @@ def test_regularization_means_the_same_for_outputs_of_any_scale(real: Tensor) ->
 def test_images_follow_from_the_seed_alone(real: Tensor) -> None:
     def made(seed: int) -> Tensor:
         torch.rand(3)  # other draws make no difference
-        return maximize_classes(Halves().eval(), real, RANGE, 1, Maximization(5, 1, seed))[0]
+        return maximize_classes(Halves().eval(), real, RANGE, range(2), 1, Maximization(5, 1, seed))[0]
 
     assert torch.equal(made(0), made(0))
     assert not torch.equal(made(0), made(1))
 
 
 def test_many_images_are_made_in_blocks(real: Tensor) -> None:
-    made, asked = maximize_classes(Halves().eval(), real, RANGE, 70, Maximization(40, 0.1, 0))
+    made, asked = maximize_classes(Halves().eval(), real, RANGE, range(2), 70, Maximization(40, 0.1, 0))
     with torch.no_grad():
         seen = Halves()(made, asked).class_logits
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from gan_experiments.drawing import draw
 from gan_experiments.evaluation.extractors.classifier import ClassifierExtractor
-from gan_experiments.picking import Choice, pick, trained_labels
+from gan_experiments.judges import kept_labels
+from gan_experiments.picking import Choice, pick
 from gan_experiments.runs import Run
 from gan_experiments.trained import load_discriminator, load_generator
 from gan_experiments.types import UserError
@@ -127,7 +128,7 @@ def test_files_are_numbered_best_first(verb: Verb, finished: Path, tmp_path: Pat
 
 
 def test_only_classes_that_were_trained_on_are_offered(verb: Verb, two_classes: Path) -> None:
-    assert trained_labels(Run.open(two_classes, "RUN")) == [3, 5]
+    assert kept_labels(Run.open(two_classes, "RUN").config) == [3, 5]
     assert arrays(verb, two_classes, "-n", 2)["labels"].tolist() == [3, 3, 5, 5]
     assert arrays(verb, two_classes, "-n", 1, "--class", "5")["labels"].tolist() == [5]
 

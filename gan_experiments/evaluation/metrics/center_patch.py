@@ -10,6 +10,10 @@ from torch import Tensor
 
 from gan_experiments.evaluation.metrics.base import Case, Metric
 
+PERCENTILES = (5, 25, 50, 75, 95)
+SHAPE = {f"center_darkness_{percentile}": percentile for percentile in PERCENTILES}
+"""Values that show how darkness is distributed."""
+
 
 @dataclass(frozen=True)
 class CenterPatch(Metric):
@@ -23,7 +27,7 @@ class CenterPatch(Metric):
     side: Annotated[float, Field(gt=0, le=1)] = 0.25
     tail: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
 
-    names: ClassVar[tuple[str, ...]] = ("center_darkness", "center_outliers", "center_dark_outliers")
+    names: ClassVar[tuple[str, ...]] = ("center_darkness", "center_outliers", "center_dark_outliers", *SHAPE)
     measure: ClassVar[str | None] = "pixels"
 
     def applies(self, case: Case) -> str:
@@ -31,7 +35,7 @@ class CenterPatch(Metric):
         return "no pixels were given" if case.pixels is None or case.reference_pixels is None else ""
 
     def compute(self, case: Case) -> dict[str, float]:
-        """Give `center_darkness`, `center_outliers` and `center_dark_outliers`, all 0 to 1.
+        """Give `center_darkness`, `center_outliers`, `center_dark_outliers` and percentiles of darkness, all 0 to 1.
 
         The mean darkness (1 is black), and the shares of samples that are outliers at either end and at the dark one.
         """
@@ -46,6 +50,7 @@ class CenterPatch(Metric):
             "center_darkness": 1 - float(made.mean()),
             "center_outliers": float(dark + bright),
             "center_dark_outliers": float(dark),
+            **{name: float((1 - made).quantile(percentile / 100)) for name, percentile in SHAPE.items()},
         }
 
     def _brightness(self, blocks: Iterable[Tensor]) -> Tensor:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pydantic import PositiveInt
 from torch import Tensor
 
 from gan_experiments.evaluation.metrics.base import NO_HELD_OUT, DiscriminatorMetric, Judge
@@ -17,7 +18,7 @@ class ClassHeadAccuracy(DiscriminatorMetric):
     Training images are augmented as in training. The first `num_images` of each set in a fixed random order are asked.
     """
 
-    num_images: int = 10000
+    num_images: PositiveInt = 10000
 
     names: ClassVar[tuple[str, ...]] = ("class_head_accuracy", "class_head_training_accuracy", "class_head_gap")
     higher: ClassVar[tuple[str, ...]] = ("class_head_accuracy", "class_head_training_accuracy")
