@@ -59,6 +59,12 @@ def override(option: Path) -> str:
     return f"{'+' if added else ''}{option.parent.as_posix()}={option.name}"
 
 
+def built_on_another(experiment: str) -> bool:
+    """Say whether an experiment changes a thing or two in another: such networks are trained by that one's test."""
+    first = OmegaConf.load(CONFIG_DIR / "experiment" / f"{experiment}.yaml").defaults[0]
+    return first in EXPERIMENTS
+
+
 def experiment_config(experiment: str) -> DictConfig:
     beside = BESIDE.get(f"experiment/{experiment}", [])
     return planned(Path("unused"), f"+experiment={experiment}", *beside).config
@@ -148,7 +154,10 @@ def test_the_networks_of_an_experiment_are_what_its_yaml_declares(experiment: st
         assert tables["generator"][-1].output_shape == shape
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(name, marks=pytest.mark.slow) if built_on_another(name) else name for name in EXPERIMENTS],
+)
 def test_an_experiment_makes_two_steps(experiment: str, tmp_path: Path) -> None:
     if parameters(experiment) >= SMALL:
         pytest.skip(f"{experiment} has {SMALL:,} parameters or more: assembled only")
