@@ -74,6 +74,7 @@ def prepared(num_samples: int, overrides: list[str], cache_dir: Path) -> tuple[G
         cfg = prepare(compose("config", [*command_line, f"cache_dir={cache_dir}"]))
     extractors = build_extractors(cfg)
     gan, _ = assemble(cfg)
+    assert isinstance(gan, GAN)
     whole = build(cfg.dataset.source, "dataset.source").open("train")
     protocol = prepare_protocol(cfg, extractors, whole, whole)
     assert protocol is not None

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from study_sections import NOT_RUN, Runs, load, over_seeds, short
+from pictures import is_drawn_of, save
+from study_results import NOT_RUN, Runs, load, over_seeds, place, short
 
 from gan_experiments.reporting.statistics import differences
 
-DOCS = Path(__file__).resolve().parent
 AXES = {"kimg": "thousands of real images drawn (kimg)", "generator_steps": "steps of the generator"}
 PICTURE = "curves.png"
 
@@ -39,7 +36,7 @@ def _load(name: str) -> tuple[dict[str, Any], Runs]:
 def is_current(name: str) -> bool:
     """Say whether the picture of a study is that of its results."""
     study, runs = _load(name)
-    return not all(runs.values()) or _drawn_of(DOCS / "results" / name / PICTURE) == _digest(study, runs)
+    return not all(runs.values()) or is_drawn_of(place(name) / PICTURE, _drawn(study, runs))
 
 
 def draw(name: str) -> None:
@@ -65,24 +62,12 @@ def draw(name: str) -> None:
             axis.grid(alpha=0.3, which="both")
         line[1].set_xscale("log")
         line[0].legend()
-    target = DOCS / "results" / name / PICTURE
-    figure.savefig(target, dpi=90, metadata={"Description": _digest(study, runs)})
+    save(figure, place(name) / PICTURE, _drawn(study, runs))
 
 
-def _digest(study: dict[str, Any], runs: Runs) -> str:
-    curves = {variant: [run["curves"] for run in of_seeds] for variant, of_seeds in runs.items()}
-    return hashlib.sha256(json.dumps([study["curves"], curves]).encode()).hexdigest()
-
-
-def _drawn_of(picture: Path) -> str | None:
-    """Give the digest of what a picture shows; None where there is none."""
-    from PIL import Image
-
-    if not picture.exists():
-        return None
-    with Image.open(picture) as opened:
-        found = opened.info.get("Description")
-    return None if found is None else str(found)
+def _drawn(study: dict[str, Any], runs: Runs) -> list[Any]:
+    """Give what the picture is drawn from."""
+    return [study["curves"], {variant: [run["curves"] for run in of_seeds] for variant, of_seeds in runs.items()}]
 
 
 def _mean(of_seeds: list[dict[str, Any]], key: str, unit: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -14,12 +14,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from curve_sections import curves_section, draw, is_current
-from study_sections import NOT_RUN, alarms_section, study_section
+import accuracy_sections
+import center_sections
+import curve_sections
+import ratio_sections
+from findings import findings_section
+from report_sections import epochs_section, experiments_section, losses_section, networks_section, pictures_section
+from study_results import NOT_RUN
+from study_sections import alarms_section, made_section, study_section, values_section
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
-PAGES = (DOCS.parent / "README.md", DOCS / "evaluation.md", DOCS / "studies" / "training_ratio.md")
+REPORTS = tuple(DOCS / "reports" / f"{letter}.md" for letter in "ABCDE")
+PAGES = (DOCS.parent / "README.md", DOCS / "evaluation.md", DOCS / "studies" / "training_ratio.md", *REPORTS)
 MARK = re.compile(r"(<!-- result: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PARTS = re.compile(r"<!-- result: (\w+)/(\S+) -->")
 CURVE_POINTS = 400
@@ -150,7 +157,24 @@ SECTIONS = {
     "study": study_section,
     "alarms": alarms_section,
     "speed": speed_section,
-    "curves": curves_section,
+    "values": values_section,
+    "made": made_section,
+    "experiments": experiments_section,
+    "networks": networks_section,
+    "pictures": pictures_section,
+    "losses": losses_section,
+    "epochs": epochs_section,
+    "findings": findings_section,
+    "curves": curve_sections.curves_section,
+    "accuracy": accuracy_sections.accuracy_section,
+    "centers": center_sections.centers_section,
+    "ratios": ratio_sections.ratios_section,
+}
+DRAWN = {  # they draw a picture too
+    "accuracy": accuracy_sections,
+    "centers": center_sections,
+    "curves": curve_sections,
+    "ratios": ratio_sections,
 }
 
 
@@ -176,15 +200,14 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(__doc__ or "")
         return 2
     stale = [page for page in PAGES if filled(page) != page.read_text()]
-    drawn = [name for page in PAGES for kind, name in PARTS.findall(page.read_text()) if kind == "curves"]
+    drawn = [part for page in PAGES for part in PARTS.findall(page.read_text()) if part[0] in DRAWN]
+    undrawn = [(kind, name) for kind, name in drawn if not DRAWN[kind].is_current(name)]
     if arguments == ["--check"]:
-        outdated = [page.name for page in stale] + [f"the picture of {name}" for name in drawn if not is_current(name)]
-        for what in outdated:
+        for what in [page.name for page in stale] + [f"the picture of {kind}/{name}" for kind, name in undrawn]:
             sys.stderr.write(f"{what} is not what docs/results/ gives: run `make pages`\n")
-        return 1 if outdated else 0
-    for name in drawn:
-        if not is_current(name):
-            draw(name)
+        return 1 if stale or undrawn else 0
+    for kind, name in undrawn:
+        DRAWN[kind].draw(name)
     for page in stale:
         page.write_text(filled(page))
     return 0

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,17 +11,18 @@ from omegaconf import DictConfig
 from torch import nn
 
 from gan_experiments.components import build
-from gan_experiments.config import count_training_images
+from gan_experiments.config import count_training_images, without_task_facts
 from gan_experiments.losses.base import Objective
 from gan_experiments.tracking.summary import LayerRow, layer_table
-from gan_experiments.training.gan import GAN
-from gan_experiments.types import UserError
+from gan_experiments.training.module import Optimization, TrainingModule
+from gan_experiments.types import NetworkName, UserError
 
+NETWORKS: tuple[NetworkName, ...] = ("generator", "discriminator")
 log = logging.getLogger(__name__)
 
 
-def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
-    """Build the task's module with the run's seed; also give the layer table of each network.
+def assemble(cfg: DictConfig) -> tuple[TrainingModule, dict[str, list[LayerRow]]]:
+    """Build the task's module with the run's seed; also give the layer table of each network that it trains.
 
     Raises:
         UserError: a constructor refuses its arguments, or the networks do not fit the data or each other.
@@ -28,33 +30,37 @@ def assemble(cfg: DictConfig) -> tuple[GAN, dict[str, list[LayerRow]]]:
     if cfg.trainer.get("accelerator") in ("gpu", "cuda") and torch.cuda.device_count() == 0:
         raise UserError(f"trainer.accelerator={cfg.trainer.accelerator}: PyTorch finds no GPU here. Write trainer=cpu.")
     pl.seed_everything(cfg.seed, verbose=False)
-    generator = build(cfg.model.generator, "model.generator")
-    discriminator = build(cfg.model.discriminator, "model.discriminator")
-    tables = _try_networks(cfg, generator, discriminator)
+    unused = cfg.task.get("unused") or []
+    networks: dict[str, nn.Module] = {
+        name: build(cfg.model[name], f"model.{name}") for name in NETWORKS if f"model.{name}" not in unused
+    }
+    tables = _try_networks(cfg, networks)
     _try_augmentations(cfg)
     initialization = build(cfg.model.initialization, "model.initialization")
     optimizer = build(cfg.optimizer, "optimizer")
-    for name, network in (("generator", generator), ("discriminator", discriminator)):
+    for name, network in networks.items():
         initialization(network)
         try:
             optimizer[name](network.parameters())
         except (TypeError, ValueError) as error:
             raise UserError(f"optimizer.{name} cannot be made: {error}. Write other values below it.") from error
-    task = build(cfg.task, "task")
-    gan: GAN = task(
-        generator=generator,
-        discriminator=discriminator,
-        objective=_objective(cfg),
-        schedule=build(cfg.schedule, "schedule"),
-        optimizers={name: optimizer[name] for name in ("discriminator", "generator")},
+    optimization = Optimization(
+        optimizers={name: optimizer[name] for name in NETWORKS if name in networks},
         learning_rate=optimizer["learning_rate"],
         gradient_clip=optimizer["gradient_clip"],
-        latent_dim=cfg.model.latent_dim,
         batch_size=cfg.batch_size,
         batches_per_epoch=count_training_images(cfg) // cfg.batch_size,
-        ema_half_life_kimg=cfg.ema_half_life_kimg,
     )
-    return gan, tables
+    if "loss" in unused:
+        return _task(cfg, networks, optimization), tables
+    facts = {"latent_dim": cfg.model.latent_dim, "ema_half_life_kimg": cfg.ema_half_life_kimg}
+    schedule = build(cfg.schedule, "schedule")
+    return _task(cfg, networks, optimization, objective=_objective(cfg), schedule=schedule, **facts), tables
+
+
+def _task(cfg: DictConfig, networks: Mapping[str, nn.Module], optimization: Optimization, **own: Any) -> TrainingModule:
+    module: TrainingModule = build(without_task_facts(cfg).task, "task")(**networks, optimization=optimization, **own)
+    return module
 
 
 def _objective(cfg: DictConfig) -> Objective:
@@ -77,20 +83,22 @@ def _try_augmentations(cfg: DictConfig) -> None:
             raise UserError(f"augment.{name} does not fit images of {tuple(images.shape[1:])}: {error}") from error
 
 
-def _try_networks(cfg: DictConfig, generator: nn.Module, discriminator: nn.Module) -> dict[str, list[LayerRow]]:
-    """Run copies of both networks on the meta device: shapes only, hardly any memory, no random numbers."""
+def _try_networks(cfg: DictConfig, networks: Mapping[str, nn.Module]) -> dict[str, list[LayerRow]]:
+    """Run copies of the networks on the meta device: shapes only, hardly any memory, no random numbers."""
     data, size = cfg.dataset, cfg.dataset.image_size
     expected = (2, data.channels, size, size)
     labels = torch.zeros(2, dtype=torch.int64, device="meta")
-    latents = torch.zeros(2, cfg.model.latent_dim, device="meta")
+    rows: dict[str, list[LayerRow]] = {}
+    if "generator" in networks:
+        latents = torch.zeros(2, cfg.model.latent_dim, device="meta")
+        made, rows["generator"] = _try_network(cfg, "generator", networks["generator"], latents, labels)
+        if made.shape != expected:
+            raise UserError(
+                f"model.generator gives images of shape {tuple(made.shape[1:])}, but dataset {data.name!r} has "
+                f"{expected[1:]}. Choose a model for these images, such as model=dcgan."
+            )
     images = torch.zeros(expected, device="meta")
-    made, generator_rows = _try_network(cfg, "generator", generator, latents, labels)
-    if made.shape != expected:
-        raise UserError(
-            f"model.generator gives images of shape {tuple(made.shape[1:])}, but dataset {data.name!r} has "
-            f"{expected[1:]}. Choose a model for these images, such as model=dcgan."
-        )
-    judged, discriminator_rows = _try_network(cfg, "discriminator", discriminator, images, labels)
+    judged, rows["discriminator"] = _try_network(cfg, "discriminator", networks["discriminator"], images, labels)
     has_logits = judged.class_logits is not None
     if judged.scores.shape != (2,) or has_logits != bool(cfg.model.class_head):
         raise UserError(
@@ -98,7 +106,7 @@ def _try_networks(cfg: DictConfig, generator: nn.Module, discriminator: nn.Modul
             f"{'with' if has_logits else 'without'} class logits; expected is shape (2,), and the yaml declares "
             f"model.class_head: {str(bool(cfg.model.class_head)).lower()}."
         )
-    return {"generator": generator_rows, "discriminator": discriminator_rows}
+    return rows
 
 
 def _try_network(cfg: DictConfig, name: str, network: nn.Module, *inputs: torch.Tensor) -> tuple[Any, list[LayerRow]]:

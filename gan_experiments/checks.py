@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import Field
 
 from gan_experiments.components import check_type, suggest
+from gan_experiments.keys import override_key, within
 from gan_experiments.types import UserError
 
 VALUE_RANGES = {"sigmoid": [0, 1], "tanh": [-1, 1]}
@@ -63,6 +65,8 @@ PARTS = {
     "optimizer": ("discriminator", "generator", "learning_rate"),
 }
 """What these groups name by `_target_`."""
+TASK_FACTS = ("needs", "unused")
+"""What a task's yaml declares: facts that the model must have, and keys that the task has no use for."""
 TRAINER_KEYS = (
     "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "logger", "callbacks", "enable_checkpointing",
     "enable_progress_bar", "default_root_dir", "gradient_clip_val", "gradient_clip_algorithm",
@@ -94,6 +98,37 @@ def check_keys(cfg: DictConfig, schema: DictConfig) -> None:
     text = json.dumps(OmegaConf.to_container(cfg))
     for group in PARTS:
         _check_group(group, cfg[group], text)
+
+
+def check_choices(choices: Mapping[str, Any]) -> None:
+    """Find a group that holds one part and of which a list was chosen, which Hydra merges into one.
+
+    Args:
+        choices: from `config.group_choices`, where such a list has left the keys of the part.
+
+    Raises:
+        UserError: names the group, and what takes several regimes.
+    """
+    for group, choice in choices.items():
+        if "_target_" in str(choice).split("+"):
+            several = " Several in turn are regime=chain regime/step=[classes,first_n]." if group == "regime" else ""
+            raise UserError(f"{group}=[...] was given, but {group} takes one option: write {group}=NAME.{several}")
+
+
+def check_unused(unused: Sequence[str], overrides: Sequence[str]) -> None:
+    """Find what the command line says of keys that the task has no use for.
+
+    Args:
+        unused: keys that the task's yaml declares so.
+        overrides: as typed.
+
+    Raises:
+        UserError: names the first.
+    """
+    for word in overrides:
+        key = override_key(word)
+        if within(key, unused) and not word.endswith("=null"):
+            raise UserError(f"{word}: this task has no use for {key}. Leave it out, or choose another task=NAME.")
 
 
 def _check_group(group: str, node: Any, text: str) -> None:
@@ -141,6 +176,12 @@ def cross_check(cfg: DictConfig) -> None:
     for group in ("loss", "augment", "logger", "alarms", "evaluation.extractors", "evaluation.metrics"):
         for name, part in OmegaConf.select(cfg, group).items():
             _require_part(part, f"{group}.{name}")
+    for need in cfg.task.get("needs") or []:
+        if not model.get(need):
+            raise UserError(
+                f"this task needs model.{need}, which the chosen model does not declare. Choose one that does, such as "
+                f"model=dcgan_class_head."
+            )
     for name, term in cfg.loss.items():
         for need in term.get("needs") or []:
             if not model.get(need):
@@ -155,20 +196,32 @@ def cross_check(cfg: DictConfig) -> None:
             f"dataset {dataset.name!r} has no labels (dataset.num_classes: 0), but the model or the loss uses classes. "
             f"Choose model=dcgan and loss=non_saturating, or put the images into one sub-folder for each class."
         )
-    given = {unit: value for unit, value in cfg.budget.items() if value is not None}
-    if len(given) != 1:
-        raise UserError(
-            f"budget needs exactly one of budget.epochs, budget.kimg, budget.generator_steps; got {given or 'none'}. "
-            f"To change the unit write, say, budget.epochs=null budget.kimg=500."
-        )
+    _check_budget(cfg)
     measured = cfg.evaluation
     if measured.patience_kimg is not None and (measured.best is None or measured.every_kimg is None):
         raise UserError(
             "evaluation.patience_kimg waits for evaluation.best to improve: it needs that and evaluation.every_kimg. "
             "Write evaluation.patience_kimg=null, or give both."
         )
-    if "generator_steps" in given and cfg.schedule.get("generator") == 0:
-        raise UserError("budget.generator_steps is never spent with schedule.generator=0: write budget.epochs instead.")
+    if not cfg.model.generator and cfg.evaluation.extractors:
+        raise UserError(
+            "this task trains no generator, so there are no samples to measure: write evaluation=class_head or "
+            "evaluation=none."
+        )
+
+
+def _check_budget(cfg: DictConfig) -> None:
+    given = {unit: value for unit, value in cfg.budget.items() if value is not None}
+    if len(given) != 1:
+        raise UserError(
+            f"budget needs exactly one of budget.epochs, budget.kimg, budget.generator_steps; got {given or 'none'}. "
+            f"To change the unit write, say, budget.epochs=null budget.kimg=500."
+        )
+    if "generator_steps" in given and (not cfg.schedule or cfg.schedule.get("generator") == 0):
+        raise UserError(
+            "budget.generator_steps is never spent: no generator is trained (schedule.generator=0, or the task has "
+            "none). Write budget.epochs instead."
+        )
 
 
 def _check_trainer(trainer: DictConfig) -> None:

@@ -12,6 +12,7 @@ from gan_experiments.verbs.compare import compare
 from gan_experiments.verbs.diff import diff
 from gan_experiments.verbs.evaluate import evaluate, fit_extractor
 from gan_experiments.verbs.export import export
+from gan_experiments.verbs.inspect import inspect
 from gan_experiments.verbs.parts import list_parts
 from gan_experiments.verbs.report import report
 from gan_experiments.verbs.runs import runs
@@ -37,6 +38,7 @@ app.command("compare")(compare)
 app.command("report")(report)
 app.command("sample")(sample)
 app.command("export")(export)
+app.command("inspect")(inspect)
 app.command("clean")(clean)
 
 

@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_experiments.checks import cross_check
+from gan_experiments.checks import TASK_FACTS, cross_check
 from gan_experiments.components import add_code_dirs, build, check_arguments
 from gan_experiments.types import DatasetFacts, ImageSource, Regime, UserError
 
@@ -102,6 +102,9 @@ def prepare(cfg: DictConfig) -> DictConfig:
         raise UserError(f"{error.full_key} has no value: {reason}. Write {error.full_key}=VALUE.") from error
     result = OmegaConf.create(resolved)
     assert isinstance(result, DictConfig)
+    for key in result.task.get("unused") or []:  # what is not used shall not be taken for what was
+        value = OmegaConf.select(result, key)
+        OmegaConf.update(result, key, {} if isinstance(value, DictConfig) else None, merge=False)
     cross_check(result)
     num_images = count_training_images(result)
     if result.batch_size > num_images:
@@ -112,11 +115,19 @@ def prepare(cfg: DictConfig) -> DictConfig:
     return result
 
 
+def without_task_facts(cfg: DictConfig) -> DictConfig:
+    """Give the config without what the task declares, which is no argument of it."""
+    cfg = cfg.copy()
+    cfg.task = {key: value for key, value in cfg.task.items() if key not in TASK_FACTS}
+    return cfg
+
+
 def count_training_images(cfg: DictConfig) -> int:
-    """Give the number of images that the regime leaves to train on."""
+    """Give the number of images that the regime leaves to train on, the most where only labels can tell."""
     check_arguments(cfg.regime, "regime")
     regime: Regime = build(cfg.regime, "regime")
-    return regime.count(cfg.dataset.num_train)
+    known: Any = OmegaConf.to_container(cfg.dataset)
+    return regime.count(DatasetFacts(**{name: known[name] for name in DatasetFacts.__dataclass_fields__}))
 
 
 def _fill_in_facts(cfg: DictConfig) -> None:
@@ -141,7 +152,8 @@ def group_choices(composed: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any
         composed: `hydra.runtime.choices`.
         cfg: what came out.
     """
-    choices = {group: choice for group, choice in composed.items() if not group.startswith("hydra/")}
+    beside = ("hydra/", "regime@")  # the steps of regime=chain are keys of the config already
+    choices = {group: choice for group, choice in composed.items() if not group.startswith(beside)}
     for group in map(str, cfg):
         if group in choices or OmegaConf.is_missing(cfg, group) or not (CONFIG_DIR / group).is_dir():
             continue

@@ -32,15 +32,21 @@ class Drawn:
     labels: Tensor  # int64, N; zeros where the generator takes none
     latents: Tensor  # float32, N×latent_dim
     share_clipped: float  # of the generator's values, which lay outside its range
+    scores: Tensor | None = None  # float64, N, where these were picked by them
 
 
-def find_labels(generator: TrainedGenerator, asked: Sequence[str]) -> list[int]:
-    """Turn names or numbers of classes into labels; all classes where none is asked for.
+def find_labels(generator: TrainedGenerator, asked: Sequence[str], trained: Sequence[int]) -> list[int]:
+    """Turn names or numbers of classes into labels; all that it was trained on where none is asked for.
 
     A word that is both a class's name and another's number is taken as the name.
 
+    Args:
+        generator: of a run.
+        asked: the words.
+        trained: labels of the classes that the generator was trained on.
+
     Raises:
-        UserError: there is no such class, or the generator takes no label.
+        UserError: there is no such class, it was not trained on, or the generator takes no label.
     """
     names = list(generator.class_names)
     if not generator.conditional:
@@ -60,7 +66,12 @@ def find_labels(generator: TrainedGenerator, asked: Sequence[str]) -> list[int]:
             raise UserError(
                 f"--class {word}: classes are named, or 0 to {len(names) - 1}, and none is this{suggest(word, names)}"
             )
-    return list(dict.fromkeys(labels)) or list(range(len(names)))
+        if labels[-1] not in trained:
+            raise UserError(
+                f"--class {word}: the run's regime leaves this class out, so the generator never learnt it. It knows: "
+                f"{', '.join(names[label] for label in trained)}."
+            )
+    return list(dict.fromkeys(labels)) or list(trained)
 
 
 def draw_latents(
@@ -143,13 +154,18 @@ def write_grid(drawn: Drawn, columns: int, path: Path) -> None:
 
 
 def write_npz(drawn: Drawn, class_names: Sequence[str], path: Path) -> None:
-    """Write `images` (uint8, N×H×W or N×H×W×C), `labels` (int64, N), `latents` (float32) and `class_names`."""
+    """Write `images` (uint8, N×H×W or N×H×W×C), `labels` (int64, N), `latents` (float32) and `class_names`.
+
+    And `scores` (float64, N), where images were picked by them.
+    """
     arrays: dict[str, Any] = {
         "images": _channels_last(drawn.pixels),
         "labels": drawn.labels.numpy(),
         "latents": drawn.latents.numpy(),
         "class_names": np.array(list(class_names), dtype=np.str_),
     }
+    if drawn.scores is not None:
+        arrays["scores"] = drawn.scores.numpy()
     write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
 
 

@@ -1,10 +1,11 @@
 """Writing files so that a reader, or a kill, never meets half of one; seeing who holds a directory."""
 
+import contextlib
 import fcntl
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,6 +40,15 @@ def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, whole or not at all."""
     text = json.dumps(value, indent=2, allow_nan=True, default=str) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+@contextlib.contextmanager
+def waiting_for(path: Path) -> Iterator[None]:
+    """Hold a file that processes agree on, waiting while another holds it; without effect where there are no locks."""
+    with path.open("wb") as file:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def is_locked(directory: Path) -> bool:

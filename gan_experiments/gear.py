@@ -1,4 +1,4 @@
-"""What trains with a GAN: its callbacks and its data, for a start, a resumed run, or after a rollback."""
+"""What trains with a task: its callbacks and its data, for a start, a resumed run, or after a rollback."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from gan_experiments.files import is_first_process
 from gan_experiments.tracking.local import LocalRecord
 from gan_experiments.training.feed import Feed
 from gan_experiments.training.gan import GAN
+from gan_experiments.training.module import TrainingModule
 from gan_experiments.types import ImageSet
 
 
@@ -32,7 +33,7 @@ class Gear:
 
     callbacks: list[Callback]
     checkpoints: Checkpoints
-    samples: Samples
+    samples: Samples | None  # of a task with a generator
     alarms: Alarms
     evaluation: Evaluation | None
     feed: Feed
@@ -41,7 +42,7 @@ class Gear:
 def gear_up(
     cfg: DictConfig,
     directory: Path,
-    gan: GAN,
+    module: TrainingModule,
     train_set: ImageSet,
     protocol: Protocol | None,
     local: LocalRecord,
@@ -53,22 +54,24 @@ def gear_up(
     Args:
         cfg: the resolved config.
         directory: the run's.
-        gan: the networks, which have taken `saved` back already.
+        module: the networks, which have taken `saved` back already.
         train_set: the images trained on.
         protocol: how to measure; None: nothing is measured.
         local: the metrics.csv, which is cut back to the checkpoint.
         saved: the checkpoint to go on from; None: the start.
         rolled_back: go on with other random streams than those of the checkpoint.
     """
-    record = Record(gan, cfg.log_every_iterations)
-    budget = BudgetCallback(gan, **cfg.budget)
-    checkpoints = Checkpoints(gan, directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, record)
-    alarms = Alarms(gan, build(cfg.alarms, "alarms") or {}, record)
+    record = Record(module, cfg.log_every_iterations)
+    budget = BudgetCallback(module, **cfg.budget)
+    checkpoints = Checkpoints(
+        module, directory / "checkpoints", cfg.checkpoint_every_kimg, cfg.keep_checkpoints, record
+    )
+    alarms = Alarms(module, build(cfg.alarms, "alarms") or {}, record)
     evaluation = None
     if protocol is not None:
         settings = cfg.evaluation
         evaluation = Evaluation(
-            gan,
+            module,
             protocol,
             settings.every_kimg,
             settings.best,
@@ -76,17 +79,7 @@ def gear_up(
             checkpoints=checkpoints,
             alarms=alarms,
         )
-    samples = Samples(
-        gan,
-        directory=directory / "samples",
-        every_kimg=cfg.sample_every_kimg,
-        real=train_set,
-        num_classes=cfg.dataset.num_classes,
-        conditional=cfg.model.conditional,
-        by_class=cfg.samples_by_class,
-        value_range=cfg.model.value_range,
-        seed=cfg.seed,
-    )
+    samples = _samples(cfg, directory, module, train_set) if isinstance(module, GAN) else None
     measuring = {} if evaluation is None else {"evaluation": evaluation}
     checkpoints.remembering = {"alarms": alarms, **measuring}
     if saved is not None:
@@ -96,7 +89,7 @@ def gear_up(
                 callback.load_state_dict(saved["callbacks"][name])
         if is_first_process():
             local.cut_back(saved["callbacks"].get("evaluation", {}).get("last_row", 0), saved["last_row"])
-    rollbacks = gan.clock.rollbacks
+    rollbacks = module.clock.rollbacks
     feed = Feed(
         train_set,
         batch_size=cfg.batch_size,
@@ -112,6 +105,20 @@ def gear_up(
     # The order matters: a row before the alarms that read it, an evaluation before the checkpoint that knows of it, the
     # random streams at the very last.
     callbacks: list[Callback] = [
-        record, alarms, *measuring.values(), samples, checkpoints, budget, Progress(record, budget), streams,
+        record, alarms, *measuring.values(), *([] if samples is None else [samples]), checkpoints, budget,
+        Progress(record, budget), streams,
     ]  # fmt: skip
     return Gear(callbacks, checkpoints, samples, alarms, evaluation, feed)
+
+
+def _samples(cfg: DictConfig, directory: Path, gan: GAN, train_set: ImageSet) -> Samples:
+    return Samples(
+        gan,
+        directory=directory / "samples",
+        every_kimg=cfg.sample_every_kimg,
+        real=train_set,
+        conditional=cfg.model.conditional,
+        by_class=cfg.samples_by_class,
+        value_range=cfg.model.value_range,
+        seed=cfg.seed,
+    )

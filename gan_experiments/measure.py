@@ -1,4 +1,4 @@
-"""Measuring the generator of a run that is not training."""
+"""Measuring the networks of a run that is not training."""
 
 import hashlib
 import json
@@ -11,24 +11,23 @@ from omegaconf import DictConfig
 
 from gan_experiments.assemble import assemble
 from gan_experiments.callbacks.evaluation import SEED
-from gan_experiments.components import build
 from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.evaluation.evaluate import anchors, evaluate, summarize
 from gan_experiments.evaluation.metrics.memorization import Memorization
 from gan_experiments.evaluation.pairs import nearest_pairs
 from gan_experiments.evaluation.pixels import save_grid
 from gan_experiments.files import write_json
-from gan_experiments.preparation import build_extractors, check_evaluation, prepare_protocol
+from gan_experiments.preparation import build_extractors, check_evaluation, open_training_images, prepare_protocol
 from gan_experiments.runs import Run
 from gan_experiments.training.exact_state import load_networks
-from gan_experiments.types import ImageSet, Regime, UserError
+from gan_experiments.types import UserError
 
 COLUMNS = 10
 NUM_PAIRS = 20
 
 
 def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[str, Any]]:
-    """Evaluate a run's generator with `evaluation.num_seeds` seeds; also floor and ceiling of each value.
+    """Evaluate a run's networks with `evaluation.num_seeds` seeds; also floor and ceiling of each value.
 
     Writes the result and, where memorisation is measured, a picture of samples (odd rows) above the training images
     nearest to them (even rows).
@@ -48,21 +47,19 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     config.evaluation.best = None  # chooses while training, and need not be measured now
     check_evaluation(config, extractors)
     config.trainer.accelerator = "auto"  # where it was trained does not matter here
-    gan, _ = assemble(config)
+    module, _ = assemble(config)
     path, state = run.checkpoint(checkpoint)
-    load_networks(gan, state["networks"])
-    whole: ImageSet = build(config.dataset.source, "dataset.source").open("train")
-    regime: Regime = build(config.regime, "regime")
-    training = regime.apply(whole)
+    load_networks(module, state["networks"])
+    whole, training = open_training_images(config)
     run.check_data(fingerprint(training))
     protocol = prepare_protocol(config, extractors, whole, training)
     if protocol is None:
         raise UserError("no metric is chosen: leave evaluation=none out, or write evaluation=standard")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    gan.to(device)
+    module.to(device)
     began = time.perf_counter()
     seeds = range(SEED, SEED + config.evaluation.num_seeds)
-    evaluations = [evaluate(gan.sampler, protocol, seed, gan.discriminator) for seed in seeds]
+    evaluations = [evaluate(module.sampler, protocol, seed, module.discriminator) for seed in seeds]
     seconds = time.perf_counter() - began
     values = summarize(evaluations)
     for key, found in anchors(protocol).items():
@@ -87,8 +84,9 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     directory.mkdir(exist_ok=True)
     target = directory / f"{path.stem}-{how}.json"
     write_json(target, result)
-    if any(isinstance(metric, Memorization) for metric in protocol.metrics.values()):
-        samples, trained_on = nearest_pairs(gan.sampler, protocol, SEED, NUM_PAIRS)
+    sampler = module.sampler
+    if sampler is not None and any(isinstance(metric, Memorization) for metric in protocol.metrics.values()):
+        samples, trained_on = nearest_pairs(sampler, protocol, SEED, NUM_PAIRS)
         rows = zip(torch.split(samples, COLUMNS), torch.split(trained_on, COLUMNS), strict=True)
         pairs = torch.cat([row for pair in rows for row in pair])
         save_grid(pairs, COLUMNS, target.with_name(f"{target.stem}-nearest.png"))

@@ -15,7 +15,7 @@ from typing import Any, Self
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from gan_experiments.checks import check_keys
+from gan_experiments.checks import check_choices, check_keys, check_unused
 from gan_experiments.config import Root, prepare
 from gan_experiments.files import is_first_process
 from gan_experiments.keys import FREE_TO_CHANGE, within
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 LOCK_TRIES = 5
 RUN_FILES = {
     "manifest.json", "metrics.csv", "results.json", "networks.json", "networks.txt", "run.log", "losses.png",
-    "report.html", "report.md", "samples", "checkpoints", "evaluation", "wandb", "tensorboard",
+    "report.html", "report.md", "autoencoder.png", "samples", "checkpoints", "evaluation", "wandb", "tensorboard",
 }  # fmt: skip
 """What a run writes at the top of its directory; where there is more, the directory is not the run's alone."""
 
@@ -70,7 +70,8 @@ class Run:
         if fingerprint != before:
             raise UserError(
                 f"the data have changed since {self.directory} began: fingerprint {fingerprint}, was {before}. "
-                f"Put the old data back (dataset {self.config.dataset.name!r}, data_dir={self.config.data_dir})."
+                f"Put the old data back (dataset {self.config.dataset.name!r}, data_dir={self.config.data_dir}; what a "
+                f"regime has trained is in cache_dir={self.config.get('cache_dir')})."
             )
 
     def checkpoint(self, which: str) -> tuple[Path, dict[str, Any]]:
@@ -169,6 +170,10 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
         UserError: the config cannot work, or a resumed run is asked to change what it may not.
     """
     check_keys(cfg, OmegaConf.structured(Root))
+    check_choices(choices)
+    unused = list(cfg.task.get("unused") or [])
+    check_unused(unused, overrides)
+    choices = {group: choice for group, choice in choices.items() if not within(group, unused)}
     _take_given_budget(cfg, overrides)
     if cfg.init_from is not None:
         cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())

@@ -32,32 +32,32 @@ from gan_experiments.tracking.manifest import FILE, git_state, now, versions
 from gan_experiments.tracking.plots import plot_losses
 from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 from gan_experiments.training.exact_state import restore
-from gan_experiments.training.gan import GAN
+from gan_experiments.training.module import TrainingModule
 from gan_experiments.types import ImageSet
 
 log = logging.getLogger(__name__)
 
 
 class Session:
-    """Callbacks, loggers and data around a GAN, and what becomes of them."""
+    """Callbacks, loggers and data around a task, and what becomes of them."""
 
     def __init__(
         self,
         launch: Launch,
-        gan: GAN,
+        module: TrainingModule,
         train_set: ImageSet,
         protocol: Protocol | None,
         manifest: dict[str, Any],
         saved: dict[str, Any] | None,
     ) -> None:
         cfg, directory = launch.config, launch.directory
-        self.cfg, self.directory, self.gan, self.manifest = cfg, directory, gan, manifest
+        self.cfg, self.directory, self.module, self.manifest = cfg, directory, module, manifest
         self.train_set, self.protocol = train_set, protocol
         self.began = time.perf_counter()
         self.entry: dict[str, Any] = {
             "started": now(),
             "overrides": launch.overrides,
-            "from_iteration": gan.clock.iterations,
+            "from_iteration": module.clock.iterations,
             "versions": versions(),
             "git": git_state(Path(__file__).parent),
         }
@@ -67,7 +67,7 @@ class Session:
 
     def _gear(self, saved: dict[str, Any] | None, rolled_back: bool) -> Gear:
         gear = gear_up(
-            self.cfg, self.directory, self.gan, self.train_set, self.protocol, self.local, saved, rolled_back
+            self.cfg, self.directory, self.module, self.train_set, self.protocol, self.local, saved, rolled_back
         )
         self.manifest["alarms"] = gear.alarms.written
         gear.alarms.on_ringing = lambda: self._write_manifest("running", None)
@@ -90,7 +90,7 @@ class Session:
             signal = self.gear.checkpoints.stopped_by
             status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
             results = self._write_results()
-            if signal is None:
+            if signal is None and self.gear.samples is not None:
                 log_samples(self.trackers, self.gear.samples, list(self.cfg.dataset.class_names))
         except (KeyboardInterrupt, SystemExit):
             status, code = "interrupted", 130
@@ -112,7 +112,7 @@ class Session:
         """Train to the end; False after a rollback, to go on from there."""
         try:
             with keeping_signals():
-                self._trainer().fit(self.gan, datamodule=self.gear.feed)
+                self._trainer().fit(self.module, datamodule=self.gear.feed)
         except RollbackError as asked:
             self._roll_back(asked)
         except DivergenceError as error:
@@ -134,11 +134,11 @@ class Session:
         if not kept:
             raise AlarmError(f"{reason} There is no checkpoint to go back to (checkpoint_every_kimg).") from reason
         state = load_checkpoint(kept[0])
-        rollbacks = self.gan.clock.rollbacks + 1
-        here = self.gan.clock.iterations
-        restore(self.gan, state)
-        self.gan.clock.rollbacks = rollbacks
-        back = self.gan.clock.iterations
+        rollbacks = self.module.clock.rollbacks + 1
+        here = self.module.clock.iterations
+        restore(self.module, state)
+        self.module.clock.rollbacks = rollbacks
+        back = self.module.clock.iterations
         self.manifest.setdefault("rollbacks", []).append({"from": here, "to": back, "reason": str(reason)})
         log.warning(
             "Rolled back from iteration %d to %d (%s), with another random stream; rollback %d.",
@@ -173,17 +173,17 @@ class Session:
         return trainer
 
     def _write_results(self) -> dict[str, Any]:
-        clock, rows = self.gan.clock, read_metrics(self.directory / "metrics.csv")
+        clock, rows = self.module.clock, read_metrics(self.directory / "metrics.csv")
         trained = [row for row in rows if TRAINING_MARK in row]
         speeds = [row[TRAINING_MARK] for row in trained]
         last = trained[-1] if trained else {}
         results: dict[str, Any] = {
             "iterations": clock.iterations,
             "kimg": clock.kimg,
-            "epochs": clock.iterations / self.gan.batches_per_epoch,
+            "epochs": clock.iterations / self.module.batches_per_epoch,
             "discriminator_steps": clock.discriminator_steps,
             "generator_steps": clock.generator_steps,
-            "share_of_pixels_clipped": self.gear.samples.share_clipped,
+            **({} if self.gear.samples is None else {"share_of_pixels_clipped": self.gear.samples.share_clipped}),
             "median_images_per_second": statistics.median(speeds) if speeds else None,
             **{name: value for name, value in last.items() if "/" in name},
         }
@@ -208,20 +208,21 @@ class Session:
             "ended": now(),
             "seconds": round(time.perf_counter() - self.began, 1),
             "status": status,
-            "to_iteration": self.gan.clock.iterations,
+            "to_iteration": self.module.clock.iterations,
         }
         self.manifest |= {"status": status, "ended": self.entry["ended"], "error": error}
         if is_first_process():
             write_json(self.directory / FILE, self.manifest)
 
     def _say_goodbye(self) -> None:
-        clock, signal = self.gan.clock, self.gear.checkpoints.stopped_by
+        clock, signal = self.module.clock, self.gear.checkpoints.stopped_by
         where = f"iteration {clock.iterations} ({clock.kimg:,.1f} kimg)"
         if signal is not None:
             log.info("Stopped by %s at %s; saved.", signal.name, where)
             log.info("Go on with: python -m gan_experiments %s", resuming(self.directory))
             raise SystemExit(128 + signal)
         grids = sorted((self.directory / "samples").glob("kimg_*.png"))
-        log.info("Done: %s. Pictures:\n  %s\n  %s", where, grids[-1], self.directory / "losses.png")
-        if self.protocol is not None:
+        pictures = [*map(str, grids[-1:]), str(self.directory / "losses.png")]
+        log.info("Done: %s. Pictures:\n  %s", where, "\n  ".join(pictures))
+        if self.protocol is not None and self.gear.samples is not None:
             log.info("All metrics, with intervals: gan-experiments evaluate %s", shlex.quote(str(self.directory)))

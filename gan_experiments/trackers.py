@@ -81,6 +81,8 @@ def log_best_generator(trackers: Iterable[Logger], directory: Path, config: dict
         state = load_checkpoint(path)
         chosen_by, values = state["chosen_by"], state["measured"]
         own, averaged = own_weights(state["networks"])
+        if not own:  # a task without a generator
+            return
         # Copies: safetensors takes neither another memory format nor weights that two layers share.
         weights = {name: value.clone(memory_format=torch.contiguous_format) for name, value in own.items()}
         files = {

@@ -13,17 +13,18 @@ from omegaconf import OmegaConf
 
 from gan_experiments.assemble import assemble
 from gan_experiments.callbacks.budget import BudgetCallback
-from gan_experiments.components import build, check_arguments
+from gan_experiments.components import check_arguments
+from gan_experiments.config import without_task_facts
 from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.files import is_first_process, write_atomically, write_json
-from gan_experiments.preparation import build_extractors, check_evaluation, prepare_protocol
+from gan_experiments.preparation import build_extractors, check_evaluation, prepare_protocol, prepare_training_images
 from gan_experiments.runs import Launch, Run, locked
 from gan_experiments.session import Session
 from gan_experiments.tracking.manifest import new_manifest, versions
 from gan_experiments.tracking.summary import count_parameters, format_table, table_facts
 from gan_experiments.training.exact_state import load_networks, restore
-from gan_experiments.training.gan import GAN
-from gan_experiments.types import ImageSet, Regime, UserError
+from gan_experiments.training.module import TrainingModule
+from gan_experiments.types import ImageSet, UserError
 
 log = logging.getLogger(__name__)
 
@@ -36,22 +37,22 @@ def run(launch: Launch) -> dict[str, Any]:
         DivergenceError: a loss became infinite or not a number.
         SystemExit: the run was stopped by a signal, after saving.
     """
-    check_arguments(launch.config)
+    check_arguments(without_task_facts(launch.config))
     _quiet_lightning()
     with contextlib.ExitStack() as stack:
         if launch.resumed is not None:
             stack.enter_context(locked(launch.directory))
-        gan, tables = assemble(launch.config)
+        module, tables = assemble(launch.config)
         extractors = build_extractors(launch.config)
         check_evaluation(launch.config, extractors)
-        saved = _load_weights(launch, gan)
-        finished = _finished_results(launch, gan)
+        saved = _load_weights(launch, module)
+        finished = _finished_results(launch, module)
         if finished is not None:
             log.info("The run is finished; a larger budget (such as budget.epochs=...) trains on.")
             return finished
-        whole: ImageSet = build(launch.config.dataset.source, "dataset.source").open("train")
-        regime: Regime = build(launch.config.regime, "regime")
-        train_set = regime.apply(whole)
+        images = prepare_training_images(launch.config)
+        whole, train_set = images.whole, images.used
+        module.batches_per_epoch = len(train_set) // launch.config.batch_size
         content = fingerprint(train_set)
         if launch.resumed is not None:
             launch.resumed.check_data(content)
@@ -59,14 +60,16 @@ def run(launch: Launch) -> dict[str, Any]:
         if launch.resumed is None:
             launch.directory.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(launch.directory))
-        manifest = _manifest(launch, gan, len(train_set), content, whole)
+        manifest = _manifest(launch, module, len(train_set), content, whole)
+        manifest["data"] |= images.facts
         stack.enter_context(_log_file(launch.directory))
-        text = "\n".join(format_table(name, getattr(gan, name), rows) for name, rows in tables.items())
+        text = "\n".join(format_table(name, getattr(module, name), rows) for name, rows in tables.items())
         if is_first_process():
             write_atomically(launch.directory / "networks.txt", lambda file: file.write(text.encode()))
-            facts = {name: table_facts(getattr(gan, name), rows) for name, rows in tables.items()}
+            facts = {name: table_facts(getattr(module, name), rows) for name, rows in tables.items()}
             write_json(launch.directory / "networks.json", facts)
-        session = Session(launch, gan, train_set, protocol, manifest, saved)
+            images.save_pictures(launch.directory)
+        session = Session(launch, module, train_set, protocol, manifest, saved)
         try:
             results = session.fit()
         except Exception:  # not of a signal, after which it will go on
@@ -108,32 +111,34 @@ def _quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def _load_weights(launch: Launch, gan: GAN) -> dict[str, Any] | None:
+def _load_weights(launch: Launch, module: TrainingModule) -> dict[str, Any] | None:
     """Put back a resumed run's state, or take over another run's weights; gives the checkpoint of a resumed run."""
     if launch.resumed is not None:
         path, state = launch.resumed.last_checkpoint()
-        restore(gan, state)
+        restore(module, state)
+        module.batches_per_epoch = launch.resumed.manifest["data"]["num_train"] // launch.config.batch_size
         log.info("Going on from %s", path)
         return state
     if launch.config.init_from is not None:
         path, state = Run.open(launch.config.init_from, f"init_from={launch.config.init_from}").last_checkpoint()
         try:
-            load_networks(gan, state["networks"])
+            load_networks(module, state["networks"])
         except UserError as error:
             raise UserError(f"init_from={launch.config.init_from}: {error}. Choose the model of that run.") from error
         log.info("Weights taken from %s", path)
     return None
 
 
-def _finished_results(launch: Launch, gan: GAN) -> dict[str, Any] | None:
+def _finished_results(launch: Launch, module: TrainingModule) -> dict[str, Any] | None:
     """Give the results of a resumed run that has nothing left to do."""
-    if launch.resumed is None or BudgetCallback(gan, **launch.config.budget).share_spent() < 1:
+    if launch.resumed is None or BudgetCallback(module, **launch.config.budget).share_spent() < 1:
         return None
     if launch.resumed.config.budget != launch.config.budget:
+        clock = module.clock
         given = {f"budget.{unit}": value for unit, value in launch.config.budget.items() if value is not None}
         raise UserError(
-            f"{given} is spent already: the run stands at iteration {gan.clock.iterations} ({gan.clock.kimg:g} kimg, "
-            f"{gan.clock.iterations / gan.batches_per_epoch:g} epochs, {gan.clock.generator_steps} generator steps). "
+            f"{given} is spent already: the run stands at iteration {clock.iterations} ({clock.kimg:g} kimg, "
+            f"{clock.iterations / module.batches_per_epoch:g} epochs, {clock.generator_steps} generator steps). "
             f"Write a larger budget."
         )
     path = launch.directory / "results.json"
@@ -143,12 +148,11 @@ def _finished_results(launch: Launch, gan: GAN) -> dict[str, Any] | None:
     return results
 
 
-def _manifest(launch: Launch, gan: GAN, num_train: int, content: str, whole: ImageSet) -> dict[str, Any]:
+def _manifest(launch: Launch, module: TrainingModule, num_train: int, content: str, whole: ImageSet) -> dict[str, Any]:
     config: Any = OmegaConf.to_container(launch.config)
     if launch.resumed is None:
         manifest = new_manifest(config, launch.overrides, launch.choices)
-        networks = {"generator": gan.generator, "discriminator": gan.discriminator}
-        manifest["parameters"] = {name: count_parameters(network) for name, network in networks.items()}
+        manifest["parameters"] = {name: count_parameters(module.get_submodule(name)) for name in module.networks}
         source = fingerprint(whole)  # reads all images, and a resumed run knows it
         manifest["data"] = {"fingerprint": content, "source_fingerprint": source, "num_train": num_train}
     else:

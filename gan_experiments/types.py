@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:  # torch takes seconds to import, and composing a config must not
     from torch import Tensor
@@ -68,20 +70,59 @@ class ImageSet(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Workshop:
+    """What a regime is handed that must train a network first, and where it leaves what it found."""
+
+    reconstruct: Callable[..., Reconstructions]  # `preparation.reconstruct_images`
+    cache_dir: Path  # what was trained is kept here, by its content
+    held_out: ImageSet | None  # images to measure on, of the classes that samples are judged by
+    facts: dict[str, Any] = field(default_factory=dict)  # for the run's manifest
+    pictures: dict[str, Tensor] = field(default_factory=dict)  # by file name: rows of ten images, uint8, N×C×H×W
+
+
+class Reconstructions(NamedTuple):
+    """What an autoencoder made of the images that it was trained on."""
+
+    pixels: Tensor  # uint8, N×C×H×W
+    error: float  # mean squared error where white is 1
+    held_out_error: float | None  # the same of held-out images
+
+
 class Regime(Protocol):
     """What is done to the training images. The constructor only stores its arguments, and imports no torch."""
 
-    def count(self, num_train: int) -> int:
-        """Give the number of images trained on, of `num_train` in the training split.
+    def count(self, facts: DatasetFacts) -> int:
+        """Give the number of images trained on; where it takes labels to know, the most that there can be.
 
         Raises:
-            UserError: the regime asks for more than there are.
+            UserError: the regime asks for what the data set has not.
         """
         ...
 
+    @property
+    def needs_fit(self) -> bool:
+        """Say whether a network must be trained first, by `fit`."""
+        return False
+
+    def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
+        """Train on the images of the training split what must be trained; gives the regime that can then be applied."""
+        return self
+
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Give the images trained on."""
+        """Give the images trained on, of those of the training split.
+
+        Raises:
+            UserError: the regime asks for what these images, by their labels, have not.
+        """
         ...
+
+    def reference(self, image_set: ImageSet) -> ImageSet:
+        """Give those images of a split that samples are judged by: all, except where classes are left out on purpose.
+
+        Fewer, noisy or wrongly labelled images to train on do not change what a generator should make.
+        """
+        return image_set
 
 
 class ImageSource(Protocol):

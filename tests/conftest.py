@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+# Before torch is imported: with a thread for each core, small networks wait for threads more than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["WANDB_SILENT"] = "true"
 os.environ["COLUMNS"] = "80"  # tables as a terminal shows them
 os.environ.setdefault("MPLCONFIGDIR", "/tmp/gan_experiments_matplotlib")

@@ -66,7 +66,7 @@ AT_ONCE = {
     "batch": (["batch_size=10000"], ["batch_size=10000", "1500 training images", "batch_size=1500 or less"]),
     "no batch": (["batch_size=0"], ["batch_size=0", "greater than 0"]),
     "option": (["model=dcgn"], ["there is no model=dcgn", "did you mean 'dcgan'"]),
-    "experiment": (["+experiment=fmnist"], ["there is no experiment=fmnist", "did you mean 'fmnist_acgan'"]),
+    "experiment": (["+experiment=fmnist_acgn"], ["there is no experiment=fmnist_acgn", "did you mean 'fmnist_acgan'"]),
     "empty option": (["loss="], ["there is no loss=", "wgan_gp"]),
     "no option": (["~loss"], ["loss has no value", "loss=VALUE"]),
     "group": (["lss=hinge"], ["unknown key 'lss'", "did you mean 'loss'"]),

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from launching import composed, launch, planned
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 
 from gan_experiments.components import check_arguments
-from gan_experiments.config import CONFIG_DIR, prepare
+from gan_experiments.config import CONFIG_DIR, prepare, without_task_facts
 
 FILES = sorted(path.relative_to(CONFIG_DIR) for path in CONFIG_DIR.rglob("*.yaml"))
 OPTIONS = [path.with_suffix("") for path in FILES if path != Path("config.yaml")]
@@ -23,10 +24,32 @@ FACTS = [
 BESIDE = {
     "dataset/npz": FACTS,
     "dataset/image_folder": FACTS,
+    "experiment/images512": FACTS[2:],
+    "experiment/own_images": [*FACTS[2:], "dataset.num_train=200"],
+    "task/classifier": ["model=dcgan_class_head", "evaluation=class_head"],
+    "model/report_a_fmnist": ["dataset=fmnist"],
+    "model/report_a_cifar": ["dataset=cifar10"],
+    "model/report_b": ["dataset=cifar10"],
+    "model/report_c_dense": ["dataset=fmnist"],
+    "model/report_c_conv": ["dataset=fmnist"],
     "model/report_e": ["dataset=fmnist"],
     "regime/first_n": ["dataset=fmnist"],
+    "regime/classes": ["regime.classes=3"],
+    "regime/chain": ["regime/step=[noise]"],
+    "regime/step/autoencoder": ["regime=chain"],
+    "regime/step/classes": ["regime=chain", "regime.steps.classes.classes=[1,2]"],
+    **{
+        f"regime/step/{name}": ["regime=chain", "dataset=fmnist"]
+        for name in ("first_n", "first_n_per_class", "noise", "label_noise")
+    },
 }
 """What some options need beside them: facts that are otherwise read from the user's files, images that fit."""
+TWENTY = ["dataset.num_train=15", "dataset.num_test=5", "dataset.source.source.num_train=20"]
+TWENTY += ["dataset.source.source.num_test=20"]
+FEWER = {"mnist_full": TWENTY, "mnist_5000": [*TWENTY, "regime.num_images=10"]}
+for chain in ("noise", *(f"autoencoder_{layers}layer" for layers in (1, 2, 3))):
+    FEWER[f"mnist_5000_{chain}"] = [*TWENTY, "regime.steps.first_n.num_images=10"]
+"""What makes some experiments run on the few images that are written here."""
 SMALL = 20_000_000  # parameters of a pair that is trained here; larger ones are assembled only
 
 
@@ -36,11 +59,22 @@ def override(option: Path) -> str:
     return f"{'+' if added else ''}{option.parent.as_posix()}={option.name}"
 
 
+def built_on_another(experiment: str) -> bool:
+    """Say whether an experiment changes a thing or two in another: such networks are trained by that one's test."""
+    first = OmegaConf.load(CONFIG_DIR / "experiment" / f"{experiment}.yaml").defaults[0]
+    return first in EXPERIMENTS
+
+
+def experiment_config(experiment: str) -> DictConfig:
+    beside = BESIDE.get(f"experiment/{experiment}", [])
+    return planned(Path("unused"), f"+experiment={experiment}", *beside).config
+
+
 def parameters(experiment: str) -> int:
     from gan_experiments.assemble import assemble
 
-    gan, _ = assemble(planned(Path("unused"), f"+experiment={experiment}").config)
-    return sum(weight.numel() for network in (gan.generator, gan.discriminator) for weight in network.parameters())
+    module, _ = assemble(experiment_config(experiment))
+    return sum(weight.numel() for name in module.networks for weight in module.get_submodule(name).parameters())
 
 
 def write_npz(directory: Path, dataset: DictConfig, count: int = 20) -> None:
@@ -54,6 +88,15 @@ def write_npz(directory: Path, dataset: DictConfig, count: int = 20) -> None:
         arrays[f"{split}_labels"] = np.arange(count) % max(dataset.num_classes, 1)
     directory.mkdir()
     np.savez(directory / f"{dataset.name}.npz", **arrays)
+
+
+def write_folder(directory: Path, dataset: DictConfig, count: int = 20) -> None:
+    """Write random PNGs of the size and channels that a dataset's yaml asks for, without classes."""
+    directory.mkdir()
+    generator = np.random.default_rng(0)
+    shape = [dataset.image_size, dataset.image_size, *([3] if dataset.channels == 3 else [])]
+    for number in range(count):
+        Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(directory / f"{number}.png")
 
 
 def test_the_files_are_found() -> None:
@@ -72,7 +115,7 @@ def test_every_option_composes_alone_with_arguments_that_its_parts_take(option: 
 
     if group != "loss/term":
         assert choices[group] == option.name
-    check_arguments(prepare(cfg))
+    check_arguments(without_task_facts(prepare(cfg)))
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
@@ -102,15 +145,19 @@ def test_the_primary_config_overrides_nothing() -> None:
 def test_the_networks_of_an_experiment_are_what_its_yaml_declares(experiment: str) -> None:
     from gan_experiments.assemble import assemble
 
-    config = planned(Path("unused"), f"+experiment={experiment}").config
-    check_arguments(config)
+    config = experiment_config(experiment)
+    check_arguments(without_task_facts(config))
     _, tables = assemble(config)  # runs both networks on the meta device and compares them with the declared facts
 
     shape = [config.dataset.channels, config.dataset.image_size, config.dataset.image_size]
-    assert tables["generator"][-1].output_shape == shape
+    if "generator" in tables:
+        assert tables["generator"][-1].output_shape == shape
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(name, marks=pytest.mark.slow) if built_on_another(name) else name for name in EXPERIMENTS],
+)
 def test_an_experiment_makes_two_steps(experiment: str, tmp_path: Path) -> None:
     if parameters(experiment) >= SMALL:
         pytest.skip(f"{experiment} has {SMALL:,} parameters or more: assembled only")
@@ -121,19 +168,45 @@ def test_an_experiment_makes_two_steps(experiment: str, tmp_path: Path) -> None:
         "trainer=cpu",
         "evaluation=none",
     ]
-    dataset = composed(*overrides)[0].dataset
-    if dataset.name != "digits":
+    composition = composed(*overrides)[0]
+    dataset, alone = composition.dataset, "unused" in composition.task
+    if dataset.name == "image_folder":
+        write_folder(tmp_path / "images", dataset)
+        overrides.append(f"dataset.path={tmp_path / 'images'}")
+    elif dataset.name != "digits":
         write_npz(tmp_path / "data", dataset, count := max(dataset.num_classes, 20))
         overrides += [f"data_dir={tmp_path / 'data'}", f"dataset.num_train={count}", f"dataset.num_test={count}"]
 
-    # Two steps of the generator, however many of the discriminator its schedule has for each.
-    budget = ["budget.epochs=null", "budget.kimg=null", "budget.generator_steps=2"]
-    results = launch(tmp_path / "run", *overrides, *budget)
+    overrides += [f"cache_dir={tmp_path / 'cache'}", *FEWER.get(experiment, [])]
+    # Two steps of the generator where there is one, however many of the discriminator its schedule has for each.
+    steps, unit = ("discriminator_steps", "kimg=0.004") if alone else ("generator_steps", "generator_steps=2")
+    results = launch(tmp_path / "run", *overrides, f"budget.{unit}")
 
-    assert results["generator_steps"] == 2
+    assert results[steps] == 2
     losses = [value for key, value in results.items() if key.endswith("/loss")]
     assert losses
     assert all(map(math.isfinite, losses))
+
+
+@pytest.mark.slow
+def test_the_512_pixel_pair_makes_two_steps_at_full_width_and_a_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gan_experiments.callbacks.checkpoints import Checkpoints
+
+    monkeypatch.setattr(Checkpoints, "write", lambda *arguments: None)  # each is a file of more than 2 GB
+    assert parameters("images512") > 200_000_000
+    overrides = ["+experiment=images512", "sample_every_kimg=null", "trainer=cpu", "alarms=none", "report=false"]
+    write_folder(tmp_path / "images", composed(*overrides)[0].dataset)
+    overrides += [f"dataset.path={tmp_path / 'images'}", "budget.epochs=null", "budget.generator_steps=2"]
+
+    results = launch(tmp_path / "run", *overrides)
+
+    assert results["generator_steps"] == 2
+    assert all(math.isfinite(value) for key, value in results.items() if key.endswith("/loss"))
+    with Image.open(next((tmp_path / "run" / "samples").glob("kimg_*.png"))) as grid:
+        assert grid.size == (4 * 514 + 2, 4 * 514 + 2)
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("dataset", [name for name in DATASETS if name not in ("npz", "image_folder")])

@@ -1,11 +1,13 @@
 """A file is written whole or not at all, by however many at once."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from gan_experiments.files import write_atomically
+from gan_experiments.files import waiting_for, write_atomically
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
@@ -35,3 +37,19 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         write_atomically(path, broken)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_one_waits_for_the_other(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def work(name: str) -> None:
+        with waiting_for(tmp_path / "a.lock"):
+            order.append(f"{name} begins")
+            time.sleep(0.1)
+            order.append(f"{name} ends")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, "ab"))
+    first, second = order[0][0], order[2][0]
+    assert {first, second} == {"a", "b"}
+    assert order == [f"{first} begins", f"{first} ends", f"{second} begins", f"{second} ends"]

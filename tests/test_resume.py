@@ -94,7 +94,8 @@ def end_at_row(directory: Path, arguments: list[str], row: int, number: signal.S
     return process.exitcode
 
 
-@pytest.mark.parametrize("schedule", ["ratio", pytest.param("loss_threshold", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["ratio", "loss_threshold"])
 def test_killed_several_times_the_run_ends_as_if_it_had_not_been(
     schedule: str, base: list[str], tmp_path: Path
 ) -> None:

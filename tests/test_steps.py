@@ -34,6 +34,7 @@ class OneAtATime(Schedule):
 def made_gan(*overrides: str) -> tuple[GAN, Pipeline]:
     cfg = prepare(composed(*TINY, *overrides)[0])
     gan, _ = assemble(cfg)
+    assert isinstance(gan, GAN)
     images = build(cfg.dataset.source, "dataset.source").open("train")
     return gan, Pipeline(images, batch_size=16, seed=0)
 
@@ -193,11 +194,18 @@ def test_bf16_and_channels_last_train_close_to_fp32() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("loss", "compiled"), [("hinge", True), ("wgan_gp", False)])
-def test_compiled_networks_train_alike_and_a_penalty_keeps_the_discriminator_out(loss: str, compiled: bool) -> None:
+@pytest.mark.parametrize(
+    ("loss", "passes", "compiled"),
+    [("hinge", "separate", True), ("hinge", "joined", True), ("wgan_gp", "separate", False)],
+)
+def test_compiled_networks_train_alike_and_a_penalty_keeps_the_discriminator_out(
+    loss: str, passes: str, compiled: bool
+) -> None:
     weights = []
     for compile_ in (False, True):
-        gan, pipeline = made_gan(f"loss={loss}", f"task.compile={compile_}", "model=dcgan")
+        gan, pipeline = made_gan(
+            f"loss={loss}", f"task.compile={compile_}", f"task.discriminator_pass={passes}", "model=dcgan"
+        )
         assert (gan.discriminator._compiled_call_impl is not None) == (compiled and compile_)
         fit(gan, pipeline, 4)
         weights.append(torch.cat([value.detach().flatten() for value in gan.parameters()]))

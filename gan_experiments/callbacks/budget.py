@@ -5,25 +5,29 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.training.gan import GAN
+from gan_experiments.training.module import TrainingModule
 
 
 class BudgetCallback(Callback):
     """Stops training when the budget is spent; exactly one of the three is given."""
 
     def __init__(
-        self, gan: GAN, epochs: float | None = None, kimg: float | None = None, generator_steps: float | None = None
+        self,
+        module: TrainingModule,
+        epochs: float | None = None,
+        kimg: float | None = None,
+        generator_steps: float | None = None,
     ) -> None:
-        self.gan = gan
+        self.module = module
         self.epochs = epochs
         self.kimg = kimg
         self.generator_steps = generator_steps
 
     def share_spent(self) -> float:
         """Give the share of the budget that is spent, 1 or more at the end."""
-        clock = self.gan.clock
+        clock = self.module.clock
         if self.epochs is not None:
-            return clock.iterations / (self.epochs * self.gan.batches_per_epoch)
+            return clock.iterations / (self.epochs * self.module.batches_per_epoch)
         if self.kimg is not None:
             return clock.kimg / self.kimg
         assert self.generator_steps is not None

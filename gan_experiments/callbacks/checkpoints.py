@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import Callback
 from gan_experiments.callbacks.record import AlarmError, DivergenceError, Record, check_finite
 from gan_experiments.files import write_atomically
 from gan_experiments.training.exact_state import collect
-from gan_experiments.training.gan import GAN
+from gan_experiments.training.module import TrainingModule
 
 BEST = "best.pt"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -50,8 +50,8 @@ class Checkpoints(Callback):
     A checkpoint is written to a temporary name and renamed, so whatever carries a checkpoint's name is whole.
     """
 
-    def __init__(self, gan: GAN, directory: Path, every_kimg: float, keep: int, record: Record) -> None:
-        self.gan = gan
+    def __init__(self, module: TrainingModule, directory: Path, every_kimg: float, keep: int, record: Record) -> None:
+        self.module = module
         self.directory = directory
         self.every_kimg = every_kimg
         self.keep = keep
@@ -64,7 +64,7 @@ class Checkpoints(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over from Lightning, which would leave without saving; `keeping_signals` gives them back."""
-        self._saved = self.gan.clock.iterations
+        self._saved = self.module.clock.iterations
         for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
 
@@ -80,12 +80,12 @@ class Checkpoints(Callback):
         self.stopping = trainer.strategy.reduce_boolean_decision(self.stopped_by is not None, all=False)
         if self.stopping:
             trainer.should_stop = True
-        if self.stopping or self.gan.clock.passed(self.every_kimg, self.gan.batch_size):
+        if self.stopping or self.module.clock.passed(self.every_kimg, self.module.batch_size):
             self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the end of training."""
-        if self.gan.clock.iterations != self._saved:
+        if self.module.clock.iterations != self._saved:
             self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
@@ -95,7 +95,7 @@ class Checkpoints(Callback):
             OSError: it cannot be written; older checkpoints stay as they are.
             DivergenceError: the losses since the last row are not finite, so that nothing good would be saved.
         """
-        iterations = self.gan.clock.iterations
+        iterations = self.module.clock.iterations
         self.check(trainer)
         self.write(trainer, checkpoint_name(iterations))
         if trainer.is_global_zero:
@@ -105,13 +105,13 @@ class Checkpoints(Callback):
 
     def save_rolled_back(self, trainer: pl.Trainer) -> None:
         """Save where a rollback has led, and only then forget the checkpoints that came after."""
-        name = checkpoint_name(self.gan.clock.iterations)
+        name = checkpoint_name(self.module.clock.iterations)
         self.write(trainer, name)
         if trainer.is_global_zero:
             for path in list_checkpoints(self.directory):
                 if path.name > name:
                     path.unlink(missing_ok=True)
-        self._saved = self.gan.clock.iterations
+        self._saved = self.module.clock.iterations
 
     def best(self) -> dict[str, Any] | None:
         """Load the best checkpoint; None where there is none that can be read."""
@@ -126,9 +126,9 @@ class Checkpoints(Callback):
         Raises:
             DivergenceError: the losses since the last row, or weights, are not finite.
         """
-        iterations = self.gan.clock.iterations
-        check_finite(self.gan.read_means(), iterations, self.record.every)
-        if not torch.stack([value.isfinite().all() for value in self.gan.parameters()]).all():
+        iterations = self.module.clock.iterations
+        check_finite(self.module.read_means(), iterations, self.record.every)
+        if not torch.stack([value.isfinite().all() for value in self.module.parameters()]).all():
             raise DivergenceError(f"a weight became infinite or nan by iteration {iterations}.")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -136,23 +136,23 @@ class Checkpoints(Callback):
         if isinstance(exception, AlarmError):
             self.save(trainer)
         elif isinstance(exception, DivergenceError):
-            exception.args = (f"{exception} {_diagnosis(self.gan)}",)
+            exception.args = (f"{exception} {_diagnosis(self.module)}",)
             with contextlib.suppress(OSError):  # the diagnosis matters more than the disk
                 self.write(trainer, "diverged.pt")
 
     def write(self, trainer: pl.Trainer, name: str, about: dict[str, Any] | None = None) -> None:
         """Write the exact state, and what else is to be said of it, under a name."""
         callbacks = {key: callback.state_dict() for key, callback in self.remembering.items()}
-        state = {**collect(self.gan), "last_row": self.record.last_row, "callbacks": callbacks, **(about or {})}
+        state = {**collect(self.module), "last_row": self.record.last_row, "callbacks": callbacks, **(about or {})}
         if trainer.is_global_zero:
             self.directory.mkdir(exist_ok=True)
             write_atomically(self.directory / name, lambda file: torch.save(state, file))
 
 
-def _diagnosis(gan: GAN) -> str:
+def _diagnosis(module: TrainingModule) -> str:
     parts = []
-    for name in ("discriminator", "generator"):
-        weights = dict(gan.get_submodule(name).named_parameters())
+    for name in module.networks:
+        weights = dict(module.get_submodule(name).named_parameters())
         broken = [key for key, value in weights.items() if not value.isfinite().all()]
         if broken:
             parts.append(

@@ -12,7 +12,7 @@ from gan_experiments.callbacks.checkpoints import BEST, Checkpoints
 from gan_experiments.evaluation.evaluate import Results, discriminator_scores, evaluate, summarize
 from gan_experiments.evaluation.protocol import Protocol
 from gan_experiments.tracking.base import hooks
-from gan_experiments.training.gan import GAN
+from gan_experiments.training.module import TrainingModule
 from gan_experiments.values import protocol_hash
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Evaluation(Callback):
     first one evaluates, and all are told the values.
 
     Args:
-        gan: the networks.
+        module: the networks.
         protocol: how to measure.
         every_kimg: interval; None: at the end alone.
         best: name of the value that chooses the best checkpoint, of the first extractor; None: none is kept.
@@ -38,7 +38,7 @@ class Evaluation(Callback):
 
     def __init__(
         self,
-        gan: GAN,
+        module: TrainingModule,
         protocol: Protocol,
         every_kimg: float | None,
         best: str | None,
@@ -46,7 +46,7 @@ class Evaluation(Callback):
         checkpoints: Checkpoints,
         alarms: Alarms,
     ) -> None:
-        self.gan = gan
+        self.module = module
         self.protocol = protocol
         self.every_kimg = every_kimg
         self.patience_kimg = patience_kimg
@@ -75,11 +75,11 @@ class Evaluation(Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Evaluate when it is due."""
-        if self.every_kimg is not None and self.gan.clock.passed(self.every_kimg, self.gan.batch_size):
-            self.last_row = self.gan.clock.iterations
+        if self.every_kimg is not None and self.module.clock.passed(self.every_kimg, self.module.batch_size):
+            self.last_row = self.module.clock.iterations
             self.evaluate(trainer)
             self.alarms.after_evaluation(trainer, self.values)
-            since = self.gan.clock.kimg - self.best.get("kimg", self.gan.clock.kimg)
+            since = self.module.clock.kimg - self.best.get("kimg", self.module.clock.kimg)
             if self.patience_kimg is not None and since >= self.patience_kimg:
                 log.info(
                     "%s has not improved on %.4g for %g kimg: stopping (evaluation.patience_kimg).",
@@ -94,8 +94,8 @@ class Evaluation(Callback):
 
         The last checkpoint knows nothing of it: a run that is extended equals one that was longer from the start.
         """
-        if self.evaluated != self.gan.clock.iterations and not self.checkpoints.stopping:
-            self.gan.to(trainer.strategy.root_device)  # Lightning has taken it away by now
+        if self.evaluated != self.module.clock.iterations and not self.checkpoints.stopping:
+            self.module.to(trainer.strategy.root_device)  # Lightning has taken it away by now
             self.evaluate(trainer)
             self.alarms.after_evaluation(trainer, self.values, at_the_end=True)
 
@@ -110,16 +110,16 @@ class Evaluation(Callback):
         self.checkpoints.check(trainer)
         results = None
         if trainer.is_global_zero:
-            results = evaluate(self.gan.sampler, self.protocol, SEED, self.gan.discriminator)
+            results = evaluate(self.module.sampler, self.protocol, SEED, self.module.discriminator)
         results = trainer.strategy.broadcast(results)
         assert results is not None
         self.latest = results
-        clock = self.gan.clock
+        clock = self.module.clock
         self.evaluated = clock.iterations
         row = {
             "iteration": clock.iterations,
             "kimg": clock.kimg,
-            "epoch": clock.iterations / self.gan.batches_per_epoch,
+            "epoch": clock.iterations / self.module.batches_per_epoch,
             "discriminator_steps": clock.discriminator_steps,
             "generator_steps": clock.generator_steps,
         }
@@ -144,16 +144,16 @@ class Evaluation(Callback):
             hook({key: value for key, (value, _) in self.best_values.items()})
         wanting = hooks(trainer.loggers, "log_scores")
         if wanting and trainer.is_global_zero:
-            scores = discriminator_scores(self.gan.sampler, self.gan.discriminator, self.protocol, SEED)
+            scores = discriminator_scores(self.module.sampler, self.module.discriminator, self.protocol, SEED)
             for hook in wanting:
-                hook({name: found.double().numpy() for name, found in scores.items()}, self.gan.clock.kimg)
+                hook({name: found.double().numpy() for name, found in scores.items()}, self.module.clock.kimg)
 
     def _keep_best(self, trainer: pl.Trainer, value: float, results: Results) -> None:
         if self.best and (value > self.best["value"]) != self.higher_is_better:
             return
         if self.best and value == self.best["value"]:
             return
-        clock = self.gan.clock
+        clock = self.module.clock
         assert self.best_key is not None
         self.best = {
             "key": self.best_key,

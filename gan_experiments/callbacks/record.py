@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.training.gan import GAN
+from gan_experiments.training.module import TrainingModule
 from gan_experiments.types import RunFailedError
 
 
@@ -31,8 +31,8 @@ class Record(Callback):
     would only overwrite good checkpoints with bad ones.
     """
 
-    def __init__(self, gan: GAN, every: int) -> None:
-        self.gan = gan
+    def __init__(self, module: TrainingModule, every: int) -> None:
+        self.module = module
         self.every = every
         self.last_row = 0
         self.latest: dict[str, float] = {}
@@ -41,17 +41,17 @@ class Record(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to measure speed."""
-        self._since, self._since_images = time.perf_counter(), self.gan.clock.images_seen
+        self._since, self._since_images = time.perf_counter(), self.module.clock.images_seen
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Write a row when one is due."""
-        if self.gan.clock.iterations % self.every == 0:
+        if self.module.clock.iterations % self.every == 0:
             self.write(trainer)
-            self.gan.means.clear()
+            self.module.means.clear()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the last, incomplete interval too; its sums stay in the checkpoint, so that a longer run goes on."""
-        if self.gan.clock.iterations > self.last_row:
+        if self.module.clock.iterations > self.last_row:
             self.write(trainer, complete=False)
 
     def write(self, trainer: pl.Trainer, complete: bool = True) -> None:
@@ -60,14 +60,14 @@ class Record(Callback):
         Raises:
             DivergenceError: a mean is not finite.
         """
-        means = self.gan.read_means()
+        means = self.module.read_means()
         if not means:
             return
-        clock, now = self.gan.clock, time.perf_counter()
+        clock, now = self.module.clock, time.perf_counter()
         self.latest = {
             "iteration": clock.iterations,
             "kimg": clock.kimg,
-            "epoch": clock.iterations / self.gan.batches_per_epoch,
+            "epoch": clock.iterations / self.module.batches_per_epoch,
             "discriminator_steps": clock.discriminator_steps,
             "generator_steps": clock.generator_steps,
             "images_per_second": (clock.images_seen - self._since_images) / max(now - self._since, 1e-9),

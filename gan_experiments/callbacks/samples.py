@@ -17,13 +17,15 @@ from gan_experiments.types import ImageSet
 
 SHOWN_CLASSES = 10
 SHOWN_SIDE = 10
+SHOWN_SIDE_OF_LARGE = 4  # of images of more than 128×128 pixels, whose grid would be huge and slow to make
 
 
 class Samples(Callback):
     """Saves a grid of the same latents every `every_kimg` thousand images and at the end.
 
-    Conditional generators are shown by class: a row (or a column) for each of the first ten classes, as are the real
-    images. Latents and the choice of real images come from their own random stream, so pictures change nothing.
+    Conditional generators are shown by class: a row (or a column) for each of the first ten classes that are trained
+    on, as are the real images. Latents and the choice of real images come from their own random stream, so pictures
+    change nothing.
     """
 
     def __init__(
@@ -33,7 +35,6 @@ class Samples(Callback):
         directory: Path,
         every_kimg: float | None,
         real: ImageSet,
-        num_classes: int,
         conditional: bool,
         by_class: Literal["rows", "columns"],
         value_range: Sequence[float],
@@ -44,21 +45,24 @@ class Samples(Callback):
         self.directory = directory
         self.every_kimg = every_kimg
         self.value_range = value_range
-        rows = min(num_classes, SHOWN_CLASSES) if conditional else SHOWN_SIDE
-        self.columns = rows if conditional and by_class == "columns" else SHOWN_SIDE
+        large = real.read(torch.tensor([0])).shape[-1] > 128
+        side = SHOWN_SIDE_OF_LARGE if large else SHOWN_SIDE
+        shown = torch.unique(real.labels)[:SHOWN_CLASSES] if conditional else torch.zeros(side, dtype=torch.int64)
+        rows = len(shown)
+        self.columns = rows if conditional and by_class == "columns" else side
         stream = torch.Generator().manual_seed(stream_seed("samples", seed))
-        self.labels = torch.arange(rows).repeat_interleave(SHOWN_SIDE) * conditional
+        self.labels = shown.repeat_interleave(side)
         self.latents = torch.randn(len(self.labels), gan.latent_dim, generator=stream)
         # Of each class shown (or of all) in a random order; fewer images than places repeat.
         order = torch.randperm(len(real), generator=stream)
         groups = [order]
         if conditional:
-            groups = [own if len(own := order[real.labels[order] == label]) else order for label in range(rows)]
+            groups = [order[real.labels[order] == label] for label in shown]
         places = torch.arange(len(self.labels) // len(groups))
         self.real = real
         self.picked = torch.cat([group[places % len(group)] for group in groups])
         if conditional and by_class == "columns":
-            turned = torch.arange(len(self.labels)).view(rows, SHOWN_SIDE).T.flatten()
+            turned = torch.arange(len(self.labels)).view(rows, side).T.flatten()
             self.labels, self.latents, self.picked = self.labels[turned], self.latents[turned], self.picked[turned]
         self.share_clipped = 0.0
         self.pixels: torch.Tensor | None = None  # of the newest grid, uint8, N×C×H×W

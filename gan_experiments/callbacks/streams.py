@@ -31,7 +31,7 @@ class RandomStreams(Callback):
             UserError: the run was made with another number of processes.
         """
         if self.rolled_back is not None:
-            rollbacks = self.rolled_back.gan.clock.rollbacks
+            rollbacks = self.rolled_back.module.clock.rollbacks
             torch.manual_seed(stream_seed("rollback", self.seed, rollbacks, trainer.global_rank))
             self.rolled_back.save_rolled_back(trainer)
             return

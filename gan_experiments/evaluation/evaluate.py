@@ -6,19 +6,20 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import torch
 from scipy import stats  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from gan_experiments.evaluation.extractors.base import Extractor
-from gan_experiments.evaluation.features import Seen, look
-from gan_experiments.evaluation.metrics.base import Case, Metric
+from gan_experiments.evaluation.features import Seen, look, pixel_blocks
+from gan_experiments.evaluation.judge import DiscriminatorJudge
+from gan_experiments.evaluation.metrics.base import Case, Measure, Metric
 from gan_experiments.evaluation.protocol import Protocol
-from gan_experiments.evaluation.sampling import BLOCK_SIZE, evaluating, noise_blocks, sample_blocks, shuffle
+from gan_experiments.evaluation.sampling import noise_blocks, sample_blocks, shuffle
 from gan_experiments.files import write_json
-from gan_experiments.types import ImageSet
 
 
 @dataclass
@@ -33,11 +34,13 @@ class Results:
     share_clipped: float = 0.0  # of the samples' values, outside the value range
 
 
-def evaluate(generator: nn.Module, protocol: Protocol, seed: int, discriminator: nn.Module | None = None) -> Results:
-    """Measure a generator; a pure function of its arguments, which leaves networks and random streams as they were.
+def evaluate(
+    generator: nn.Module | None, protocol: Protocol, seed: int, discriminator: nn.Module | None = None
+) -> Results:
+    """Measure networks; a pure function of its arguments, which leaves them and random streams as they were.
 
     Args:
-        generator: latents (N×latent_dim) and labels (N) to images (N×C×H×W).
+        generator: latents (N×latent_dim) and labels (N) to images (N×C×H×W); None: the task has none.
         protocol: how to measure.
         seed: of latents, labels and all that a metric draws.
         discriminator: for metrics that look at it.
@@ -46,6 +49,22 @@ def evaluate(generator: nn.Module, protocol: Protocol, seed: int, discriminator:
         UserError: the generator gives values that are not finite, or an extractor does not fit the images.
     """
     results = Results()
+    if generator is not None and protocol.sample_metrics:
+        _measure_samples(generator, protocol, seed, results)
+    for name, metric in protocol.discriminator_metrics.items():
+        reason = "no discriminator was given"
+        if discriminator is not None:
+            judge = DiscriminatorJudge(discriminator, generator, protocol, seed)
+            reason = metric.applies(judge)
+        if reason:
+            results.not_applicable[f"{name}/{metric.measure}"] = reason
+            continue
+        began = time.perf_counter()
+        _write(name, metric, metric.compute(judge), None, protocol, results, began)
+    return results
+
+
+def _measure_samples(generator: nn.Module, protocol: Protocol, seed: int, results: Results) -> None:
     device = next(generator.parameters()).device
     extractors = [extractor.to(device) for extractor in protocol.extractors.values()]
     for extractor in extractors:
@@ -59,12 +78,9 @@ def evaluate(generator: nn.Module, protocol: Protocol, seed: int, discriminator:
     for position, (extractor, seen) in enumerate(zip(extractors, samples, strict=True)):
         case = _case(protocol, extractor, seen, seed)
         case.pixels = lambda: torch.cat(list(_pixels(generator, protocol, labels, seed, [])))
-        if discriminator is not None:
-            case.score = _Scorer(generator, discriminator, protocol, labels, seed)
-        for name, metric in protocol.metrics.items():
+        for name, metric in protocol.sample_metrics.items():
             if metric.measure is None or position == 0:
                 _measure(name, metric, extractor, case, protocol, results)
-    return results
 
 
 def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
@@ -76,7 +92,7 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
     labels = protocol.sample_labels(0)
     shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
     for extractor in protocol.extractors.values():
-        metrics = {name: metric for name, metric in protocol.metrics.items() if metric.has_anchors}
+        metrics = {name: metric for name, metric in protocol.sample_metrics.items() if metric.has_anchors}
         facts = [protocol.real.facts(), *(protocol.facts(extractor, metric) for metric in metrics.values())]
         content = json.dumps(facts, sort_keys=True)
         path = protocol.cache_dir / f"anchors-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
@@ -87,9 +103,11 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
             kept: dict[str, dict[str, float]] = {}
             for name, seen in sets.items():
                 results = Results()
+                case = _case(protocol, extractor, seen, 0)
+                case.pixels = partial(_anchor_pixels, protocol, name, len(seen))
                 for metric_name, metric in metrics.items():
                     if len(seen) >= metric.fewest:
-                        _measure(metric_name, metric, extractor, _case(protocol, extractor, seen, 0), protocol, results)
+                        _measure(metric_name, metric, extractor, case, protocol, results)
                 for key, value in results.values.items():
                     if not math.isfinite(value):  # noise may lack whole classes
                         continue
@@ -102,18 +120,28 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
     return found
 
 
+def _anchor_pixels(protocol: Protocol, name: str, count: int) -> Tensor:
+    """Give the first `count` images of an anchor again, as uint8."""
+    if name == "floor":
+        assert protocol.real.held_out is not None
+        return protocol.real.held_out.read(shuffle(len(protocol.real.held_out))[:count])
+    shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
+    return torch.cat([pixels for pixels, _ in noise_blocks(shape, count, 0)])
+
+
 def discriminator_scores(
-    generator: nn.Module, discriminator: nn.Module, protocol: Protocol, seed: int, count: int = 1000
+    generator: nn.Module | None, discriminator: nn.Module, protocol: Protocol, seed: int, count: int = 1000
 ) -> dict[str, Tensor]:
     """Give the scores (float32, at most `count`) of `training`, `held_out` and `generated` images, to be looked at.
 
-    Held-out images are missing where there are none. Networks and random streams stay as they were.
+    Held-out images are missing where there are none, generated ones without a generator. Networks and random streams
+    stay as they were.
     """
-    score = _Scorer(generator, discriminator, protocol, protocol.sample_labels(seed), seed)
-    scores = {"training": score("training", count)}
-    if protocol.real.held_out is not None:
-        scores["held_out"] = score("held_out", count)
-    return scores | {"generated": score("samples", count)}
+    judge = DiscriminatorJudge(discriminator, generator, protocol, seed)
+    scores = {"training": judge.scores("training", count)}
+    if judge.has_held_out:
+        scores["held_out"] = judge.scores("held_out", count)
+    return scores | ({"generated": judge.scores("samples", count)} if judge.has_generator else {})
 
 
 def summarize(evaluations: Sequence[Results]) -> dict[str, dict[str, Any]]:
@@ -146,8 +174,21 @@ def _measure(name: str, metric: Metric, extractor: Extractor, case: Case, protoc
     if reason:
         results.not_applicable[f"{name}/{measure}"] = reason
         return
+    _write(name, metric, metric.compute(case), extractor, protocol, results, began)
+
+
+def _write(
+    name: str,
+    metric: Measure,
+    values: dict[str, float],
+    extractor: Extractor | None,
+    protocol: Protocol,
+    results: Results,
+    began: float,
+) -> None:
+    measure = metric.measure or (extractor.name if extractor else None)
     facts = protocol.facts(extractor, metric)
-    for value_name, value in metric.compute(case).items():
+    for value_name, value in values.items():
         results.values[f"{value_name}/{measure}"] = value
         results.protocols[f"{value_name}/{measure}"] = facts
         results.higher_is_better[f"{value_name}/{measure}"] = value_name in metric.higher
@@ -165,6 +206,7 @@ def _case(protocol: Protocol, extractor: Extractor, samples: Seen, seed: int) ->
         knows_classes=extractor.knows_classes,
         class_names=protocol.real.class_names,
         seed=seed,
+        reference_pixels=lambda: pixel_blocks(protocol.real.reference),
         fit=protocol.fit,
     )
 
@@ -187,35 +229,3 @@ def _timed(blocks: Iterator[Tensor], results: Results) -> Iterator[Tensor]:
         if block is None:
             return
         yield block
-
-
-@dataclass
-class _Scorer:
-    """Runs the first images of a set through the discriminator, in evaluation mode."""
-
-    generator: nn.Module
-    discriminator: nn.Module
-    protocol: Protocol
-    labels: Tensor
-    seed: int
-
-    def __call__(self, name: Literal["training", "held_out", "samples"], count: int) -> Tensor:
-        protocol = self.protocol
-        if name == "samples":
-            labels = self.labels[:count]
-            blocks = _pixels(self.generator, protocol, labels, self.seed, [])
-        else:
-            images: ImageSet | None = getattr(protocol.real, name)
-            assert images is not None
-            chosen = shuffle(len(images))[:count]
-            labels = images.labels[chosen]
-            blocks = (images.read(part) for part in torch.split(chosen, BLOCK_SIZE))
-        low, high = protocol.value_range
-        device = next(self.discriminator.parameters()).device
-        scores = []
-        with evaluating(self.discriminator):
-            for pixels, wanted in zip(blocks, torch.split(labels, BLOCK_SIZE), strict=True):
-                for part, part_labels in zip(torch.split(pixels, 100), torch.split(wanted, 100), strict=True):
-                    scaled = part.to(device).float() / 255 * (high - low) + low
-                    scores.append(self.discriminator(scaled, part_labels.to(device)).scores.float().cpu())
-        return torch.cat(scores)

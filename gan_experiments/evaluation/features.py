@@ -86,13 +86,14 @@ def look_at_set(image_set: ImageSet, extractor: Extractor, cache_dir: Path) -> S
         return Seen(kept["features"], kept.get("logits"), image_set.labels)
     except (OSError, SafetensorError, KeyError):  # not there, or damaged: made anew
         pass
-    (seen,) = look(_blocks(image_set), image_set.labels, [extractor])
+    (seen,) = look(pixel_blocks(image_set), image_set.labels, [extractor])
     tensors = {"features": seen.features} | ({} if seen.logits is None else {"logits": seen.logits})
     cache_dir.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda file: file.write(save(tensors)))
     return seen
 
 
-def _blocks(image_set: ImageSet) -> Iterator[Tensor]:
+def pixel_blocks(image_set: ImageSet) -> Iterator[Tensor]:
+    """Give all images in their order, uint8, n×C×H×W a block."""
     for indices in torch.split(torch.arange(len(image_set)), CHUNK_SIZE):
         yield image_set.read(indices)

@@ -12,7 +12,7 @@ from torch import Tensor
 from gan_experiments.data.pipeline import fingerprint
 from gan_experiments.evaluation.extractors.base import Extractor, fitting
 from gan_experiments.evaluation.features import Seen, look_at_set
-from gan_experiments.evaluation.metrics.base import Metric
+from gan_experiments.evaluation.metrics.base import DiscriminatorMetric, Measure, Metric
 from gan_experiments.evaluation.sampling import BLOCK_SIZE, labels_like, shuffle
 from gan_experiments.types import ImageSet, UserError
 
@@ -21,7 +21,7 @@ VERSION = 1
 LIBRARIES = ("torch-fidelity", "torch", "numpy")
 
 
-def check_measures(extractors: Mapping[str, Extractor], metrics: Mapping[str, Metric], num_samples: int) -> None:
+def check_measures(extractors: Mapping[str, Extractor], metrics: Mapping[str, Measure], num_samples: int) -> None:
     """Make sure that each value has a key of its own and samples enough.
 
     Raises:
@@ -48,18 +48,19 @@ class RealImages:
 
     dataset: str
     class_names: Sequence[str]  # none where unlabelled
-    reference: ImageSet  # the training split, whatever the regime
+    reference: ImageSet  # the training split, but for classes that the regime leaves out
     training: ImageSet  # what is trained on; the same object where there is no regime
-    held_out: ImageSet | None  # the test split
+    held_out: ImageSet | None  # the test split, of the same classes
 
     def facts(self) -> dict[str, Any]:
-        """Say which images each set holds, by name, and the classes."""
+        """Say which images each set holds, by name, and the classes of the reference."""
         sets = {"reference": self.reference, "training": self.training, "held_out": self.held_out}
         described = {
             name: None if images is None else {"count": len(images), "fingerprint": fingerprint(images)}
             for name, images in sets.items()
         }
-        return {**described, "classes": list(self.class_names)}
+        there = set(self.reference.labels.tolist())
+        return {**described, "classes": [name for label, name in enumerate(self.class_names) if label in there]}
 
 
 @dataclass(eq=False)
@@ -77,6 +78,7 @@ class Protocol:
         weights: which weights are measured, in a word: `EMA` or `raw`.
         cache_dir: where features of real images are kept.
         batch_size: samples generated at once; no value depends on it.
+        augmentations: what training does to images, by name: functions of images (in [0, 1]) and a random stream.
         fit: trains a classifier on pixels and labels and gives its accuracy on held-out images, for metrics that ask.
 
     Raises:
@@ -84,7 +86,7 @@ class Protocol:
     """
 
     extractors: Mapping[str, Extractor]
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, Measure]
     real: RealImages
     num_samples: int
     latent_dim: int
@@ -93,6 +95,7 @@ class Protocol:
     weights: str
     cache_dir: Path
     batch_size: int = 100
+    augmentations: Mapping[str, Any] = field(default_factory=dict)
     fit: Any = None
     _seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
     _facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the extractors, hashed once
@@ -107,37 +110,61 @@ class Protocol:
 
     def facts_of(self, name: str) -> dict[str, Any]:
         """Give the protocol of a value, with the first extractor."""
-        return self.facts(next(iter(self.extractors.values())), self._metric(name))
+        return self.facts(next(iter(self.extractors.values()), None), self._metric(name))
 
     def higher_is_better(self, name: str) -> bool:
         """Say which way a value is good."""
         return name in self._metric(name).higher
 
-    def _metric(self, name: str) -> Metric:
+    @property
+    def sample_metrics(self) -> dict[str, Metric]:
+        """Those of samples, by name."""
+        return {name: metric for name, metric in self.metrics.items() if isinstance(metric, Metric)}
+
+    @property
+    def discriminator_metrics(self) -> dict[str, DiscriminatorMetric]:
+        """Those of the discriminator, by name."""
+        return {name: metric for name, metric in self.metrics.items() if isinstance(metric, DiscriminatorMetric)}
+
+    def _metric(self, name: str) -> Measure:
         return next(metric for metric in self.metrics.values() if name in metric.names)
 
-    def facts(self, extractor: Extractor, metric: Metric) -> dict[str, Any]:
-        """Give all that a value of this metric depends on, besides the generator and the seed."""
-        if extractor.name not in self._facts:
-            self._facts[extractor.name] = extractor.facts()
-        pixels = self.real.reference.read(torch.tensor([0]))
+    def facts(self, extractor: Extractor | None, metric: Measure) -> dict[str, Any]:
+        """Give all that a value of this metric depends on, besides the networks and the seed."""
         own = {"metric": type(metric).__name__, "parameters": metric.facts()}
-        measure = {"extractor": self._facts[extractor.name], **fitting(pixels.shape[1], pixels.shape[-1], extractor)}
+        if metric.measure is not None:
+            measure: dict[str, Any] = {"extractor": {"name": metric.measure}}
+        else:
+            assert extractor is not None
+            measure = self._facts_of_extractor(extractor)
+        if isinstance(metric, DiscriminatorMetric) and metric.augmented:
+            measure["augmentations"] = {name: repr(part) for name, part in self.augmentations.items()}
         real = self.real.facts()
         return {
             "version": VERSION,
             **own,
-            **({"extractor": {"name": metric.measure}} if metric.measure else measure),
+            **measure,
             "dataset": self.real.dataset,
             "reference_split": "train",
             "classes": real["classes"],
             **{name: real[name] for name in metric.sets},
+            **({} if isinstance(metric, DiscriminatorMetric) and not metric.of_samples else self._facts_of_samples()),
+            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        }
+
+    def _facts_of_extractor(self, extractor: Extractor) -> dict[str, Any]:
+        if extractor.name not in self._facts:
+            self._facts[extractor.name] = extractor.facts()
+        pixels = self.real.reference.read(torch.tensor([0]))
+        return {"extractor": self._facts[extractor.name], **fitting(pixels.shape[1], pixels.shape[-1], extractor)}
+
+    def _facts_of_samples(self) -> dict[str, Any]:
+        return {
             "num_samples": self.num_samples,
             "latents": f"standard normal, drawn by {BLOCK_SIZE}",
             "labels": "drawn with the probabilities of the reference" if self.real.class_names else "none",
             "sample_classes": "asked for" if self.conditional else "seen by the extractor",
             "weights": self.weights,
-            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         }
 
     def seen(self, extractor: Extractor) -> dict[str, Seen]:

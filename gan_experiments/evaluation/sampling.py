@@ -11,6 +11,7 @@ from gan_experiments.evaluation.pixels import to_uint8
 from gan_experiments.types import UserError
 
 BLOCK_SIZE = 500  # latents are drawn in blocks of this size, so that no value depends on the size of a batch
+MOST_PIXELS = 100 * 64**2  # of the images made at once, where that is more than one
 
 
 @contextmanager
@@ -27,14 +28,20 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def generate(generator: nn.Module, latents: Tensor, labels: Tensor, batch_size: int = 100) -> Tensor:
-    """Give one image for each latent (float32, N×C×H×W, on the generator's device)."""
+    """Give one image for each latent (float32, N×C×H×W, on the generator's device).
+
+    At most `batch_size` are made at once, and of large ones fewer: 100 of 512×512 pixels would take tens of GiB.
+    """
     device = next(generator.parameters()).device
+    made: list[Tensor] = []
+    start, step = 0, 1  # the first one alone, since it tells how large they are
     with evaluating(generator), torch.autocast(device.type, enabled=False):
-        parts = [
-            generator(latents[start : start + batch_size].to(device), labels[start : start + batch_size].to(device))
-            for start in range(0, len(latents), batch_size)
-        ]
-    return torch.cat(parts)
+        while start < len(latents):
+            part = slice(start, start + step)
+            made.append(generator(latents[part].to(device), labels[part].to(device)))
+            start += step
+            step = max(1, min(batch_size, MOST_PIXELS // made[0].shape[-1] ** 2))
+    return torch.cat(made)
 
 
 def shuffle(count: int) -> Tensor:

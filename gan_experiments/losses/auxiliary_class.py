@@ -18,8 +18,9 @@ class AuxiliaryClass(LossTerm):
     With k(x) the class logits of an image and y, ỹ the labels of real x and fake x̃: D minimises
     real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]; G minimises generator_weight·E[CE(k(x̃), ỹ)].
     Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", equation 3.
-    The label ỹ is the one that the generator was given, or drawn uniformly at random at each step, which asks D for an
-    undecided and G for a decided class without a conditional generator.
+    The label ỹ is the one that the generator was given. Or it is drawn at each step, uniformly from all K classes of
+    the data set, also where `regime=classes` keeps fewer: then D is asked for the class of real images, and both for
+    no class at all of fake ones, which needs no conditional generator.
     """
 
     num_classes: PositiveInt  # K

@@ -31,17 +31,32 @@ class Judged:
         self.labels = labels
         self._discriminator = discriminator
         self._after = after
+        self._beside: Judged | None = None
         self._output: DiscriminatorOutput | None = None
+
+    def judge_with(self, other: "Judged") -> None:
+        """Judge these images and the other's in one pass, so that batch norm has statistics of both together."""
+        self._beside, other._beside = other, self
+        self._after = other._after = None
 
     @property
     def output(self) -> DiscriminatorOutput:
         """Scores, class logits and features of the images; in float32 whatever the precision of the networks."""
         # Not a cached_property: its lock (up to Python 3.11) breaks a compiled graph.
+        if self._output is None and self._beside is not None:
+            self._judge_both(self._beside)
         if self._output is None:
             if self._after is not None:
                 _ = self._after.output
             self._output = self.judge(self.images)
         return self._output
+
+    def _judge_both(self, other: "Judged") -> None:
+        images, labels = torch.cat([self.images, other.images]), torch.cat([self.labels, other.labels])
+        output = self._discriminator(images, labels)
+        for judged, rows in ((self, slice(len(self.images))), (other, slice(len(self.images), None))):
+            others = (None if part is None else part[rows].float() for part in output[1:])
+            judged._output = DiscriminatorOutput(output.scores[rows].float(), *others)
 
     @property
     def scores(self) -> Tensor:
@@ -128,9 +143,11 @@ class Objective:
         return frozenset(name for name in self.names(network) if step % self.terms[name].every == 0)
 
     def discriminator_loss(
-        self, discriminator: Discriminator, real: Batch, fake: Batch, due: AbstractSet[str]
+        self, discriminator: Discriminator, real: Batch, fake: Batch, due: AbstractSet[str], *, joined: bool = False
     ) -> dict[str, Tensor]:
         """Sum the terms named in `due`, from `due` or `regular`, in the discriminator's step.
+
+        `joined` judges real and fake in one pass: their batch statistics are then common to both.
 
         `fake` is as many generated images as `real`, detached from the generator. Gives scalars: `loss`, the sum to go
         backward from, and each term's share by name, detached, without the factor of a lazy term.
@@ -139,6 +156,8 @@ class Objective:
         judged_real = Judged(discriminator, _leaf(real.images) if "real" in leaves else real.images, real.labels)
         fake_images = _leaf(fake.images) if "fake" in leaves else fake.images
         judged_fake = Judged(discriminator, fake_images, fake.labels, after=judged_real)
+        if joined:
+            judged_real.judge_with(judged_fake)
         return self._sum(due, lambda term: term.discriminator_loss(judged_real, judged_fake))
 
     def generator_loss(

@@ -7,8 +7,9 @@ Each convolution has a bias, also before batch normalisation: so the layers have
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from gan_experiments.models.image_size import require_image_size
 from gan_experiments.models.layers import OutputActivation, PointConvTranspose2d, batch_normalized, output_activation
-from gan_experiments.types import DiscriminatorOutput, NetworkName, UserError
+from gan_experiments.types import DiscriminatorOutput
 
 SLOPE = 0.2
 
@@ -24,7 +25,7 @@ class Generator(nn.Module):
         output: OutputActivation = "sigmoid",
     ) -> None:
         super().__init__()
-        _check_image_size("generator", image_size)
+        require_image_size("generator", image_size, 28, "E", "dcgan_class_head")
         self.layers = nn.Sequential(
             batch_normalized(PointConvTranspose2d(latent_dim, 224, 2), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.ConvTranspose2d(224, 112, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
@@ -47,7 +48,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, image_size: int = 28, channels: PositiveInt = 1, num_classes: PositiveInt = 10) -> None:
         super().__init__()
-        _check_image_size("discriminator", image_size)
+        require_image_size("discriminator", image_size, 28, "E", "dcgan_class_head")
         self.layers = nn.Sequential(
             nn.Sequential(nn.Conv2d(channels, 28, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.Conv2d(28, 56, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
@@ -62,11 +63,3 @@ class Discriminator(nn.Module):
         maps = self.layers(images)
         features = maps.flatten(1)
         return DiscriminatorOutput(self.score_head(maps).flatten(), self.class_head(features), features)
-
-
-def _check_image_size(network: NetworkName, image_size: int) -> None:
-    if image_size != 28:
-        raise UserError(
-            f"model.{network}.image_size is {image_size}: report E's networks are for 28×28 images only. "
-            "Write model=dcgan_class_head for other sizes."
-        )

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gan_experiments.keys import flat
 from gan_experiments.records import Record
 from gan_experiments.reporting.layers import Network, read_networks, read_text
 from gan_experiments.reporting.measures import Measures, read_measures
@@ -74,6 +75,7 @@ class About:
         reached = {word: text for word, text in self.reached.items() if word in ("iterations", "kimg", "epochs")}
         found = {
             "experiment": manifest.get("experiment") or choices.get("experiment"),
+            "task": choices.get("task") if choices.get("task") != "gan" else None,
             "data": self.record.flat_config.get("dataset.name"),
             **{group: choices.get(group) for group in ("regime", "model", "loss", "schedule", "augment")},
             "seed": self.record.config.get("seed"),
@@ -132,8 +134,9 @@ class About:
         """Say what it was trained on, and which images were held out."""
         dataset, used = mapping(self.record.config.get("dataset")), self.record.part("data")
         size, channels = dataset.get("image_size"), dataset.get("channels")
-        regime = {key: value for key, value in mapping(self.record.config.get("regime")).items() if key != "_target_"}
-        details = ", ".join(f"{key}={show(value)}" for key, value in regime.items())
+        regime = flat(mapping(self.record.config.get("regime")))
+        told = {key: value for key, value in regime.items() if not key.endswith(("_target_", "class_names"))}
+        details = ", ".join(f"{key.removeprefix('steps.')}={show(value)}" for key, value in told.items())
         found = {
             "data set": dataset.get("name"),
             "images": f"{size}×{size}, {channels} channel{'s' * (channels != 1)}" if size else None,
@@ -168,9 +171,16 @@ class About:
         """Give what was measured."""
         return read_measures(self.record)
 
+    @property
+    def has_generator(self) -> bool:
+        """Whether a generator is trained, as far as is known."""
+        return bool(mapping(self.record.config.get("model")).get("generator", True))
+
     @cached_property
     def unarmed(self) -> list[str]:
-        """Say which alarms counted from a point on that training has not reached."""
+        """Say which alarms counted from a point on that training has not reached; none looks at a classifier."""
+        if not self.has_generator:
+            return []
         kimg = self.record.reached.get("kimg", 0.0)
         alarms = mapping(self.record.config.get("alarms"))
         begins = {str(name): mapping(alarm).get("after_kimg") for name, alarm in alarms.items()}

@@ -86,7 +86,7 @@ def _samples(about: About, page: Path) -> list[str]:
     """Link the first grids, some between, and the last."""
     found = about.record.grids
     if not found:
-        return ["There are none.", ""]
+        return ["There are none." if about.has_generator else "The run trains no generator.", ""]
     last = len(found) - 1
     chosen = sorted({round(i * last / (MOST_PICTURES - 1)) for i in range(MOST_PICTURES)})
     cells = [Written(picture(found[i][1], page, f"samples at {short(found[i][0])} kimg")) for i in chosen]

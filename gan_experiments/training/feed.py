@@ -7,24 +7,24 @@ from typing import Any
 import pytorch_lightning as pl
 
 from gan_experiments.data.pipeline import Pipeline
-from gan_experiments.training.gan import GAN
+from gan_experiments.training.module import TrainingModule
 from gan_experiments.types import Batch, ImageSet
 
 
 class EpochRest:
     """What is left of the epoch in which the clock stands. It has no length, for the first may be cut short."""
 
-    def __init__(self, pipeline: Pipeline, gan: GAN) -> None:
+    def __init__(self, pipeline: Pipeline, module: TrainingModule) -> None:
         self.pipeline = pipeline
-        self.gan = gan
+        self.module = module
 
     def __iter__(self) -> Iterator[Batch]:
         """Start where the clock stands."""
-        return self.pipeline.from_iteration(self.gan.clock.iterations)
+        return self.pipeline.from_iteration(self.module.clock.iterations)
 
 
 class Feed(pl.LightningDataModule):
-    """Feeds a GAN from an image set; `settings` are those of `Pipeline` besides device and process."""
+    """Feeds a task from an image set; `settings` are those of `Pipeline` besides device and process."""
 
     def __init__(self, image_set: ImageSet, **settings: Any) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Feed(pl.LightningDataModule):
         """Give the batches from the clock's iteration to the end of its epoch, anew for each epoch."""
         trainer = self.trainer
         assert trainer is not None
-        assert isinstance(trainer.lightning_module, GAN)
+        assert isinstance(trainer.lightning_module, TrainingModule)
         device = trainer.strategy.root_device
         pipeline = self._make(device=device, rank=trainer.global_rank, world_size=trainer.world_size)
         return EpochRest(pipeline, trainer.lightning_module)

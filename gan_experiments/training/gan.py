@@ -1,30 +1,21 @@
 """The alternating update of a generator and a discriminator, by manual optimisation."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import Optimizer
 
 from gan_experiments.losses.base import Objective
 from gan_experiments.schedules.base import Schedule
-from gan_experiments.training.clock import Clock
 from gan_experiments.training.ema import EMA
-from gan_experiments.training.learning_rate import LearningRate
-from gan_experiments.training.running_means import RunningMeans
+from gan_experiments.training.module import MemoryFormat, Optimization, TrainingModule
 from gan_experiments.types import Batch, NetworkName
 
-OptimizerFactory = Callable[[Any], Optimizer]
-NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)  # in the order of their optimisers
-MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
-
-class GAN(pl.LightningModule):
+class GAN(TrainingModule):
     """A generator, a discriminator, and what trains them.
 
     Args:
@@ -32,20 +23,21 @@ class GAN(pl.LightningModule):
         discriminator: images and labels to a `DiscriminatorOutput`.
         objective: the sum of loss terms.
         schedule: which network is updated at which iteration.
-        optimizers: for each network, a factory that takes its parameters.
-        learning_rate: factor of both learning rates as a function of kimg.
-        gradient_clip: for each network, the largest norm of its gradient, or None.
+        optimization: how networks are updated.
         latent_dim: size of a latent.
-        batch_size: images of one iteration over all processes.
-        batches_per_epoch: iterations of one pass over the data.
         ema_half_life_kimg: half-life of the EMA generator; None trains without one.
         fakes: `fresh` draws new fakes for each step; `shared` draws one batch for both steps of an iteration, so
             that the generator's step sees the fakes that the discriminator has just been trained on.
         frozen_batch_norm: what the discriminator's batch norm uses in the generator's step: the `batch`, or its
             `running` statistics (a frozen Keras network does the latter).
+        discriminator_pass: whether the discriminator judges real and fake images of its step in `separate` passes, real
+            first, or `joined` in one, whose batch norm then tells them apart by their means.
         memory_format: layout of convolutions; `channels_last` changes the order of summation only.
         compile: compile the generator, and the discriminator unless a loss term differentiates through a gradient.
     """
+
+    networks: ClassVar[tuple[NetworkName, ...]] = get_args(NetworkName)
+    schedule: Schedule
 
     def __init__(
         self,
@@ -54,38 +46,24 @@ class GAN(pl.LightningModule):
         discriminator: nn.Module,
         objective: Objective,
         schedule: Schedule,
-        optimizers: Mapping[NetworkName, OptimizerFactory],
-        learning_rate: LearningRate,
-        gradient_clip: Mapping[NetworkName, float | None],
+        optimization: Optimization,
         latent_dim: int,
-        batch_size: int,
-        batches_per_epoch: int,
         ema_half_life_kimg: float | None,
         fakes: Literal["fresh", "shared"] = "fresh",
         frozen_batch_norm: Literal["batch", "running"] = "batch",
-        memory_format: Literal["contiguous", "channels_last"] = "contiguous",
+        discriminator_pass: Literal["separate", "joined"] = "separate",
+        memory_format: MemoryFormat = "contiguous",
         compile: bool = False,
     ) -> None:
-        super().__init__()
-        self.automatic_optimization = False
-        self.memory_format = MEMORY_FORMATS[memory_format]
+        super().__init__(discriminator, optimization, memory_format)
         self.generator = generator.to(memory_format=self.memory_format)
-        self.discriminator = discriminator.to(memory_format=self.memory_format)
         self.ema = EMA(self.generator, ema_half_life_kimg) if ema_half_life_kimg else None
         self.objective = objective
         self.schedule = schedule
-        self.learning_rate = learning_rate
-        self.gradient_clip = gradient_clip
         self.latent_dim = latent_dim
-        self.batch_size = batch_size
-        self.batches_per_epoch = batches_per_epoch
         self.fakes = fakes
         self.frozen_batch_norm = frozen_batch_norm
-        self.clock = Clock()
-        self.means = RunningMeans()
-        self.saved_optimizers: dict[str, Any] | None = None
-        self._factories = optimizers
-        self._base_rates: dict[NetworkName, list[float]] = {}
+        self.joined = discriminator_pass == "joined"
         if compile:
             self.generator.compile()
             if not objective.double_backward:
@@ -96,28 +74,15 @@ class GAN(pl.LightningModule):
         """The generator that metrics, grids and exports use: the averaged one where there is one."""
         return self.ema.network if self.ema is not None else self.generator
 
-    def configure_optimizers(self) -> list[Optimizer]:
-        """Build the discriminator's and the generator's optimiser, with the state of a resumed run."""
-        made: list[Optimizer] = []
-        for name in NETWORKS:
-            optimizer = self._factories[name](self.get_submodule(name).parameters())
-            self._base_rates[name] = [group["lr"] for group in optimizer.param_groups]
-            if self.saved_optimizers is not None:
-                chosen = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
-                optimizer.load_state_dict(self.saved_optimizers[name])
-                for group, values in zip(optimizer.param_groups, chosen, strict=True):
-                    group.update(values)  # the config's: a resumed run may have been allowed to change them
-            made.append(optimizer)
-        self.saved_optimizers = None
-        return made
-
-    def on_train_start(self) -> None:
-        """Bring what was restored on the CPU to the device."""
-        self.means.to(self.device)
+    @property
+    def adversarial(self) -> set[str]:
+        """Names of the terms that both networks have, but for those of the class head."""
+        names = self.objective.names("discriminator") & self.objective.names("generator")
+        return {name for name in names if "class_head" not in self.objective.terms[name].needs}
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """Make the updates that the schedule plans for this iteration."""
-        real = Batch(batch.images.contiguous(memory_format=self.memory_format), batch.labels)
+        real = self.formatted(batch)
         updates = self.schedule.plan(self.clock.progress(self.batches_per_epoch))
         shared = self.generate(real.labels) if self.fakes == "shared" and all(updates) else None
         values: dict[NetworkName, dict[str, Tensor]] = {}
@@ -140,18 +105,14 @@ class GAN(pl.LightningModule):
         images: Tensor = self.generator(latents, labels)
         return images.float()  # under autocast networks give less
 
-    def read_means(self) -> dict[str, float]:
-        """Give the means of the losses since the last row, averaged over all processes, which must all ask."""
-        return self.means.read(lambda means: self.trainer.strategy.reduce(means, reduce_op="mean"))
-
     def _update_discriminator(self, real: Batch, shared: Tensor | None) -> dict[str, Tensor]:
         if shared is None:
             with torch.no_grad():
                 shared = self.generate(real.labels)
         due = self.objective.due("discriminator", self.clock.discriminator_steps)
         fake = Batch(shared.detach(), real.labels)
-        values = self.objective.discriminator_loss(self.discriminator, real, fake, due)
-        self._step("discriminator", values["loss"])
+        values = self.objective.discriminator_loss(self.discriminator, real, fake, due, joined=self.joined)
+        self.step("discriminator", values["loss"])
         self.objective.after_discriminator_step(self.discriminator)
         return values
 
@@ -160,26 +121,13 @@ class GAN(pl.LightningModule):
         with frozen(self.discriminator, self.frozen_batch_norm):
             fake = Batch(self.generate(real.labels) if shared is None else shared, real.labels)
             values = self.objective.generator_loss(self.discriminator, real, fake, due)
-            self._step("generator", values["loss"])
+            self.step("generator", values["loss"])
         return values
-
-    def _step(self, network: NetworkName, loss: Tensor) -> None:
-        optimizer: LightningOptimizer = self.optimizers()[NETWORKS.index(network)]  # type: ignore[index] # two
-        factor = self.learning_rate.factor(self.clock.kimg)
-        for group, rate in zip(optimizer.param_groups, self._base_rates[network], strict=True):
-            group["lr"] = rate * factor
-        optimizer.zero_grad()
-        with torch.autocast(self.device.type, enabled=False):  # or second derivatives would be rounded
-            self.manual_backward(loss)
-        clip = self.gradient_clip[network]
-        if clip is not None:
-            self.clip_gradients(optimizer.optimizer, gradient_clip_val=clip, gradient_clip_algorithm="norm")
-        optimizer.step()
 
     def _observe(self, real: Batch, values: dict[NetworkName, dict[str, Tensor]]) -> None:
         """Tell the schedule both losses, without lazy terms; a paused network is measured, with no gradient."""
         losses = []
-        for network in NETWORKS:
+        for network in self.networks:
             terms = values.get(network) or self._measure(network, real)
             values.setdefault(network, terms)
             regular = [value for name, value in terms.items() if name in self.objective.regular]
@@ -190,8 +138,10 @@ class GAN(pl.LightningModule):
     def _measure(self, network: NetworkName, real: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
             fake = Batch(self.generate(real.labels), real.labels)
-            loss = self.objective.discriminator_loss if network == "discriminator" else self.objective.generator_loss
-            return loss(self.discriminator, real, fake, self.objective.regular)
+            due = self.objective.regular
+            if network == "generator":
+                return self.objective.generator_loss(self.discriminator, real, fake, due)
+            return self.objective.discriminator_loss(self.discriminator, real, fake, due, joined=self.joined)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def evaluate(
     by_class: Annotated[bool, typer.Option(help="Show the values of single classes too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
-    """Measure a run's generator: all metrics with intervals over sampling seeds, floor, ceiling and protocol."""
+    """Measure a run's networks: all metrics with intervals over sampling seeds, floor, ceiling and protocol."""
     opened = Run.open(run, str(run))
     add_code_dirs(opened.config.get("code_dirs", []))
     config = _with_overrides(opened, overrides or [])
@@ -69,15 +69,16 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
         UserError: another key is overridden.
     """
     config = run.config
-    standard = not config.evaluation.metrics  # a run that measured nothing
-    if not overrides and not standard:
+    nothing = not config.evaluation.metrics  # a run that measured nothing
+    if not overrides and not nothing:
         return config
-    choice = "standard" if standard else run.manifest["choices"]["evaluation"]
+    usual = "standard" if config.model.generator else "class_head"
+    choice = usual if nothing else run.manifest["choices"]["evaluation"]
     register_schema()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         composed = compose("config", [f"evaluation={choice}", *overrides])
     with open_dict(config):
-        if standard:
+        if nothing:
             config.evaluation = composed.evaluation
         for override in OverridesParser.create().parse_overrides(overrides=overrides):
             key = override.key_or_group.replace("evaluation/metric", "evaluation.metrics")
@@ -111,7 +112,9 @@ def _print(found: dict[str, Any], by_class: bool) -> None:
         print_table(headers, rows, title=measure, right="value,± 95%,floor,ceiling,better")
     counts = {entry["floor_count"] for entry in found["values"].values() if "floor_count" in entry}
     held_out = "".join(f"{count:,} " for count in counts)
-    say(f"± 95%: over sampling seeds. Floor: {held_out}held-out real images as samples. Ceiling: noise.")
+    anchored = any("ceiling" in entry for entry in found["values"].values())
+    floor_says = f" Floor: {held_out}held-out real images as samples. Ceiling: noise." if anchored else ""
+    say(f"± 95%: over sampling seeds.{floor_says}")
     if any(count < found["num_samples"] for count in counts):
         equal = f"evaluation.num_samples={min(counts)}"
         say(f"* of fewer images than samples, which makes a FID larger: compare with {equal}.")
@@ -129,6 +132,9 @@ def _cells(entry: dict[str, Any]) -> list[str]:
 
 
 def _drawn(found: dict[str, Any]) -> str:
-    weights = {entry["protocol"]["weights"] for entry in found["values"].values()}
+    protocols = [entry["protocol"] for entry in found["values"].values()]
+    weights = {protocol["weights"] for protocol in protocols if "weights" in protocol}
     seeds = len(found["seeds"])
+    if not weights:
+        return f"the discriminator, with {seeds} seed{'s' * (seeds > 1)}"
     return f"{found['num_samples']:,} samples of the {'/'.join(weights)} generator for each of {seeds} seeds"

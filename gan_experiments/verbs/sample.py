@@ -1,6 +1,8 @@
 """`sample`."""
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,14 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gan_experiments.runs import Run
-from gan_experiments.terminal import say
+from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError
 from gan_experiments.verbs.given import new_directory, new_file, open_record
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help must not
+    from gan_experiments.drawing import Drawn
+    from gan_experiments.picking import Choice, Standing
     from gan_experiments.trained import TrainedGenerator
 
 COUNT = {True: 10, False: 100}  # of each class; of all where there are none
+PER_BEST = 20  # images drawn for each that is kept
+
+
+class By(StrEnum):
+    """What the best images are picked by."""
+
+    discriminator = "discriminator"
+    confidence = "class"
+    extractor = "extractor"
 
 
 class Layout(StrEnum):
@@ -37,6 +50,20 @@ def sample(
             "--class", help="A class by name or number; may be repeated. Left out: all, a row of the grid each."
         ),
     ] = None,
+    best: Annotated[
+        int | None,
+        typer.Option(min=1, help="Keep the best so many, of each class where there are classes, best first."),
+    ] = None,
+    of: Annotated[
+        int | None, typer.Option(min=1, help=f"Images to pick the best from ({PER_BEST} for each that is kept).")
+    ] = None,
+    by: Annotated[
+        By | None,
+        typer.Option(
+            help="The best by the discriminator's score (default), its class head's confidence in the class asked for, "
+            "or that of the run's extractor; where the generator takes no label, in the likeliest one trained on."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the latents; image i of a class depends on it alone.")] = 0,
     truncation: Annotated[
         float | None,
@@ -53,47 +80,131 @@ def sample(
         Path | None, typer.Option("--output", "-o", help="The file, or the directory of files. Left out: RUN/drawn/...")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Say what was written, and the scores, as JSON.")] = False,
 ) -> None:
     """Draw images from a run's generator: a grid, a PNG for each, or an npz file (images, labels, latents)."""
     if truncation is not None and not 0 < truncation <= 1:
         raise UserError(f"--truncation {truncation:g}: write a number above 0 and at most 1, or leave it out.")
     if output is not None and to in SUFFIXES and output.suffix != SUFFIXES[to]:
         raise UserError(f"-o {output}: --to {to.value} writes a {SUFFIXES[to]} file; give it that ending.")
+    chosen = _choice(num, best, of, by)
     record = open_record(run)
-    from gan_experiments import drawing
+    from gan_experiments import drawing, picking
+    from gan_experiments.judges import kept_labels
     from gan_experiments.trained import load_generator
 
-    generator = load_generator(Run(record.directory, record.manifest), checkpoint, "raw" if raw else "averaged")
-    labels = drawing.find_labels(generator, classes or [])
-    count = num or COUNT[generator.conditional]
-    name = _name(generator, labels if classes else [], count, seed, truncation)
-    place = output or record.directory / "drawn" / (name if to is Layout.files else f"{name}{SUFFIXES[to]}")
-    if to is Layout.files:
-        with new_directory(place, force) as made:
-            drawn = drawing.draw(generator, labels, count, seed, truncation)
-            drawing.write_files(drawn, generator.class_names, made)
-            drawing.remove_files(place.expanduser())
-    else:
-        file = new_file(place, force)
-        drawn = drawing.draw(generator, labels, count, seed, truncation)
-        try:
-            if to is Layout.npz:
-                drawing.write_npz(drawn, generator.class_names, file)
-            else:
-                drawing.write_grid(drawn, count if generator.conditional else math.ceil(math.sqrt(count)), file)
-        except OSError as error:
-            raise UserError(f"cannot write {file}: {error}. Name another place with -o.") from error
-    say(f"{len(drawn.pixels):,} images of the {generator.weights} generator at {generator.kimg:,.1f} kimg: {place}")
-    if drawn.share_clipped:
-        say(f"{drawn.share_clipped:.2%} of its values lay outside {list(generator.value_range)} and were clipped.")
+    opened = Run(record.directory, record.manifest)
+    generator = load_generator(opened, checkpoint, "raw" if raw else "averaged")
+    trained = kept_labels(opened.config) if generator.conditional else []
+    labels = drawing.find_labels(generator, classes or [], trained)
+    count = chosen.best if chosen else num or COUNT[generator.conditional]
+    scorer = picking.make_scorer(opened, generator, checkpoint, chosen.by) if chosen else None
+
+    def make() -> "tuple[Drawn, list[Standing]]":
+        if chosen is None or scorer is None:
+            return drawing.draw(generator, labels, count, seed, truncation), []
+        return picking.pick(generator, scorer, labels, chosen, seed, truncation)
+
+    amount = f"best{chosen.best}of{chosen.of}-by_{chosen.by}" if chosen else f"n{count}"
+    name = _name(generator, labels if classes else [], amount, seed, truncation)
+    place = output or record.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
+    columns = count if generator.conditional else math.ceil(math.sqrt(count))
+    drawn, standings = _write(make, to, place, force, generator.class_names, columns)
+    _tell(drawn, standings, chosen, generator, place, as_json)
 
 
 SUFFIXES = {Layout.grid: ".png", Layout.npz: ".npz"}
 
 
-def _name(generator: "TrainedGenerator", labels: list[int], count: int, seed: int, truncation: float | None) -> str:
+def _choice(num: int | None, best: int | None, of: int | None, by: By | None) -> "Choice | None":
+    if best is None:
+        if of is not None or by is not None:
+            raise UserError(
+                f"--{'by' if of is None else 'of'} says how the best are picked: add --best K, how many to keep."
+            )
+        return None
+    if num is not None:
+        raise UserError(f"--num {num} and --best {best}: --best says how many are kept, --of how many are drawn.")
+    of = of or best * PER_BEST
+    if best > of:
+        raise UserError(f"--best {best} --of {of}: there are only {of} to pick from. Write --of {best} or more.")
+    from gan_experiments.picking import Choice
+
+    return Choice(best, of, (by or By.discriminator).value)
+
+
+def _write(
+    make: "Callable[[], tuple[Drawn, list[Standing]]]",
+    to: Layout,
+    place: Path,
+    force: bool,
+    class_names: Sequence[str],
+    columns: int,
+) -> "tuple[Drawn, list[Standing]]":
+    from gan_experiments import drawing
+
+    if to is Layout.files:
+        with new_directory(place, force) as made:
+            drawn, standings = make()
+            drawing.write_files(drawn, class_names, made)
+            drawing.remove_files(place.expanduser())
+        return drawn, standings
+    file = new_file(place, force)
+    drawn, standings = make()
+    try:
+        if to is Layout.npz:
+            drawing.write_npz(drawn, class_names, file)
+        else:
+            drawing.write_grid(drawn, columns, file)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error}. Name another place with -o.") from error
+    return drawn, standings
+
+
+def _tell(
+    drawn: "Drawn",
+    standings: "list[Standing]",
+    chosen: "Choice | None",
+    generator: "TrainedGenerator",
+    place: Path,
+    as_json: bool,
+) -> None:
+    names = [generator.class_names[one.label] if generator.conditional else None for one in standings]
+    if as_json:
+        scores = [
+            {**asdict(one), "class": name, "label": one.label if generator.conditional else None}
+            for name, one in zip(names, standings, strict=True)
+        ]
+        print_json(
+            {
+                "path": str(place),
+                "images": len(drawn.pixels),
+                "weights": generator.weights,
+                "iteration": generator.iteration,
+                "kimg": generator.kimg,
+                "share_clipped": drawn.share_clipped,
+                "picked": {**asdict(chosen), "scores": scores} if chosen else None,
+            }
+        )
+        return
+    say(f"{len(drawn.pixels):,} images of the {generator.weights} generator at {generator.kimg:,.1f} kimg: {place}")
+    if chosen:
+        from gan_experiments.picking import SCORES
+
+        each = " of each class" if generator.conditional else ""
+        say(f"The best {chosen.best:,} of {chosen.of:,}{each}, best first, by {SCORES[chosen.by]}:")
+        rows = [
+            [name or "all", f"{one.best:.4g}", f"{one.worst_kept:.4g}", f"{one.median_of_all:.4g}"]
+            for name, one in zip(names, standings, strict=True)
+        ]
+        print_table(["class", "best", "worst kept", "median of all"], rows, right="best,worst kept,median of all")
+    if drawn.share_clipped:
+        say(f"{drawn.share_clipped:.2%} of its values lay outside {list(generator.value_range)} and were clipped.")
+
+
+def _name(generator: "TrainedGenerator", labels: list[int], amount: str, seed: int, truncation: float | None) -> str:
     """Name what is drawn after all that it depends on."""
-    parts = [f"iteration_{generator.iteration:09d}", f"n{count}", f"seed{seed}"]
+    parts = [f"iteration_{generator.iteration:09d}", amount, f"seed{seed}"]
     if labels:
         parts.append(f"class{'_'.join(map(str, labels))}")
     if truncation is not None:

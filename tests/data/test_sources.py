@@ -29,7 +29,7 @@ def test_yaml_of_a_data_set(path: Path) -> None:
     assert text[0].startswith("# ")
     config = OmegaConf.load(path)
     assert isinstance(config, DictConfig)
-    assert config.name == path.stem
+    assert path.stem in (config.name, f"{config.name}_{config.num_train}")  # another split of the same data
     keys = {"name", "source", *FACTS} | ({"path"} if path.stem in ("image_folder", "npz") else set())
     assert set(config) == keys
     get_type_hints(get_object(config.source._target_).__init__)
@@ -76,6 +76,7 @@ def test_tensor_image_set_copies_what_is_read() -> None:
     ("name", "path", "shape", "mean"),
     [  # Means of MNIST and Fashion-MNIST: the widely used 0.1307 and 0.2860; CIFAR-10: 0.4914, 0.4822, 0.4465.
         ("mnist", None, (60000, 1, 28, 28), 0.1307),
+        ("mnist_55000", None, (55000, 1, 28, 28), 0.1307),
         ("fmnist", None, (60000, 1, 28, 28), 0.2860),
         ("cifar10", None, (50000, 3, 32, 32), (0.4914 + 0.4822 + 0.4465) / 3),
         ("image_folder", "tiles", None, None),

@@ -1,6 +1,7 @@
 """Each metric against the formula of its paper, a peer's code or numbers derived by hand."""
 
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,18 @@ from toys import case, normal, seen
 from gan_experiments.evaluation.evaluate import Results, summarize
 from gan_experiments.evaluation.features import Seen
 from gan_experiments.evaluation.metrics import fid as fid_module
-from gan_experiments.evaluation.metrics.base import NO_CLASSES, NO_HELD_OUT, NO_LABELS, Metric
+from gan_experiments.evaluation.metrics.base import (
+    NO_CLASSES,
+    NO_GENERATOR,
+    NO_HELD_OUT,
+    NO_LABELS,
+    DiscriminatorMetric,
+    Metric,
+)
+from gan_experiments.evaluation.metrics.center_patch import CenterPatch
 from gan_experiments.evaluation.metrics.class_balance import ClassBalance
 from gan_experiments.evaluation.metrics.class_fid import ClassFrechetDistance
+from gan_experiments.evaluation.metrics.class_head_accuracy import NO_CLASS_HEAD, ClassHeadAccuracy
 from gan_experiments.evaluation.metrics.classification_accuracy import ClassificationAccuracyScore
 from gan_experiments.evaluation.metrics.density_coverage import DensityCoverage
 from gan_experiments.evaluation.metrics.discriminator_overfitting import DiscriminatorOverfitting
@@ -29,6 +39,7 @@ from gan_experiments.evaluation.metrics.kid import KernelDistance
 from gan_experiments.evaluation.metrics.label_accuracy import LabelAccuracy
 from gan_experiments.evaluation.metrics.memorization import Memorization
 from gan_experiments.evaluation.metrics.precision_recall import PrecisionRecall
+from gan_experiments.evaluation.metrics.recognition import ALL_CLASSES, Recognition
 
 LOG3 = math.log(3)
 
@@ -242,7 +253,7 @@ def test_class_fid_is_the_mean_over_the_classes_asked_for() -> None:
 def test_class_fid_without_labels_goes_by_the_classes_seen() -> None:
     x, y = normal(80, 3), normal(90, 3, seed=1) * 2
     made, real = torch.arange(80) // 40, torch.arange(90) % 2
-    wrong = torch.zeros(90, dtype=torch.int64)
+    wrong = 1 - real
     given = case(seen(x, predicted=made, labels=wrong[:80]), seen(y, predicted=real, labels=wrong), conditional=False)
     found = ClassFrechetDistance().compute(given)
     assert found["class_fid_a"] == pytest.approx(textbook_fid(x[made == 0], y[real == 0]), rel=1e-6)
@@ -299,6 +310,75 @@ def test_classes_as_in_the_data_are_balanced_even_if_the_data_are_not() -> None:
 def test_a_class_is_missing_below_a_tenth_of_its_share(count: int, missing: int) -> None:
     found = balance([0] * (100 - count) + [1] * count, [0, 1], 2)
     assert found["missing_classes"] == missing
+
+
+@pytest.mark.parametrize(
+    ("kept", "predicted", "expected"),
+    [
+        ([2], [2, 2, 2, 2], 1.0),
+        ([2], [0, 1, 0, 1], 0.0),
+        ([0, 2], [0, 1, 2, 1], 0.5),  # either of the classes kept counts, whichever was asked for
+        ([1], [0, 1, 2, 2], 0.25),
+    ],
+)
+def test_recognition_counts_samples_seen_as_a_class_that_is_kept(
+    kept: list[int], predicted: list[int], expected: float
+) -> None:
+    samples = seen(normal(4, 2), predicted=predicted, labels=[kept[0]] * 4, num_classes=3)
+    reference = seen(normal(6, 2), labels=(kept * 6)[:6])
+    given = case(samples, reference, class_names=["a", "b", "c"], conditional=False)
+    assert Recognition().applies(given) == ""
+    assert Recognition().compute(given) == {"recognition": expected}
+
+
+# The middle of images
+
+
+def squares(*brightness: float, size: int = 8) -> Tensor:
+    """Images of random pixels whose middle 2×2 of 8×8 (or 8×8 of 28×28) have these brightnesses, 0 to 1."""
+    stream = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (len(brightness), 1, size, size), generator=stream).to(torch.uint8)
+    inner = slice(3, 5) if size == 8 else slice(10, 18)
+    pixels[..., inner, inner] = (torch.tensor(brightness) * 255).round().to(torch.uint8)[:, None, None, None]
+    return pixels
+
+
+def middle(samples: Tensor, real: Tensor, **parameters: float) -> dict[str, float]:
+    some = seen(normal(5, 2))
+    given = case(some, some, pixels=lambda: samples, reference_pixels=lambda: iter(torch.split(real, 40)))
+    return CenterPatch(**parameters).compute(given)
+
+
+@pytest.mark.parametrize("size", [8, 28])
+def test_the_middle_of_samples_is_held_against_that_of_real_images(size: int) -> None:
+    # 101 real images from 0.2 to 0.8 in even steps: the quantiles 0.01 and 0.99 are 0.206 and 0.794.
+    real = squares(*torch.linspace(0.2, 0.8, 101).tolist(), size=size)
+    found = middle(squares(0, 0.2, 0.6, 0.6, 1, size=size), real)
+    assert found["center_darkness"] == pytest.approx(1 - 2.4 / 5, abs=1e-9)
+    assert found["center_outliers"] == pytest.approx(3 / 5)
+    assert found["center_dark_outliers"] == pytest.approx(2 / 5)
+
+
+def test_real_images_are_outliers_as_often_as_the_tail_says() -> None:
+    real = squares(*torch.linspace(0.1, 0.9, 401).tolist())
+    found = middle(real, real, tail=0.05)
+    assert found["center_outliers"] == pytest.approx(0.1, abs=0.02)
+    assert found["center_dark_outliers"] == pytest.approx(0.05, abs=0.01)
+
+
+def test_nothing_is_darker_than_black() -> None:
+    real = squares(*([0.0] * 10 + [0.5] * 90))
+    assert middle(squares(0, 0, 0.5), real)["center_dark_outliers"] == 0
+
+
+def test_only_the_middle_counts_and_colours_are_averaged() -> None:
+    real = squares(*torch.linspace(0, 1, 50).tolist()).repeat(1, 3, 1, 1)
+    frame = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    frame[:, 0, 3:5, 3:5] = 255
+    assert middle(frame, real)["center_darkness"] == pytest.approx(2 / 3)
+    whole = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    whole[..., :4] = 255
+    assert middle(whole, real, side=1)["center_darkness"] == pytest.approx(0.5)
 
 
 # Diversity and copies
@@ -361,25 +441,66 @@ def test_copies_are_looked_for_in_what_was_trained_on_and_not_in_the_reference()
 # The discriminator
 
 
+@dataclass
+class Answers:
+    """A judge with given answers, which remembers what it was asked."""
+
+    values: dict[str, Tensor]  # scores of each set
+    logits: dict[str, tuple[Tensor, Tensor]] | None = None
+    has_generator: bool = True
+    has_held_out: bool = True
+    asked: list[tuple[str, int, bool]] = field(default_factory=list)
+
+    def scores(self, name: str, count: int) -> Tensor:
+        self.asked.append((name, count, False))
+        return self.values[name]
+
+    def class_logits(self, name: str, count: int, augmented: bool = False) -> tuple[Tensor, Tensor] | None:
+        self.asked.append((name, count, augmented))
+        return None if self.logits is None else self.logits[name]
+
+
 @pytest.mark.parametrize(("held_out", "expected"), [(3.0, 0.0), (1.0, 0.5), (-1.0, 1.0)])
 def test_discriminator_overfitting_by_hand(held_out: float, expected: float) -> None:
-    asked: dict[str, int] = {}
-
-    def score(name: str, count: int) -> Tensor:
-        asked[name] = count
-        scores = {"training": [2.0, 4.0], "held_out": [held_out], "samples": [-1.0] * 3}
-        return torch.tensor(scores[name])
-
-    some = seen(normal(5, 2))
-    given = case(some, some, held_out=some, score=score)
-    assert DiscriminatorOverfitting(7).compute(given) == {"discriminator_overfitting": expected}
-    assert asked == {"training": 7, "held_out": 7, "samples": 7}
+    scores = {"training": [2.0, 4.0], "held_out": [held_out], "samples": [-1.0] * 3}
+    judge = Answers({name: torch.tensor(values) for name, values in scores.items()})
+    assert DiscriminatorOverfitting(7).compute(judge) == {"discriminator_overfitting": expected}
+    assert {name: count for name, count, _ in judge.asked} == {"training": 7, "held_out": 7, "samples": 7}
 
 
 def test_a_constant_discriminator_does_not_overfit() -> None:
-    some = seen(normal(5, 2))
-    given = case(some, some, held_out=some, score=lambda name, count: torch.ones(3))
-    assert DiscriminatorOverfitting().compute(given) == {"discriminator_overfitting": 0.0}
+    judge = Answers(dict.fromkeys(("training", "held_out", "samples"), torch.ones(3)))
+    assert DiscriminatorOverfitting().compute(judge) == {"discriminator_overfitting": 0.0}
+
+
+def test_class_head_accuracy_by_hand() -> None:
+    held_out = (torch.eye(3)[[0, 1, 2, 0]], torch.tensor([0, 1, 1, 1]))  # two of four
+    training = (torch.eye(3)[[2, 2]], torch.tensor([2, 2]))
+    judge = Answers({}, {"held_out": held_out, "training": training})
+    assert ClassHeadAccuracy(9).compute(judge) == {
+        "class_head_accuracy": 0.5,
+        "class_head_training_accuracy": 1.0,
+        "class_head_gap": 0.5,
+    }
+    assert sorted(judge.asked) == [("held_out", 9, False), ("training", 9, True)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "lacking", "reason"),
+    [
+        (DiscriminatorOverfitting(), {"has_held_out": False}, NO_HELD_OUT),
+        (DiscriminatorOverfitting(), {"has_generator": False}, NO_GENERATOR),
+        (ClassHeadAccuracy(), {"has_held_out": False}, NO_HELD_OUT),
+        (ClassHeadAccuracy(), {"logits": None}, NO_CLASS_HEAD),
+        (ClassHeadAccuracy(), {"has_generator": False}, ""),
+    ],
+)
+def test_what_a_discriminator_cannot_be_asked(
+    metric: DiscriminatorMetric, lacking: dict[str, Any], reason: str
+) -> None:
+    some = (torch.eye(2), torch.arange(2))
+    judge = Answers({}, **({"logits": {"held_out": some, "training": some}} | lacking))
+    assert metric.applies(judge) == reason
 
 
 # What metrics say of themselves
@@ -390,18 +511,23 @@ def test_a_constant_discriminator_does_not_overfit() -> None:
     [
         (ClassFrechetDistance(), {"knows_classes": False}, NO_CLASSES),
         (ClassBalance(), {"knows_classes": False}, NO_CLASSES),
+        (Recognition(), {"knows_classes": False}, NO_CLASSES),
+        (Recognition(), {"class_names": ["a"]}, ALL_CLASSES),
+        (CenterPatch(), {"pixels": None}, "no pixels were given"),
         (LabelAccuracy(), {"knows_classes": False}, NO_CLASSES),
         (LabelAccuracy(), {"conditional": False}, NO_LABELS),
         (Memorization(), {"held_out": None}, NO_HELD_OUT),
-        (DiscriminatorOverfitting(), {"held_out": None}, NO_HELD_OUT),
-        (DiscriminatorOverfitting(), {"score": None}, "no discriminator was given"),
         (ClassificationAccuracyScore(), {"conditional": False}, NO_LABELS),
         (ClassificationAccuracyScore(), {"held_out": None}, NO_HELD_OUT),
     ],
 )
 def test_a_metric_that_lacks_something_says_what(metric: Metric, lacking: dict[str, Any], reason: str) -> None:
     some = seen(normal(5, 2), predicted=[0, 1, 0, 1, 0])
-    full: dict[str, Any] = {"held_out": some, "score": lambda name, count: torch.ones(count)}
+    full: dict[str, Any] = {
+        "held_out": some,
+        "pixels": lambda: squares(0.5),
+        "reference_pixels": lambda: iter([squares(0.5)]),
+    }
     assert metric.applies(case(some, some, **full)) == ""
     assert metric.applies(case(some, some, **(full | lacking))) == reason
 

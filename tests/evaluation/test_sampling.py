@@ -15,9 +15,12 @@ from toys import LATENT_DIM, Probe, TinyGenerator, TwoOutputs, extractor, images
 
 from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.evaluation.evaluate import anchors, evaluate
-from gan_experiments.evaluation.metrics.base import Metric
+from gan_experiments.evaluation.judge import DiscriminatorJudge
+from gan_experiments.evaluation.metrics.base import NO_GENERATOR, Measure, Metric
+from gan_experiments.evaluation.metrics.center_patch import CenterPatch
 from gan_experiments.evaluation.metrics.class_balance import ClassBalance
 from gan_experiments.evaluation.metrics.class_fid import ClassFrechetDistance
+from gan_experiments.evaluation.metrics.class_head_accuracy import ClassHeadAccuracy
 from gan_experiments.evaluation.metrics.density_coverage import DensityCoverage
 from gan_experiments.evaluation.metrics.discriminator_overfitting import DiscriminatorOverfitting
 from gan_experiments.evaluation.metrics.diversity import FeatureDiversity
@@ -31,7 +34,7 @@ from gan_experiments.evaluation.protocol import RealImages
 from gan_experiments.evaluation.sampling import BLOCK_SIZE, evaluating, generate, labels_like, noise_blocks, shuffle
 from gan_experiments.types import DiscriminatorOutput, UserError
 
-METRICS: dict[str, Metric] = {
+METRICS: dict[str, Measure] = {
     "fid": FrechetDistance(),
     "inception_score": InceptionScore(),
     "precision_recall": PrecisionRecall(),
@@ -41,6 +44,7 @@ METRICS: dict[str, Metric] = {
     "class_balance": ClassBalance(),
     "diversity": FeatureDiversity(),
     "memorization": Memorization(),
+    "center_patch": CenterPatch(),
 }
 KID = {"kid": KernelDistance(subset_size=50, subsets=5)}
 OVERFITTING = {"discriminator_overfitting": DiscriminatorOverfitting(num_images=600)}
@@ -54,6 +58,16 @@ class TinyDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
         return DiscriminatorOutput(self.norm(self.network(images)[1]).gather(1, labels[:, None])[:, 0])
+
+
+class TinyClassHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = TwoOutputs(1, seed=9)
+
+    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
+        logits = self.network(images)[1]
+        return DiscriminatorOutput(logits[:, 0], logits)
 
 
 class Constant(nn.Module):
@@ -180,8 +194,12 @@ def test_images_that_are_not_finite_are_refused(tmp_path: Path, value: float) ->
 
 def test_the_share_of_clipped_values_counts_every_sample_alike(tmp_path: Path) -> None:
     class LastBlockTooBright(Constant):
+        made = 0
+
         def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-            return super().forward(latents, labels) * (9 if len(latents) == 100 else 0)
+            bright = self.made >= BLOCK_SIZE
+            self.made += len(latents)
+            return super().forward(latents, labels) * (9 if bright else 0)
 
     bright = LastBlockTooBright(1.0)
     evaluated = protocol({"probe": Probe()}, tmp_path, num_samples=BLOCK_SIZE + 100, batch_size=BLOCK_SIZE)
@@ -237,27 +255,66 @@ def test_the_generator_is_asked_for_the_labels_that_samples_are_judged_by(tmp_pa
     assert not torch.equal(labels, evaluated.sample_labels(5))
 
 
-def test_the_score_and_the_pixels_are_those_of_the_samples_that_were_looked_at(tmp_path: Path) -> None:
-    generator, discriminator, probe = TinyGenerator(), TinyDiscriminator(), Probe()
-    evaluated = protocol({"probe": probe}, tmp_path, num_samples=BLOCK_SIZE + 30)
-    evaluate(generator, evaluated, seed=4, discriminator=discriminator)
+def test_the_pixels_are_those_of_the_samples_that_were_looked_at(tmp_path: Path) -> None:
+    probe = Probe()
+    evaluate(TinyGenerator(), protocol({"probe": probe}, tmp_path, num_samples=BLOCK_SIZE + 30), seed=4)
     case = probe.cases[0]
     assert case.pixels is not None
-    assert case.score is not None
-    pixels = case.pixels()
-    seen_again = extractor()(pixels)[0]
-    assert torch.allclose(case.samples.features, seen_again, atol=1e-5)
+    assert torch.allclose(case.samples.features, extractor()(case.pixels())[0], atol=1e-5)
+
+
+def test_the_judge_sees_the_same_samples_and_the_sets_in_a_fixed_order(tmp_path: Path) -> None:
+    generator, discriminator, probe = TinyGenerator(), TinyDiscriminator(), Probe()
+    judged = protocol({"probe": probe}, tmp_path, num_samples=BLOCK_SIZE + 30)
+    evaluate(generator, judged, seed=4)
+    assert probe.cases[0].pixels is not None
+    judge = DiscriminatorJudge(discriminator, generator, judged, 4)
     discriminator.eval()
     sets: dict[Literal["training", "samples"], tuple[Tensor, Tensor]] = {
-        "samples": (pixels, evaluated.sample_labels(4)),
-        "training": (evaluated.real.reference.read(shuffle(300)), evaluated.real.reference.labels[shuffle(300)]),
+        "samples": (probe.cases[0].pixels(), judged.sample_labels(4)),
+        "training": (judged.real.reference.read(shuffle(300)), judged.real.reference.labels[shuffle(300)]),
     }
     for name, (shown, labels) in sets.items():
         with torch.no_grad():
             expected = discriminator(shown.float() / 127.5 - 1, labels).scores
-        assert torch.allclose(case.score(name, 10_000), expected, atol=1e-5)
-        assert torch.allclose(case.score(name, 20), expected[:20], atol=1e-5)
-    assert len(case.score("held_out", 10_000)) == 200
+        assert torch.allclose(judge.scores(name, 10_000), expected, atol=1e-5)
+        assert torch.allclose(judge.scores(name, 20), expected[:20], atol=1e-5)
+    assert len(judge.scores("held_out", 10_000)) == 200
+    assert judge.class_logits("training", 20) is None
+
+
+def test_a_discriminator_is_measured_where_there_is_no_generator(tmp_path: Path) -> None:
+    head, flipped = TinyClassHead(), []
+
+    def flip(pictures: Tensor, stream: torch.Generator) -> Tensor:
+        flipped.append(float(torch.rand((), generator=stream)))
+        return pictures.flip(-1)
+
+    metrics = {"fid": FrechetDistance(), "head": ClassHeadAccuracy(150), "over": DiscriminatorOverfitting()}
+    judged = protocol(metrics, tmp_path, augmentations={"flip": flip})
+    state = torch.get_rng_state()
+    head.train()
+    found = evaluate(None, judged, 0, head)
+    assert head.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert list(found.values) == [
+        f"class_head_{name}/discriminator" for name in ("accuracy", "training_accuracy", "gap")
+    ]
+    assert found.not_applicable == {"over/discriminator": NO_GENERATOR}
+    training, held_out = judged.real.training, judged.real.held_out
+    assert held_out is not None
+    for name, real, turn in (("training_accuracy", training, True), ("accuracy", held_out, False)):
+        first = shuffle(len(real))[:150]
+        shown = real.read(first).float() / 127.5 - 1
+        with torch.no_grad():
+            logits = head(shown.flip(-1) if turn else shown, real.labels[first]).class_logits
+        expected = float((logits.argmax(1) == real.labels[first]).double().mean())
+        assert found.values[f"class_head_{name}/discriminator"] == pytest.approx(expected)
+    assert flipped == [flipped[0]]  # one block, by a stream that follows from the seed
+    evaluate(None, judged, 0, head)
+    assert flipped[1] == flipped[0]
+    assert "num_samples" not in found.protocols["class_head_accuracy/discriminator"]
+    assert list(found.protocols["class_head_accuracy/discriminator"]["augmentations"]) == ["flip"]
 
 
 # The protocol
@@ -286,7 +343,7 @@ def test_the_fewest_images_that_a_metric_names_are_enough(tmp_path: Path, name: 
     real = RealImages("toys", ["even", "odd"], training := images(metric.fewest), training, images(9, seed=1))
     evaluated = protocol({name: metric}, tmp_path, real=real, num_samples=metric.fewest)
     results = evaluate(TinyGenerator(), evaluated, seed=0)
-    assert {f"{value}/toy" for value in metric.names} <= results.values.keys()
+    assert {f"{value}/{metric.measure or 'toy'}" for value in metric.names} <= results.values.keys()
 
 
 def test_every_value_has_its_protocol(tmp_path: Path) -> None:
@@ -375,3 +432,43 @@ def test_the_floor_is_of_all_classes_though_the_held_out_images_are_sorted(tmp_p
 def test_two_extractors_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="toy"):
         protocol({"fid": FrechetDistance()}, tmp_path, extractors={"a": extractor(seed=1), "b": extractor(seed=2)})
+
+
+class Blank(nn.Module):
+    """Gives black images of a size, and keeps how many it was asked for at once."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.asked: list[int] = []
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        self.asked.append(len(latents))
+        return self.weight.expand(len(latents), 1, self.size, self.size)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(64, [1, 60, 9]), (128, [1, 25, 25, 19]), (256, [1, 6]), (512, [1, 1, 1])]
+)
+def test_large_images_are_made_few_at_once(size: int, expected: list[int]) -> None:
+    generator = Blank(size)
+    count = sum(expected)
+    images = generate(generator, normal(count, 3), torch.zeros(count, dtype=torch.int64), batch_size=60)
+    assert generator.asked == expected
+    assert images.shape == (count, 1, size, size)
+
+
+def test_anchors_of_pixels_are_those_of_held_out_images_and_of_noise(tmp_path: Path) -> None:
+    def framed(count: int, seed: int) -> TensorImageSet:
+        made = images(count, seed=seed)
+        made.images[..., 3:5, 3:5] = 255 - made.images[..., 3:5, 3:5] // 16  # bright in the middle
+        return made
+
+    real = RealImages("toys", ["even", "odd"], framed(300, 0), framed(300, 0), framed(200, 1))
+    found = anchors(protocol({"center": CenterPatch()}, tmp_path, real=real))
+    floor = (255 - real.held_out.images[..., 3:5, 3:5].double()).mean() / 255  # type: ignore[union-attr]
+    assert found["center_darkness/pixels"]["floor"] == pytest.approx(float(floor), abs=1e-9)
+    assert found["center_darkness/pixels"]["ceiling"] == pytest.approx(0.5, abs=0.02)
+    assert found["center_outliers/pixels"]["floor"] < 0.06
+    assert found["center_dark_outliers/pixels"]["ceiling"] > 0.99

@@ -12,7 +12,7 @@ from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.evaluation.extractors.base import Extractor
 from gan_experiments.evaluation.extractors.module import ModuleExtractor
 from gan_experiments.evaluation.features import Seen
-from gan_experiments.evaluation.metrics.base import Case, Metric
+from gan_experiments.evaluation.metrics.base import Case, Measure, Metric
 from gan_experiments.evaluation.protocol import Protocol, RealImages
 
 LATENT_DIM = 3
@@ -98,7 +98,7 @@ def extractor(name: str = "toy", channels: int = 1, image_size: int | None = 8, 
     return ModuleExtractor(name, TwoOutputs(channels, seed), image_size, channels, knows_classes=True)
 
 
-def protocol(metrics: Mapping[str, Metric], cache_dir: Path, **more: Any) -> Protocol:
+def protocol(metrics: Mapping[str, Measure], cache_dir: Path, **more: Any) -> Protocol:
     real = RealImages("toys", ["even", "odd"], training := images(300), training, images(200, seed=1))
     given: dict[str, Any] = {
         "extractors": {"toy": extractor()},

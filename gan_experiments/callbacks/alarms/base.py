@@ -10,7 +10,7 @@ from pydantic import PositiveInt
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.record import AlarmError, Record, RollbackError
-from gan_experiments.training.gan import GAN
+from gan_experiments.training.module import TrainingModule
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Signals:
     """What alarms look at."""
 
-    gan: GAN
+    module: TrainingModule
     losses: Mapping[str, float]  # the newest mean of each, as in metrics.csv
     adversarial: Mapping[str, float]  # for each network, the sum of its adversarial terms, where it is known
     evaluation: Mapping[str, float] | None  # values of an evaluation that has just been made
@@ -27,7 +27,7 @@ class Signals:
     @property
     def kimg(self) -> float:
         """Where the run stands."""
-        return self.gan.clock.kimg
+        return self.module.clock.kimg
 
 
 @dataclass(kw_only=True)
@@ -65,20 +65,19 @@ class Alarms(Callback):
     """Asks each alarm when it has something to look at, writes down what it says, and does as its action says.
 
     Args:
-        gan: the networks.
+        module: the networks.
         alarms: by name.
         record: the newest losses.
     """
 
-    def __init__(self, gan: GAN, alarms: Mapping[str, Alarm], record: Record) -> None:
-        self.gan = gan
+    def __init__(self, module: TrainingModule, alarms: Mapping[str, Alarm], record: Record) -> None:
+        self.module = module
         self.alarms = alarms
         self.record = record
         self.written: list[dict[str, Any]] = []  # what was said, for the manifest
         self.on_ringing: Callable[[], None] = lambda: None
         self.ringing: set[str] = set()
-        names = gan.objective.names("discriminator") & gan.objective.names("generator")
-        self.adversarial = {name for name in names if "class_head" not in gan.objective.terms[name].needs}
+        self.adversarial = module.adversarial
         self._losses: dict[str, float] = {}
         self._asked = -1
 
@@ -102,8 +101,8 @@ class Alarms(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Ask the alarms that watch losses where a row has just been written."""
         row = self.record.latest
-        if row and row["iteration"] == self.gan.clock.iterations != self._asked:
-            self._asked = self.gan.clock.iterations
+        if row and row["iteration"] == self.module.clock.iterations != self._asked:
+            self._asked = self.module.clock.iterations
             # A schedule may train one network for a whole epoch: the other's newest value stays.
             self._losses |= {name: value for name, value in row.items() if "/" in name}
             self._ask(trainer, "losses", None)
@@ -133,7 +132,7 @@ class Alarms(Callback):
             known = [share for share in shares if share is not None]
             if known:
                 sums[network] = sum(known)
-        signals = Signals(gan=self.gan, losses=self._losses, adversarial=sums, evaluation=evaluation)
+        signals = Signals(module=self.module, losses=self._losses, adversarial=sums, evaluation=evaluation)
         for name, alarm in self.alarms.items():
             if alarm.watches != watched:
                 continue
@@ -152,7 +151,7 @@ class Alarms(Callback):
         self, loggers: Iterable[Any], name: str, alarm: Alarm, message: str, at_the_end: bool = False
     ) -> tuple[str, str]:
         """Write down what an alarm says; gives what is to be done, and the whole sentence."""
-        clock = self.gan.clock
+        clock = self.module.clock
         action = "warn" if at_the_end else alarm.action
         if action == "rollback" and clock.rollbacks >= alarm.max_rollbacks:
             action, message = "stop", f"{message} The run has been rolled back {clock.rollbacks} times already."

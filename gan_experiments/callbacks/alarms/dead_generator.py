@@ -8,6 +8,7 @@ from pydantic import PositiveFloat
 from gan_experiments.callbacks.alarms.base import Alarm, Signals
 from gan_experiments.data.order import stream_seed
 from gan_experiments.evaluation.sampling import generate
+from gan_experiments.training.gan import GAN
 
 NUM_LATENTS = 32
 
@@ -26,7 +27,9 @@ class DeadGenerator(Alarm):
 
     def look(self, signals: Signals) -> str:
         """Give the variation."""
-        gan = signals.gan
+        gan = signals.module
+        if not isinstance(gan, GAN):
+            return ""
         turn = signals.kimg // self.every_kimg
         if turn == self.state.get("turn", 0.0):
             return self._say() if self.state.get("dead") else ""

@@ -30,8 +30,8 @@ class Divergence(Alarm):
         for name, value in signals.losses.items():
             if abs(value) > self.loss_limit:
                 return f"{name} is {value:.3g}: training diverges. Lower the learning rates, or add a penalty."
-        for name in ("discriminator", "generator"):
-            gradients = [p.grad for p in signals.gan.get_submodule(name).parameters() if p.grad is not None]
+        for name in signals.module.networks:
+            gradients = [p.grad for p in signals.module.get_submodule(name).parameters() if p.grad is not None]
             if gradients:
                 norm = float(torch.nn.utils.get_total_norm(gradients))
                 if not norm <= self.gradient_limit:

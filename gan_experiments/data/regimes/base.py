@@ -2,18 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-from gan_experiments.types import ImageSet
+from gan_experiments.types import DatasetFacts, ImageSet, Regime
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Whole:
+class Whole(Regime):
     """All training images, as they are."""
 
-    def count(self, num_train: int) -> int:
+    def count(self, facts: DatasetFacts) -> int:
         """Give the number of images in the training split."""
-        return num_train
+        return facts.num_train
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Give all images."""

@@ -10,7 +10,7 @@ from gan_experiments.evaluation.metrics.fid import frechet_distance
 
 @dataclass(frozen=True)
 class ClassFrechetDistance(Metric):
-    """FID within each class, and its mean over the classes.
+    """FID within each class of the reference, and its mean over them.
 
     The within-class distance of Benny et al. 2021, "Evaluation Metrics for Conditional Image Generation".
     Samples belong to the class that was asked for; those of a generator that takes no label, and then the real images
@@ -29,7 +29,8 @@ class ClassFrechetDistance(Metric):
             (seen.labels if case.conditional else seen.predicted) for seen in (case.samples, case.reference)
         )
         values = {}
-        for label, name in enumerate(case.class_names):
+        for label in sorted(set(case.reference.labels.tolist())):
+            name = case.class_names[label]
             samples = case.samples.take(sample_classes == label)
             real = case.reference.take(real_classes == label)
             enough = len(samples) > 1 and len(real) > 1

@@ -1,0 +1,180 @@
+"""The parts of a lab report's page: its experiments, its networks, its losses, and the pictures of its runs."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import re
+import shlex
+from statistics import fmean
+from typing import Any
+
+from study_results import NOT_RUN, Result, counted, load, made_by, of_variant, picture_of, place, seeds_of, short
+
+COMMAND = ("python", "-m", "gan_experiments")
+NOT_COLLECTED = "The runs that are here kept none.\n"
+APART = ("losses",)  # pictures that have a section of their own
+WIDE = ("inspection", "autoencoder")  # those that want a line of their own
+FIRST = ("real", "samples", "drawn")  # those that want to be compared
+SIDE_BY_SIDE = 3  # pictures
+SAME_PACE = (  # what leaves the time of a step as it is, or nearly so
+    "budget.", "evaluation", "sample_every_kimg=", "checkpoint_every_kimg=", "task.memory_format=",
+    "regime=first_n", "regime.num_images=",
+)  # fmt: skip
+LOSSES = ("discriminator/loss", "generator/loss")
+
+
+def experiments_section(name: str) -> str:
+    """Write each experiment's command, in full and as the study runs it, each with its time."""
+    study, runs = load(name)
+    lines = ["| experiment | in full | short form |", "|---|---|---|"]
+    for variant, of_seeds in runs.items():
+        written = of_variant(study, variant)
+        overrides = sorted([*study.get("common", []), *written["overrides"]], key=lambda word: not _is_experiment(word))
+        full = written.get("full", [word for word in overrides if _is_experiment(word)])
+        brief = _code(overrides) if overrides != full else "the same"
+        ended = f"{len(of_seeds)} of {counted(len(seeds_of(study, variant)), 'seed')}" if of_seeds else "not run yet"
+        same_pace = all(word in full or word.startswith(SAME_PACE) for word in overrides)
+        long_time, time = _times(of_seeds, same_pace)
+        lines.append(f"| {variant}<br>{ended} | {_code(full)}{long_time} | {brief}{time} |")
+    return "\n".join(lines) + (
+        "\n\nThe numbers and pictures below are of the short form, and its time is the mean over seeds; that of the "
+        "full form is estimated from it where the networks are the same.\n" + made_by(name, runs)
+    )
+
+
+def _is_experiment(word: str) -> bool:
+    return word.startswith("+experiment=")
+
+
+def _times(of_seeds: list[Result], same_pace: bool) -> tuple[str, str]:
+    """Write the time of the full form, where it can be estimated, and of the short one, each on a line of its own."""
+    ended = [run for run in of_seeds if run["status"] == "finished"]
+    if not ended:
+        return "", ""
+    shares = [run["share_of_full"] for run in ended if run.get("share_of_full") and same_pace]
+    seconds = fmean(run["seconds"] for run in ended)
+    return (f"<br>about {_time(seconds / fmean(shares))}" if shares else ""), f"<br>{_time(seconds)}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
+
+
+def networks_section(name: str) -> str:
+    """Write the layers of each pair of networks once, with their counts of parameters against the report's."""
+    study, runs = load(name)
+    of: dict[str, list[str]] = {}  # networks as JSON: the variants that have them
+    for variant in runs:
+        path = place(name) / f"{variant}-networks.json"
+        if path.exists():
+            of.setdefault(json.dumps(json.loads(path.read_text())), []).append(variant)
+    pairs = [_networks(json.loads(facts), variants, study) for facts, variants in of.items()]
+    if not pairs:
+        return NOT_COLLECTED if any(runs.values()) else NOT_RUN
+    return "\n".join(["The networks of the full form.\n", *pairs])
+
+
+def _networks(facts: dict[str, dict[str, Any]], variants: list[str], study: dict[str, Any]) -> str:
+    """Write the networks of some variants, and what a step of the generator trains of them."""
+    parts = [f"**{', '.join(variants)}**\n"]
+    for network, of in facts.items():
+        expected = {study.get("counts", {}).get(variant, {}).get(network) for variant in variants} - {None}
+        parts.append(_network(network.replace("_", " "), of, expected, study))
+    if {"generator", "discriminator"} <= facts.keys():
+        trained, frozen = (facts[network]["parameters"] for network in ("generator", "discriminator"))
+        parts.append(
+            f"Combined, as in a step of the generator: {trained:,} trainable and {frozen:,} frozen (the "
+            f"discriminator's), {trained + frozen:,} in all.\n"
+        )
+    return "\n".join(parts)
+
+
+def _network(network: str, facts: dict[str, Any], expected: set[int], study: dict[str, Any]) -> str:
+    """Write one network's count and, folded, its layers."""
+    against = "the report gives no count"
+    if expected:
+        same = "the same" if expected == {facts["parameters"]} else "**not the same**"
+        against = f"{study['counts_are']}: {', '.join(f'{count:,}' for count in sorted(expected))}, {same}"
+    rows = [
+        f"| {row['name']} | {row['layer']} | {'×'.join(map(str, row['output_shape']))} | {row['parameters']:,} |"
+        for row in facts["layers"]
+    ]
+    return "\n".join([
+        f"{network.capitalize()}: {facts['parameters']:,} trainable parameters; {against}.\n",
+        f"<details><summary>Layers of the {network}</summary>\n",
+        "| layer | kind | output | trainable |",
+        "|---|---|---|---|",
+        *rows,
+        "\n</details>\n",
+    ])  # fmt: skip
+
+
+def losses_section(name: str) -> str:
+    """Write each variant's picture of losses."""
+    _, runs = load(name)
+    shown = {variant: picture_of(name, variant, "losses") for variant in runs}
+    lines = [f"**{variant}**\n\n![Losses of {variant}]({path})\n" for variant, path in shown.items() if path]
+    return "\n".join(lines) or (NOT_COLLECTED if any(runs.values()) else NOT_RUN)
+
+
+def epochs_section(name: str) -> str:
+    """Write a table of the mean losses of each epoch in which a network was trained, of each variant's first seed."""
+    study, runs = load(name)
+    columns: dict[str, list[str]] = {}
+    for variant, of_seeds in runs.items():
+        curves = of_seeds[0].get("curves", {}) if of_seeds else {}
+        means = [curves.get(key, {}).get("epoch_means", []) for key in LOSSES]
+        if any(means):
+            rows = itertools.zip_longest(*means)
+            columns[variant] = [" / ".join("" if loss is None else short(loss) for loss in row) for row in rows]
+    if not columns:
+        return NOT_COLLECTED if any(runs.values()) else NOT_RUN
+    lines = [f"| epoch | {' | '.join(f'{variant}<br>D / G' for variant in columns)} |", "|---|" + "---|" * len(columns)]
+    for epoch, losses in enumerate(itertools.zip_longest(*columns.values(), fillvalue=""), 1):
+        lines.append(f"| {epoch} | {' | '.join(losses)} |")
+    return "\n".join(lines) + (
+        "\n\nMean losses over the epochs in which each network was trained: under turns, a row is an epoch of D and "
+        f"the epoch of G after it. Seed {study['seeds'][0]}.\n"
+    )
+
+
+def pictures_section(name: str) -> str:
+    """Write each variant's pictures: real images beside the last samples, those before them, then the wider ones."""
+    _, runs = load(name)
+    parts = [_pictures_of(name, variant, of_seeds) for variant, of_seeds in runs.items() if of_seeds]
+    return "\n".join(part for part in parts if part) or (NOT_COLLECTED if any(runs.values()) else NOT_RUN)
+
+
+def _pictures_of(name: str, variant: str, of_seeds: list[Result]) -> str:
+    """Write one variant's pictures."""
+    titles = dict.fromkeys(title for run in of_seeds for title in run.get("pictures", {"samples": ""}))
+    places = {title: picture_of(name, variant, title) for title in titles if title not in APART}
+    places = {title: path for title, path in places.items() if path}
+    compared = [title for title in places if title.partition("/")[0] in FIRST]
+    wide = [title for title in places if title.startswith(WIDE)]
+    before = [title for title in places if title not in (*compared, *wide)]
+    parts = [f"**{variant}**\n"] if places else []
+    groups = (compared, before) if len(compared + before) > SIDE_BY_SIDE else (compared + before,)
+    for line in (group[at : at + SIDE_BY_SIDE] for group in groups for at in range(0, len(group), SIDE_BY_SIDE)):
+        cells = " | ".join(f"![{variant}: {_plain(title)}]({places[title]})" for title in line)
+        parts.append(f"| {' | '.join(map(_plain, line))} |\n|{'---|' * len(line)}\n| {cells} |\n")
+    parts += [f"{_plain(title)}:\n\n![{variant}: {_plain(title)}]({places[title]})\n" for title in wide]
+    return "\n".join(parts)
+
+
+def _plain(title: str) -> str:
+    """Name a picture by its title, which may be the path of a file."""
+    if title == "samples":
+        return "samples at the end"
+    picked = re.match(r"drawn/best(\d+)of(\d+)-by_([a-z]+)", title)
+    if picked:
+        return f"the best {picked[1]} of {picked[2]}, by {picked[3]}"
+    return title.replace("/", ": ").replace("_", " ")
+
+
+def _code(words: list[str]) -> str:
+    """Write a command in a cell of a table, whatever it holds."""
+    text = shlex.join([*COMMAND, *words])
+    return f"<code>{html.escape(text, quote=False).replace('|', '&#124;')}</code>"

@@ -1,0 +1,75 @@
+"""Training on some classes only, and being judged by them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from gan_experiments.data.regimes.base import Subset
+from gan_experiments.types import DatasetFacts, ImageSet, Regime, UserError
+
+Class = str | int
+
+
+@dataclass(frozen=True)
+class Classes(Regime):
+    """The images of some classes. Labels stay as they are, so that a class has its number in every run.
+
+    The one regime that changes the reference and the held-out images too: what a generator was never to make is not
+    missing from its samples.
+    """
+
+    classes: Class | Annotated[list[Class], Field(min_length=1)]  # by name or, where no name is so, by number
+    class_names: Sequence[str]  # of the data set, by number
+
+    def count(self, facts: DatasetFacts) -> int:
+        """Give the most that it can leave: all images but one for each class left out, since none is empty.
+
+        Raises:
+            UserError: the data set has no such class; lists those that it has.
+        """
+        return facts.num_train - (facts.num_classes - len(self.numbers()))
+
+    def apply(self, image_set: ImageSet) -> ImageSet:
+        """Give the images of the classes, in their old order.
+
+        Raises:
+            UserError: no image is left, as after another step of the kind.
+        """
+        kept = self.reference(image_set)
+        if len(kept) == 0:
+            raise UserError(
+                f"regime.classes={self.classes}: no training image is of these classes, once the steps before it are "
+                "done. Name classes that those keep."
+            )
+        return kept
+
+    def reference(self, image_set: ImageSet) -> ImageSet:
+        """Give the images of the classes, none where there are none."""
+        import torch
+
+        wanted = torch.isin(image_set.labels, torch.tensor(self.numbers()))
+        return Subset(image_set, wanted.nonzero().flatten())
+
+    def numbers(self) -> list[int]:
+        """Give the labels of the classes, ascending.
+
+        Raises:
+            UserError: the data set has no such class.
+        """
+        given = self.classes if isinstance(self.classes, list) else [self.classes]
+        return sorted({self._number(wanted) for wanted in given})
+
+    def _number(self, wanted: Class) -> int:
+        names = list(self.class_names)
+        if str(wanted) in names:  # the command line cannot tell the name 2019 from a number
+            return names.index(str(wanted))
+        if isinstance(wanted, int) and 0 <= wanted < len(names):
+            return wanted
+        if not names:
+            raise UserError("regime=classes needs labels, and this data set has none: write regime=none.")
+        there = ", ".join(f"{number} {name}" if name != str(number) else name for number, name in enumerate(names))
+        raise UserError(
+            f"regime.classes: the data set has no class {wanted!r}. Write a name or a number of these: {there}."
+        )

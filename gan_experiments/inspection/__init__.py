@@ -1,0 +1,1 @@
+"""Looking inside a discriminator: what fools it, and what its classes and layers answer to most."""

@@ -1,0 +1,151 @@
+"""The best of many samples, by a stated score: what a generator can do at most, not what it does as a rule."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gan_experiments.drawing import Drawn, draw
+from gan_experiments.evaluation.extractors.base import Extractor, fit_pixels
+from gan_experiments.evaluation.sampling import evaluating
+from gan_experiments.judges import kept_labels
+from gan_experiments.preparation import build_extractors
+from gan_experiments.runs import Run
+from gan_experiments.trained import TrainedGenerator, load_discriminator
+from gan_experiments.types import UserError
+
+By = Literal["discriminator", "class", "extractor"]
+Scorer = Callable[[Tensor, Tensor], Tensor]
+"""Pixels (uint8, N×C×H×W) and labels (int64, N) to scores (float64, N), high for good."""
+BATCH_SIZE = 100
+SCORES: dict[By, str] = {
+    "discriminator": "the discriminator's score",
+    "class": "the discriminator's confidence in the class",
+    "extractor": "the extractor's confidence in the class",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How many are kept of how many, for each class, and by what."""
+
+    best: int
+    of: int
+    by: By
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The scores of a class's images that were kept, against those of all."""
+
+    label: int
+    best: float
+    worst_kept: float
+    median_of_all: float
+
+
+def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) -> Scorer:
+    """Make what scores images: the run's discriminator at that checkpoint, its class head, or the run's extractor.
+
+    Where the generator takes no label, the confidence is that in the likeliest class of those that the regime keeps.
+
+    Raises:
+        UserError: the run has no such thing; says what to write instead.
+    """
+    kept = None if generator.conditional or by == "discriminator" else torch.tensor(kept_labels(run.config))
+    if by == "extractor":
+        return _extractor_scorer(_find_extractor(run), kept)
+    if by == "class" and not run.config.model.class_head:
+        raise UserError(
+            f"--by class: the discriminator of {run.directory} has no class head (model.class_head is false). Write "
+            "--by discriminator, or --by extractor for a classifier of the data."
+        )
+    network = load_discriminator(run, checkpoint).network
+    network = network.to("cuda" if torch.cuda.is_available() else "cpu")
+    device = next(network.parameters()).device
+    low, high = generator.value_range
+
+    def scorer(pixels: Tensor, labels: Tensor) -> Tensor:
+        with evaluating(network):
+            output = network(pixels.to(device).float() / 255 * (high - low) + low, labels.to(device))
+        if by == "discriminator":
+            return output.scores.double().cpu()  # type: ignore[no-any-return]  # of a module
+        return _confidence(output.class_logits, labels, kept)
+
+    return scorer
+
+
+def pick(
+    generator: TrainedGenerator,
+    scorer: Scorer,
+    labels: Sequence[int],
+    choice: Choice,
+    seed: int,
+    truncation: float | None = None,
+) -> tuple[Drawn, list[Standing]]:
+    """Draw images of each class as `draw` does and keep the best, best first; equal scores keep their order.
+
+    Raises:
+        UserError: images or scores are not finite.
+    """
+    parts, standings = [], []
+    for label in labels:  # one after another: the images of only one class are in memory
+        drawn = draw(generator, [label], choice.of, seed, truncation)
+        scores = torch.cat([scorer(pixels, asked) for pixels, asked in _batches(drawn)])
+        if not scores.isfinite().all():
+            raise UserError(
+                f"{generator.checkpoint}: the scores are not finite: training has diverged. Choose an earlier one "
+                "(--checkpoint)."
+            )
+        order = scores.argsort(descending=True, stable=True)[: choice.best]
+        kept = scores[order]
+        parts.append(Drawn(drawn.pixels[order], drawn.labels[order], drawn.latents[order], drawn.share_clipped, kept))
+        standings.append(Standing(label, float(kept[0]), float(kept[-1]), float(scores.quantile(0.5))))
+    return _joined(parts), standings
+
+
+def _joined(parts: Sequence[Drawn]) -> Drawn:
+    return Drawn(
+        torch.cat([part.pixels for part in parts]),
+        torch.cat([part.labels for part in parts]),
+        torch.cat([part.latents for part in parts]),
+        sum(part.share_clipped for part in parts) / len(parts),
+        torch.cat([part.scores for part in parts if part.scores is not None]),
+    )
+
+
+def _batches(drawn: Drawn) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(torch.split(drawn.pixels, BATCH_SIZE), torch.split(drawn.labels, BATCH_SIZE), strict=True)
+
+
+def _find_extractor(run: Run) -> Extractor:
+    found = build_extractors(run.config).values()
+    ready = [extractor for extractor in found if extractor.knows_classes and not extractor.needs_fit]
+    if not ready:
+        raise UserError(
+            f"--by extractor: none of the extractors of {run.directory} (evaluation.extractors) knows the classes of "
+            "its data with weights that are there already. Write --by discriminator, or train with "
+            "evaluation.extractors.classifier.weights=FILE, which `gan-experiments fit-extractor` makes."
+        )
+    return ready[0].eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _extractor_scorer(extractor: Extractor, kept: Tensor | None) -> Scorer:
+    device = next(extractor.parameters()).device
+
+    def scorer(pixels: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            _, logits = extractor(fit_pixels(pixels, extractor).to(device))
+        return _confidence(logits, labels, kept)
+
+    return scorer
+
+
+def _confidence(logits: Tensor, labels: Tensor, kept: Tensor | None) -> Tensor:
+    """Give the probability of each label, or of the likeliest class of those kept, where it is asked for none."""
+    shares = logits.double().softmax(1).cpu()
+    if kept is not None:
+        return shares[:, kept].amax(1)
+    return shares.gather(1, labels[:, None].cpu()).squeeze(1)

@@ -1,0 +1,148 @@
+"""Regimes in runs: what stops before anything is written, what a run of one class is judged by."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from launching import TINY, command, composed, launch, planned
+from PIL import Image
+from typer.testing import CliRunner
+
+from gan_experiments.cli import app
+from gan_experiments.config import prepare
+from gan_experiments.evaluation.features import Seen
+from gan_experiments.evaluation.metrics.base import Case
+from gan_experiments.evaluation.metrics.class_balance import ClassBalance
+from gan_experiments.evaluation.metrics.class_fid import ClassFrechetDistance
+from gan_experiments.types import UserError
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["regime=classes", "regime.classes=10"], "no class 10.*: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        (["regime=classes"], r"regime.classes"),
+        (["regime=classes", "regime.classes=[]"], r"regime.classes="),
+        (["regime=noise", "regime.kinds=[gausian]"], r"regime.kinds=.*'gaussian', 'salt_and_pepper' or 'poisson'"),
+        (["regime=noise", "regime.kinds=[]"], r"regime.kinds="),
+        (["regime=label_noise", "regime.share=1.5"], r"regime.share=1.5"),
+        (["regime=first_n_per_class", "regime.num_per_class=1501"], r"regime.num_per_class=1501"),
+        (["regime=chain"], "has no steps"),
+        (["regime=[first_n,noise]"], r"regime takes one option: write .* regime=chain regime/step=\[classes,first_n\]"),
+        (["regime=[noise,first_n]"], r"regime takes one option"),
+    ],
+    ids=lambda value: "",
+)
+def test_bad_values_stop_at_composition(overrides: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        planned(tmp_path / "run", *overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["regime=first_n_per_class", "regime.num_per_class=150"], r"class number \d has 14\d training images"),
+        (["regime=classes", "regime.classes=3", "batch_size=500"], "batch_size=500 is larger than what the regime"),
+    ],
+    ids=lambda value: "",
+)
+def test_what_only_labels_tell_stops_before_anything_is_written(
+    overrides: list[str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        launch(tmp_path / "run", *TINY, *overrides)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_ends_with_exit_code_2(tmp_path: Path) -> None:
+    found = command("regime=classes", "regime.classes=[three]", cwd=tmp_path)
+
+    assert found.returncode == 2
+    assert "no class 'three'" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_steps_stand_in_the_order_of_the_command_line() -> None:
+    for order in (["noise", "classes", "first_n"], ["first_n", "noise", "classes"]):
+        cfg, choices = composed(
+            "regime=chain", f"regime/step=[{','.join(order)}]", "regime.steps.first_n.num_images=90",
+            "regime.steps.classes.classes=[3,'5']",
+        )  # fmt: skip
+
+        assert list(prepare(cfg).regime.steps) == order
+        assert choices["regime"] == "chain"
+        assert not [group for group in choices if "@" in group]
+
+
+def test_classes_that_the_reference_lacks_are_not_missed() -> None:
+    """Of four classes the reference has 1 and 2; samples are of 1, and one of 3."""
+    logits, labels = torch.eye(4)[[1, 1, 1, 3]], torch.tensor([1, 1, 2, 1])
+    samples = Seen(torch.tensor([[0.0, 0], [2, 0], [5, 0], [1, 0]]), logits, labels)
+    of = torch.tensor([1, 1, 2, 2])
+    reference = Seen(torch.tensor([[1.0, 0], [3, 0], [4, 0], [6, 0]]), torch.eye(4)[of], of)
+    case = Case(samples, reference, reference, None, True, True, list("abcd"), seed=0)
+
+    balance = ClassBalance().compute(case)
+    assert (balance["class_coverage"], balance["missing_classes"]) == (0.5, 1.0)
+    assert balance["class_kl"] == pytest.approx(math.log(2))  # all that are seen as 1 or 2 are 1
+    case.samples = replace(samples, logits=torch.eye(4)[[0, 0, 3, 3]])
+    assert math.isnan(ClassBalance().compute(case)["class_kl"])
+    case.samples = samples
+    distances = ClassFrechetDistance().compute(case)
+    assert distances.keys() == {"class_fid", "class_fid_b", "class_fid_c"}
+    # Class b: means 1 and 2, variances 1 and 2. Class c has one sample, so neither it nor the mean has a value.
+    assert distances["class_fid_b"] == pytest.approx(1 + (2**0.5 - 1) ** 2, abs=1e-4)
+    assert math.isnan(distances["class_fid_c"])
+
+
+def test_a_run_of_one_class_is_judged_by_that_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.datasets import load_digits
+
+    monkeypatch.setenv("GAN_EXPERIMENTS_CACHE", str(tmp_path / "cache"))
+    threes = load_digits().target == 3
+    there, held_out = int(threes[:1500].sum()), int(threes[1500:].sum())
+    measured = [
+        *[key for key in TINY if key != "evaluation=none"],
+        "evaluation/metric=[fid,class_fid,class_balance,memorization]",
+        "evaluation.num_samples=50",
+        "evaluation.num_seeds=1",
+    ]
+    one = ["regime=chain", "regime/step=[classes,first_n]", "regime.steps.classes.classes=3"]
+    results = launch(tmp_path / "run", *measured, *one, "regime.steps.first_n.num_images=64")
+
+    values = results["evaluation"]["values"]
+    fid = values["fid/digits_classifier"]["protocol"]
+    assert (fid["reference"]["count"], fid["classes"]) == (there, ["3"])
+    memorization = values["memorization_ratio/digits_classifier"]["protocol"]
+    assert (memorization["training"]["count"], memorization["held_out"]["count"]) == (64, held_out)
+    assert "class_fid_3/digits_classifier" in values
+    assert "class_fid_4/digits_classifier" not in values
+    assert values["class_coverage/digits_classifier"]["value"] in (0.0, 1.0)
+    assert results["epochs"] == results["iterations"] / (64 // 16)
+    with Image.open(tmp_path / "run" / "samples" / "real.png") as picture:
+        assert picture.size == (10 * 42 + 2, 42 + 2)  # one row, for no other class was trained on
+    found = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), "--json", "evaluation/metric=[fid]"])
+    assert found.exit_code == 0, found.exception
+    again = json.loads(found.stdout)["values"]["fid/digits_classifier"]
+    assert (again["protocol"], again["floor_count"]) == (fid, held_out)
+    data = json.loads((tmp_path / "run" / "manifest.json").read_text())["data"]
+    assert data["num_train"] == 64
+    assert data["fingerprint"] != data["source_fingerprint"]
+
+
+def test_epochs_are_those_of_the_images_that_are_left(tmp_path: Path) -> None:
+    """And they are so after a resumption, when the run may be finished before any image is read."""
+    few = [key for key in TINY if not key.startswith(("budget", "regime"))]
+    results = launch(tmp_path / "run", *few, "budget.epochs=2", "regime=classes", "regime.classes=[3]")
+    per_epoch = results["iterations"] // 2
+
+    assert results["epochs"] == 2
+    num_train = json.loads((tmp_path / "run" / "manifest.json").read_text())["data"]["num_train"]
+    assert per_epoch == num_train // 16
+    assert launch(tmp_path / "run", f"resume={tmp_path / 'run'}")["iterations"] == results["iterations"]
+    longer = launch(tmp_path / "run", f"resume={tmp_path / 'run'}", "budget.epochs=3")
+    assert longer["iterations"] == 3 * per_epoch

@@ -1,0 +1,164 @@
+"""The findings of studies: what is decided, and what is not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from toy_study import DOCS, change, import_sections, verdicts, write
+
+
+@pytest.fixture
+def sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return import_sections(tmp_path, monkeypatch)
+
+
+def claim(lower: str, than: str) -> dict[str, Any]:
+    return {"claim": f"{lower} is better", "lower": [lower, "fid/x"], "than": [than, "fid/x"]}
+
+
+def test_claims_are_decided_by_welch_and_holm(tmp_path: Path, sections: Any) -> None:
+    values: dict[str, list[float | None]] = {"a": [1.0, 1.1, 0.9], "b": [5.0, 5.1, 4.9], "c": [1.0, 9.0, 5.0]}
+    write(tmp_path, values, [claim("a", "b"), claim("b", "a"), claim("a", "c")])
+
+    page = sections.study_section("toy")
+    assert "| `fid` | 1 ± 0.25 | 5 ± 0.25 | 5 ± 9.9 | 1 |" in page  # t(2) = 4.303, standard error 0.1 / sqrt 3
+    assert verdicts(page) == ["holds", "the opposite holds", "inconclusive"]
+    assert "| 1 ± 0.25 against 5 ± 0.25 (3 runs each) |" in page
+    assert "3 claims: 1 found to hold, 0 found not to hold, 1 whose opposite holds, 1 open" in page
+
+
+def test_a_value_that_is_undefined_decides_nothing(tmp_path: Path, sections: Any) -> None:
+    write(tmp_path, {"a": [1.0, None, 1.0], "b": [5.0, 5.0, 5.1]}, [claim("a", "b"), claim("b", "a")])
+
+    page = sections.study_section("toy")
+    assert verdicts(page) == ["inconclusive: undefined in 1 of 6 runs"] * 2
+    assert "| undefined |" in page
+
+
+def of_one(name: str, **limits: Any) -> dict[str, Any]:
+    return {"claim": f"{name} {limits}", "of": [name, "fid/x"], **limits}
+
+
+def test_a_mean_is_held_against_a_number(tmp_path: Path, sections: Any) -> None:
+    values: dict[str, list[float | None]] = {
+        "near": [1.0, 1.1, 0.9], "wide": [0.0, 1.0, 2.0], "exact": [0.0, 0.0, 0.0], "none": [None, 1.0, 1.0],
+        "infinite": [1.0, 2.0, float("inf")], "lonely": [0.1],
+    }  # fmt: skip
+    claims = [
+        of_one("near", below=2), of_one("near", above=2), of_one("wide", below=2), of_one("exact", below=0.01),
+        of_one("exact", above=0), of_one("none", below=2), of_one("infinite", above=0), of_one("lonely", below=2),
+    ]  # fmt: skip
+    write(tmp_path, values, claims)
+
+    page = sections.study_section("toy")
+    assert verdicts(page) == [
+        "holds", "the opposite holds", "inconclusive", "holds", "inconclusive: it is the number itself",
+        "inconclusive: undefined in 1 of 3 runs", "inconclusive: undefined in 1 of 3 runs",
+        "inconclusive: one run tells no spread",
+    ]  # fmt: skip
+
+
+def test_the_p_of_a_mean_against_a_number_is_that_of_scipy(sections: Any) -> None:
+    from findings import against
+    from scipy import stats  # type: ignore[import-untyped]
+
+    values = [1.0, 1.5, 0.7, 1.9]
+    assert against(values, 0.4) == pytest.approx(float(stats.ttest_1samp(values, 0.4).pvalue))
+    assert against([2.0, 2.0], 1.0) == 0.0
+
+
+def test_holm_counts_the_claims_that_have_a_p_alone(tmp_path: Path, sections: Any) -> None:
+    values: dict[str, list[float | None]] = {"a": [1.0, 1.1, 0.9], "b": [1.0, None, 1.0]}
+    write(
+        tmp_path, values, [of_one("a", below=1.5), *[of_one("b", below=2)] * 9]
+    )  # p = 0.013, and 0.13 for ten of them
+
+    page = sections.study_section("toy")
+    assert verdicts(page)[0] == "holds"
+    assert "over the 1 claim with a p" in page
+
+
+def test_an_alarm_holds_where_it_rings_in_all_runs(tmp_path: Path, sections: Any) -> None:
+    rings = {"alarm": "mutual_defeat", "kimg": 130.0, "action": "warn"}
+    write(
+        tmp_path,
+        {**{name: [1.0, 1.1, 1.2] for name in ("all", "some", "silent")}, "lonely": [1.0], "not_run": []},
+        [
+            {"claim": f"{name} {form}", form: "mutual_defeat", "in": name}
+            for name in ("all", "some", "silent", "lonely")
+            for form in ("alarm", "no_alarm")
+        ],
+    )
+    change(tmp_path, "all", alarms=[[rings], [{**rings, "kimg": 70.0}, rings], [rings]])
+    change(tmp_path, "some", alarms=[[rings], [{**rings, "alarm": "divergence"}], []])
+
+    page = sections.study_section("toy")
+    assert verdicts(page) == [
+        "holds", "does not hold", "inconclusive", "inconclusive", "does not hold", "holds",
+        *["inconclusive: one run tells no spread"] * 2,
+    ]  # fmt: skip
+    assert "| rang in 3 of 3 runs, first at 70 kimg |" in page
+    assert "| rang in 1 of 3 runs, first at 130 kimg |" in page
+    assert "| rang in 0 of 3 runs |" in page
+    alarms = sections.alarms_section("toy")
+    assert "| all | 3 | mutual_defeat 4 × (first at 70 kimg) |" in alarms
+    assert "| silent | 3 | none |" in alarms
+    assert "| not_run | 0 | not run yet | |" in alarms
+
+
+def test_claims_read_ends_curves_and_differences(tmp_path: Path, sections: Any) -> None:
+    claims = [
+        {"claim": "end", "of": ["a", "g/loss"], "above": 2},
+        {"claim": "at", "of": ["a", "g/loss"], "at_kimg": 88, "below": 0.5},
+        {"claim": "lowest of all points", "of": ["a", "g/loss"], "min": True, "below": -30},
+        {"claim": "late", "of": ["a", "g/loss"], "last_third": True, "below": 2},
+        {"claim": "apart", "of": ["a", "g/loss", "d/loss"], "above": 3},
+        {"claim": "within one", "lower": ["a", "d/loss"], "than": ["a", "g/loss"]},
+        {"claim": "one falls", "of": ["a", "g/loss", "d/loss"], "correlation": True, "below": 0},
+        {"claim": "no such key", "of": ["a", "nothing/x"], "above": 3},
+        {"claim": "another study", "lower": ["a", "d/loss"], "than": ["toy/a", "g/loss"]},
+    ]
+    write(tmp_path, {"a": [1.0, 1.1, 1.2]}, claims)
+    ends = [{"g/loss": 5.0 + seed / 10, "d/loss": -1.0 - seed / 7} for seed in range(3)]
+    curves = [
+        {
+            "g/loss": {"kimg": [30, 60, 90], "value": [9.0 + seed, seed / 100, 1.0 + seed / 10], "min": -40.0 - seed},
+            "d/loss": {"kimg": [30, 60, 90], "value": [1.0, 8.0 + seed, 2.0]},
+        }
+        for seed in range(3)
+    ]
+    change(tmp_path, "a", at_the_end=ends, curves=curves)
+
+    page = sections.study_section("toy")
+    assert verdicts(page) == [*["holds"] * 7, "not measured yet", "holds"]
+    assert "| `g/loss`, by 88 kimg of a below 0.5 | 0.01 ± 0.025 (3 runs) |" in page
+    assert "| `g/loss`, its lowest of a below -30 | -41 ± 2.5 (3 runs) |" in page
+    assert "| `g/loss`, mean of the last third of a below 2 | 0.555 ± 0.14 (3 runs) |" in page
+
+
+STUDIES = sorted((DOCS.parent / "benchmarks" / "studies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_studies_claim_what_they_measure(path: Path) -> None:
+    study: Any = OmegaConf.to_container(OmegaConf.load(path))
+    names = study["variants"].keys()
+    assert {*study.get("after", {}), *study.get("counts", {})} <= names
+    for claim in study.get("claims", []):
+        assert len(claim.keys() & {"lower", "of", "alarm", "no_alarm"}) == 1, claim
+        sides = [claim[key] for key in ("lower", "than", "of") if key in claim]
+        assert all(side[0] in names or "/" in side[0] for side in sides), claim
+        assert claim.get("in") is None or claim["in"] in names, claim
+        assert "of" not in claim or len(claim.keys() & {"above", "below"}) == 1, claim
+        if claim.keys() & {"at_kimg", "min", "last_third", "correlation"}:
+            assert {key for side in sides for key in side[1:]} <= set(study["curves"]), claim
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_studies_run_experiments_that_there_are(path: Path) -> None:
+    study: Any = OmegaConf.to_container(OmegaConf.load(path))
+    for written in study["variants"].values():
+        overrides = written["overrides"] if isinstance(written, dict) else written
+        for name in [word.partition("=")[2] for word in overrides if word.startswith("+experiment=")]:
+            assert (DOCS.parent / "conf" / "experiment" / f"{name}.yaml").exists(), name

@@ -1,0 +1,170 @@
+"""`sample --best`: which images are kept, in which order, and by whose word."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from launching import TINY, launch
+from PIL import Image
+from torch import Tensor
+
+from gan_experiments.drawing import draw
+from gan_experiments.evaluation.extractors.classifier import ClassifierExtractor
+from gan_experiments.judges import kept_labels
+from gan_experiments.picking import Choice, pick
+from gan_experiments.runs import Run
+from gan_experiments.trained import load_discriminator, load_generator
+from gan_experiments.types import UserError
+from verbs.conftest import Verb
+from verbs.test_verb_sample import Copy, arrays
+
+CLASSES = ["regime=classes", "regime.classes=[3,5]"]
+
+
+@pytest.fixture(scope="module")
+def two_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A conditional generator of the digits 3 and 5 alone."""
+    run = tmp_path_factory.mktemp("two") / "run"
+    launch(run, *TINY, *CLASSES)
+    return run
+
+
+@pytest.fixture(scope="module")
+def two_unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator of the same that takes no label, beside a discriminator that has no class head."""
+    run = tmp_path_factory.mktemp("two") / "run"
+    launch(run, *TINY, *CLASSES, "model=dcgan", "loss=non_saturating", "+evaluation/extractor=classifier")
+    return run
+
+
+def expected_scores(run: Path, by: str, pixels: np.ndarray[Any, Any], labels: Tensor) -> Tensor:
+    images = torch.from_numpy(pixels)[:, None]
+    if by == "extractor":
+        logits = ClassifierExtractor("digits", 8, 1, 10)(images)[1]
+        assert logits is not None
+        shares: Tensor = logits.double().softmax(1)
+        return shares.gather(1, labels[:, None])[:, 0]
+    output = load_discriminator(Run.open(run, "RUN"), "last").network(images / 255 * 2 - 1, labels)
+    if by == "class":
+        confidence: Tensor = output.class_logits.double().softmax(1).gather(1, labels[:, None])[:, 0]
+        return confidence
+    scores: Tensor = output.scores.double()
+    return scores
+
+
+@pytest.mark.parametrize("by", ["discriminator", "class", "extractor"])
+def test_the_best_of_all_images_that_are_drawn_are_kept_best_first(verb: Verb, finished: Path, by: str) -> None:
+    every = arrays(verb, finished, "-n", 30, "--class", 2, "--class", 7)
+    kept = arrays(verb, finished, "--best", 4, "--of", 30, "--by", by, "--class", 2, "--class", 7)
+
+    assert kept["labels"].tolist() == [2] * 4 + [7] * 4
+    for place, label in enumerate((2, 7)):
+        of_class = every["labels"] == label
+        scores = expected_scores(finished, by, every["images"][of_class], torch.full((30,), label))
+        best = scores.topk(4)
+        mine = slice(4 * place, 4 * place + 4)
+        assert kept["scores"][mine] == pytest.approx(best.values.numpy(), abs=1e-4)
+        assert np.array_equal(kept["latents"][mine], every["latents"][of_class][best.indices])
+        assert np.abs(kept["images"][mine].astype(int) - every["images"][of_class][best.indices]).max() <= 1
+
+
+def test_the_scores_are_those_of_the_checkpoint_asked_for(verb: Verb, finished: Path) -> None:
+    last, earlier = (
+        arrays(verb, finished, "--best", 2, "--of", 9, "--checkpoint", name)["scores"] for name in ("last", "16")
+    )
+    assert not np.allclose(last, earlier)
+
+
+def test_scores_that_are_equal_keep_their_order_and_all_is_told(finished: Path) -> None:
+    generator = load_generator(Run.open(finished, "RUN"), "last")
+    everything = draw(generator, [4], 10, seed=0)
+
+    def third_is_best(pixels: Tensor, labels: Tensor) -> Tensor:
+        assert labels.tolist() == [4] * 10
+        return torch.tensor([0.0, 0, 5, *[1.0] * 7], dtype=torch.float64)
+
+    drawn, standings = pick(generator, third_is_best, [4], Choice(3, 10, "discriminator"), seed=0)
+    assert torch.equal(drawn.latents, everything.latents[[2, 3, 4]])
+    assert torch.equal(drawn.pixels, everything.pixels[[2, 3, 4]])
+    assert (standings[0].best, standings[0].worst_kept, standings[0].median_of_all) == (5.0, 1.0, 1.0)
+
+    def broken(pixels: Tensor, labels: Tensor) -> Tensor:
+        return torch.full((len(pixels),), math.nan, dtype=torch.float64)
+
+    with pytest.raises(UserError, match="not finite"):
+        pick(generator, broken, [4], Choice(1, 2, "discriminator"), seed=0)
+
+
+def test_what_was_picked_is_told_and_named(verb: Verb, copy_of: Copy, finished: Path, unconditional: Path) -> None:
+    run = copy_of(finished, "run")
+    said = verb("sample", run, "--best", 2, "--class", 3, "--by", "class")
+    assert said.code == 0, said.err
+    assert "The best 2 of 40 of each class, best first, by the discriminator's confidence in the class" in said.out
+    (grid,) = (run / "drawn").iterdir()
+    assert grid.name == "iteration_000000020-best2of40-by_class-seed0-class3.png"
+    with Image.open(grid) as image:
+        assert image.size == (2 * 42 + 2, 42 + 2)
+
+    said = verb("sample", unconditional, "--best", 5, "--of", 50, "-o", "five.png", "--json")
+    assert said.code == 0, said.err
+    told = json.loads(said.out)
+    (scores,) = told["picked"].pop("scores")
+    assert told["picked"] == {"best": 5, "of": 50, "by": "discriminator"}
+    assert told["images"] == 5
+    assert scores.pop("class") is scores.pop("label") is None
+    assert scores["best"] >= scores["worst_kept"] > scores["median_of_all"]
+    assert json.loads(verb("sample", unconditional, "-n", 5, "-o", "n.png", "--json").out)["picked"] is None
+
+
+def test_files_are_numbered_best_first(verb: Verb, finished: Path, tmp_path: Path) -> None:
+    best = arrays(verb, finished, "--best", 2, "--of", 9)["images"]
+    assert verb("sample", finished, "--best", 2, "--of", 9, "--to", "files", "-o", "files").code == 0
+    files = sorted((tmp_path / "files").rglob("*.png"))
+    assert np.array_equal(np.stack([np.asarray(Image.open(path)) for path in files]), best)
+
+
+def test_only_classes_that_were_trained_on_are_offered(verb: Verb, two_classes: Path) -> None:
+    assert kept_labels(Run.open(two_classes, "RUN").config) == [3, 5]
+    assert arrays(verb, two_classes, "-n", 2)["labels"].tolist() == [3, 3, 5, 5]
+    assert arrays(verb, two_classes, "-n", 1, "--class", "5")["labels"].tolist() == [5]
+
+    said = verb("sample", two_classes, "--class", "4", "-o", "drawn.png")
+    assert said.code == 2
+    assert "--class 4: the run's regime leaves this class out" in said.err
+    assert "3, 5" in said.err
+    assert not Path("drawn.png").exists()
+
+
+def test_without_a_label_the_likeliest_class_that_was_trained_on_counts(verb: Verb, two_unlabelled: Path) -> None:
+    every = arrays(verb, two_unlabelled, "-n", 30)
+    kept = arrays(verb, two_unlabelled, "--best", 3, "--of", 30, "--by", "extractor")
+
+    logits = ClassifierExtractor("digits", 8, 1, 10)(torch.from_numpy(every["images"])[:, None])[1]
+    assert logits is not None
+    best = logits.double().softmax(1)[:, [3, 5]].amax(1).topk(3)
+    assert kept["scores"] == pytest.approx(best.values.numpy(), abs=1e-4)
+    assert np.array_equal(kept["latents"], every["latents"][best.indices])
+
+
+def test_what_cannot_be_picked_is_said_and_nothing_is_written(
+    verb: Verb, finished: Path, unconditional: Path, two_unlabelled: Path, tmp_path: Path
+) -> None:
+    cases: list[tuple[Path, list[object], list[str]]] = [
+        (finished, ["--best", 5, "--of", 4], ["there are only 4", "--of 5 or more"]),
+        (finished, ["--of", 4], ["--of", "add --best"]),
+        (finished, ["--by", "class"], ["--by", "add --best"]),
+        (finished, ["--best", 2, "-n", 3], ["--num 3 and --best 2"]),
+        (finished, ["--best", 0], ["--best"]),
+        (finished, ["--best", 1, "--by", "beauty"], ["--by"]),
+        (two_unlabelled, ["--best", 1, "--by", "class"], ["has no class head", "--by extractor"]),
+        (unconditional, ["--best", 1, "--by", "extractor"], ["--by extractor: none of the extractors"]),
+    ]
+    for run, words, parts in cases:
+        said = verb("sample", run, *words, "-o", "drawn.png")
+        assert said.code == 2, words
+        assert all(part in said.err for part in parts), said.err
+    assert list(tmp_path.iterdir()) == []
