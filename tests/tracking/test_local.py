@@ -1,3 +1,4 @@
+import math
 import os
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 
 from gan_experiments.files import write_atomically, write_json
 from gan_experiments.tracking.local import LocalRecord
-from gan_experiments.tracking.plots import plot_losses
+from gan_experiments.tracking.plots import broken_at_pauses, plot_losses
 from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 
 
@@ -71,3 +72,12 @@ def test_losses_are_drawn_also_when_one_network_was_never_trained(tmp_path: Path
     rows = [{"kimg": k / 10, "discriminator_steps": k, "generator_steps": 0, "discriminator/loss": k} for k in range(5)]
     plot_losses(rows, tmp_path / "losses.png", "title")
     assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_curve_is_broken_where_its_network_paused() -> None:
+    kimg, losses = broken_at_pauses([1, 2, 3, 7, 8], [0.5, 0.4, 0.3, 0.9, 0.8])
+    assert kimg == [1, 2, 3, 7, 7, 8]
+    assert [loss for loss in losses if not math.isnan(loss)] == [0.5, 0.4, 0.3, 0.9, 0.8]
+    assert math.isnan(losses[3])
+    assert broken_at_pauses([1, 2, 3], [1, 1, 1]) == ([1, 2, 3], [1, 1, 1])
+    assert broken_at_pauses([], []) == ([], [])
