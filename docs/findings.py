@@ -116,7 +116,9 @@ def _of_two(claim: Claim, runs: Runs) -> Finding:
     else:
         p = welch(low, high)
     if p is None:
-        return Finding(claim["claim"], where, value, "inconclusive: the seeds do not vary")
+        same = len({*low, *high}) == 1 and len(low) > 1 < len(high)
+        verdict = "does not hold" if same else "inconclusive: the seeds do not vary"
+        return Finding(claim["claim"], where, value, verdict)
     return Finding(claim["claim"], where, value, p=p, as_claimed=fmean(low) < fmean(high))
 
 

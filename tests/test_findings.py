@@ -36,6 +36,15 @@ def test_a_value_that_is_undefined_decides_nothing(tmp_path: Path, sections: Any
     assert "| undefined |" in page
 
 
+def test_values_that_never_differ_do_not_bear_a_claim_out(tmp_path: Path, sections: Any) -> None:
+    values: dict[str, list[float | None]] = {"a": [1.0, 1.0], "b": [1.0, 1.0], "c": [2.0, 2.0], "d": [1.0]}
+    write(tmp_path, values, [claim("a", "b"), claim("a", "c"), claim("a", "d")])
+
+    found = verdicts(sections.study_section("toy"))
+    assert found[:2] == ["does not hold", "inconclusive: the seeds do not vary"]
+    assert found[2].startswith("inconclusive")
+
+
 def of_one(name: str, **limits: Any) -> dict[str, Any]:
     return {"claim": f"{name} {limits}", "of": [name, "fid/x"], **limits}
 
