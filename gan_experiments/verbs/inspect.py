@@ -30,7 +30,7 @@ def inspect(
     num: Annotated[int, typer.Option("--num", "-n", min=1, help="Real images that are altered.")] = 128,
     step: Annotated[
         str, typer.Option(help="How far a value may be moved, as a share of the range from black to white.")
-    ] = "8/255",
+    ] = "10/255",
     steps: Annotated[int, typer.Option(min=1, help="Steps in which; 1 is the fast gradient sign itself.")] = 10,
     per_class: Annotated[int, typer.Option(min=1, help="Images made of each class.")] = 10,
     layer: Annotated[

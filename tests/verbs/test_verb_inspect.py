@@ -59,7 +59,7 @@ def test_all_three_are_written_with_their_numbers(verb: Verb, with_classes: Path
         ["classes.png", "inspection.json", "perturbed.png", *(layer["picture"] for layer in found["layers"])]
     )
     assert json.loads((place / "inspection.json").read_text()) == found
-    assert found["settings"]["step"] == 8 / 255
+    assert found["settings"]["step"] == 10 / 255
     assert found["checkpoint"] == "iteration_000000400.pt"
     perturbation = found["perturbation"]
     assert perturbation["num_images"] == 40
