@@ -121,10 +121,15 @@ class WithNorm(torch.nn.Module):
 
 
 @QUIET
+@pytest.mark.parametrize("passed", ["separate", "joined"])
 @pytest.mark.parametrize(("statistics", "passes"), [("batch", 2), ("running", 0)])
-def test_frozen_batch_norm_uses_the_statistics_asked_for(statistics: str, passes: int) -> None:
+def test_frozen_batch_norm_uses_the_statistics_asked_for(statistics: str, passes: int, passed: str) -> None:
     gan, pipeline = made_gan(
-        "model=dcgan", "loss=hinge", f"task.frozen_batch_norm={statistics}", "schedule.discriminator=0"
+        "model=dcgan",
+        "loss=hinge",
+        f"task.frozen_batch_norm={statistics}",
+        f"task.discriminator_pass={passed}",
+        "schedule.discriminator=0",
     )
     gan.discriminator = WithNorm()
     fit(gan, pipeline, 2)

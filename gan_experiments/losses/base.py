@@ -161,14 +161,17 @@ class Objective:
         return self._sum(due, lambda term: term.discriminator_loss(judged_real, judged_fake))
 
     def generator_loss(
-        self, discriminator: Discriminator, real: Batch, fake: Batch, due: AbstractSet[str]
+        self, discriminator: Discriminator, real: Batch, fake: Batch, due: AbstractSet[str], *, joined: bool = False
     ) -> dict[str, Tensor]:
         """Sum the due terms of the generator's step; see `discriminator_loss`.
 
-        `fake` leads back to the generator here. Only what a term reads is judged, so most losses never judge `real`.
+        `fake` leads back to the generator here. Only what a term reads is judged, so most losses never judge `real`,
+        unless it is `joined` to `fake`.
         """
         judged_real = Judged(discriminator, real.images, real.labels)
         judged_fake = Judged(discriminator, fake.images, fake.labels)
+        if joined:
+            judged_real.judge_with(judged_fake)
         return self._sum(due, lambda term: term.generator_loss(judged_real, judged_fake))
 
     def after_discriminator_step(self, discriminator: nn.Module) -> None:

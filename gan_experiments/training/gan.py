@@ -1,6 +1,6 @@
 """The alternating update of a generator and a discriminator, by manual optimisation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import ClassVar, Literal, get_args
 
@@ -31,7 +31,8 @@ class GAN(TrainingModule):
         frozen_batch_norm: what the discriminator's batch norm uses in the generator's step: the `batch`, or its
             `running` statistics (a frozen Keras network does the latter).
         discriminator_pass: whether the discriminator judges real and fake images of its step in `separate` passes, real
-            first, or `joined` in one, whose batch norm then tells them apart by their means.
+            first, or `joined` in one, whose batch norm then tells them apart by their means; likewise in the
+            generator's step if its batch norm uses the batch.
         memory_format: layout of convolutions; `channels_last` changes the order of summation only.
         compile: compile the generator, and the discriminator unless a loss term differentiates through a gradient.
     """
@@ -111,7 +112,7 @@ class GAN(TrainingModule):
                 shared = self.generate(real.labels)
         due = self.objective.due("discriminator", self.clock.discriminator_steps)
         fake = Batch(shared.detach(), real.labels)
-        values = self.objective.discriminator_loss(self.discriminator, real, fake, due, joined=self.joined)
+        values = self._discriminator_loss(real, fake, due)
         self.step("discriminator", values["loss"])
         self.objective.after_discriminator_step(self.discriminator)
         return values
@@ -120,7 +121,7 @@ class GAN(TrainingModule):
         due = self.objective.due("generator", self.clock.generator_steps)
         with frozen(self.discriminator, self.frozen_batch_norm):
             fake = Batch(self.generate(real.labels) if shared is None else shared, real.labels)
-            values = self.objective.generator_loss(self.discriminator, real, fake, due)
+            values = self._generator_loss(real, fake, due)
             self.step("generator", values["loss"])
         return values
 
@@ -140,8 +141,15 @@ class GAN(TrainingModule):
             fake = Batch(self.generate(real.labels), real.labels)
             due = self.objective.regular
             if network == "generator":
-                return self.objective.generator_loss(self.discriminator, real, fake, due)
-            return self.objective.discriminator_loss(self.discriminator, real, fake, due, joined=self.joined)
+                return self._generator_loss(real, fake, due)
+            return self._discriminator_loss(real, fake, due)
+
+    def _discriminator_loss(self, real: Batch, fake: Batch, due: Set[str]) -> dict[str, Tensor]:
+        return self.objective.discriminator_loss(self.discriminator, real, fake, due, joined=self.joined)
+
+    def _generator_loss(self, real: Batch, fake: Batch, due: Set[str]) -> dict[str, Tensor]:
+        joined = self.joined and self.frozen_batch_norm == "batch"
+        return self.objective.generator_loss(self.discriminator, real, fake, due, joined=joined)
 
 
 @contextmanager

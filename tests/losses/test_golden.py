@@ -18,6 +18,7 @@ from gan_experiments.losses.label_smoothing import LabelSmoothing
 from gan_experiments.losses.least_squares import LeastSquares
 from gan_experiments.losses.minimax import Minimax
 from gan_experiments.losses.non_saturating import NonSaturating
+from gan_experiments.losses.range_penalty import RangePenalty
 from gan_experiments.losses.relativistic import Relativistic
 from gan_experiments.losses.wasserstein import Wasserstein
 from gan_experiments.losses.weight_clipping import WeightClipping
@@ -232,3 +233,11 @@ def test_weight_clipping_clamps_parameters_and_adds_no_loss() -> None:
     assert layer.bias.item() == pytest.approx(0.005)
     assert layer.weight.requires_grad
     assert term.discriminator_loss(judged([0]), judged([0])) is None
+
+
+def test_range_penalty_is_the_mean_squared_distance_to_the_range() -> None:
+    images = torch.tensor([[-0.5, 0.25], [1.0, 3.0]], requires_grad=True)
+    loss = RangePenalty(value_range=(0.0, 1.0)).generator_loss(judged([0]), judged(images))
+    assert loss.item() == (0.5**2 + 2**2) / 4
+    (gradient,) = torch.autograd.grad(loss, images)
+    assert gradient.tolist() == [[2 * -0.5 / 4, 0], [0, 2 * 2 / 4]]

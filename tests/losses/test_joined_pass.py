@@ -1,8 +1,9 @@
-"""Real and fake images judged in one pass of the discriminator's step, or in two."""
+"""Real and fake images judged in one pass of the discriminator, or in two."""
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from gan_experiments.losses.base import Objective
 from gan_experiments.losses.non_saturating import NonSaturating
@@ -67,3 +68,17 @@ def test_without_batch_norm_both_give_the_same_loss_and_gradient_penalty() -> No
 
     assert separate["r1"] > 0
     torch.testing.assert_close(separate, joined)
+
+
+def test_the_generators_step_reads_the_scores_that_both_have_together() -> None:
+    torch.manual_seed(0)
+    network = DenseDiscriminator()
+    objective = Objective({"non_saturating": NonSaturating()})
+    real, fake = batches()
+    alone, joined = (
+        objective.generator_loss(network, real, fake, REGULAR, joined=joined)["loss"] for joined in (False, True)
+    )
+    scores = network(torch.cat([real.images, fake.images]), torch.cat([real.labels, fake.labels])).scores[16:]
+
+    torch.testing.assert_close(joined, softplus(-scores).mean())
+    assert (joined - alone).abs() > 1e-4

@@ -208,14 +208,16 @@ def test_constructor_types_resolve_from_any_file() -> None:
 @pytest.fixture
 def primary(tmp_path: Path) -> Iterator[list[str]]:
     """A primary config with the groups that losses need; gives the overrides that find ours."""
-    (tmp_path / "primary.yaml").write_text("defaults: [loss: non_saturating, _self_]\ndataset: {num_classes: 3}\n")
+    (tmp_path / "primary.yaml").write_text(
+        "defaults: [loss: non_saturating, _self_]\ndataset: {num_classes: 3}\nmodel: {value_range: [0, 1]}\n"
+    )
     with initialize_config_dir(str(tmp_path), version_base="1.3"):
         yield [f"hydra.searchpath=[file://{CONF}]"]
 
 
 def build(primary: list[str], *overrides: str) -> Objective:
     config = compose("primary", overrides=[*primary, *overrides])
-    assert set(config) == {"dataset", "loss"}, "a term landed outside the package `loss`"
+    assert set(config) == {"dataset", "loss", "model"}, "a term landed outside the package `loss`"
     return Objective(instantiate(config.loss, _convert_="all"))
 
 

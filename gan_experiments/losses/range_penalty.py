@@ -1,0 +1,24 @@
+"""A penalty on generated values outside the range of the data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gan_experiments.losses.base import Judged, LossTerm
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangePenalty(LossTerm):
+    """Hold a generator that ends without a bounded activation in the data's range: E[(x̃ - clip(x̃, low, high))²].
+
+    The mean is over all values of the generated images x̃. Ours: a discriminator with batch norm sees little of how
+    large values are, so that it does not hold them.
+    """
+
+    value_range: Sequence[float]  # low and high: the values of black and white
+
+    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+        """Give E[(x̃ - clip(x̃, low, high))²]."""
+        low, high = self.value_range
+        return (fake.images - fake.images.clamp(low, high)).square().mean()
