@@ -9,22 +9,26 @@ A claim of a study's yaml is one of
 KEY may be followed by a second one, which is subtracted from it; VARIANT may be of another study, as STUDY/VARIANT.
 With `at_kimg: 60`, `min: true` or `last_third: true` the values are those of the study's `curves`; with
 `correlation: true`, of two keys, it is how their curves move together about their straight trends (-1 to 1).
+`ours: true` marks a claim that the report does not make.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from scipy.special import stdtr  # type: ignore[import-untyped]
-from study_results import NOT_RUN, Runs, correlations, counted, load, over_seeds, runs_of, values
+from study_results import NOT_RUN, Runs, correlations, counted, load, over_seeds, runs_of, seeds_of, values
 
 from gan_experiments.reporting.statistics import holm, welch
 
 LEVEL = 0.05
+VERDICTS = ("holds", "does not hold", "the opposite holds", "inconclusive", "not measured yet")
+UNLIKE = "†"  # of measures whose protocols differ
 Claim = dict[str, Any]
 
 
@@ -54,13 +58,15 @@ def findings_table(study: dict[str, Any], runs: Runs) -> str:
     tested = [finding.p for finding in found if finding.p is not None]
     adjusted = iter(holm(tested))
     lines = ["| claim | measure | value | p | verdict |", "|---|---|---|---|---|"]
-    verdicts = []
-    for finding in found:
+    verdicts: dict[bool, list[str]] = {False: [], True: []}  # of the report's claims, of ours
+    for claim, finding in zip(study["claims"], found, strict=True):
         p, verdict = "", finding.verdict
         if finding.p is not None:
             p, verdict = f"{finding.p:.2g}", _verdict(next(adjusted), finding.as_claimed)
-        lines.append(f"| {finding.claim} | {finding.measure} | {finding.value} | {p} | {verdict} |")
-        verdicts.append(verdict)
+        ours = bool(claim.get("ours"))
+        said = f"{finding.claim} (ours)" if ours else finding.claim
+        lines.append(f"| {said} | {finding.measure} | {finding.value} | {p} | {verdict} |")
+        verdicts[ours].append(verdict)
     notes = ["Value: mean over training seeds ± its 95% interval by Student's t."]
     if tested:
         notes.append(
@@ -70,16 +76,35 @@ def findings_table(study: dict[str, Any], runs: Runs) -> str:
         )
     if any(finding.measure.startswith("alarm ") for finding in found):
         notes.append("An alarm decides where it rings in all runs or in none.")
-    return "\n".join([_summary(verdicts), "", *lines, "", " ".join(notes), ""])
+    if any(UNLIKE in finding.value for finding in found):
+        notes.append(f"{UNLIKE} not quite one measure: the protocols of the two differ in what they were trained on.")
+    summary = f"**{_summary(verdicts)}**{_missing(study, runs)}"
+    return "\n".join([summary, "", *lines, "", " ".join(notes), ""])
 
 
-def _summary(verdicts: list[str]) -> str:
+def _summary(verdicts: dict[bool, list[str]]) -> str:
     """Say how many claims are decided, and which way."""
-    hold, fail, opposite = (verdicts.count(verdict) for verdict in ("holds", "does not hold", "the opposite holds"))
-    return (
-        f"**{counted(len(verdicts), 'claim')}: {hold} found to hold, {fail} found not to hold, {opposite} whose "
-        f"opposite holds, {len(verdicts) - hold - fail - opposite} open (inconclusive, or not measured yet).**"
-    )
+    parts = []
+    for ours, of_claims in verdicts.items():
+        if of_claims:
+            counts = Counter(_kind(verdict) for verdict in of_claims)
+            said = ", ".join(f"{counts[kind]} × {kind}" for kind in VERDICTS if counts[kind])
+            whose = ("of our own" if verdicts[False] else "") if ours else "of the report" * bool(verdicts[True])
+            parts.append(f"{counted(len(of_claims), 'claim')}{f' {whose}' if whose else ''}: {said}.")
+    return " ".join(parts)
+
+
+def _kind(verdict: str) -> str:
+    if verdict.startswith("not "):
+        return "not measured yet"
+    return verdict if verdict in VERDICTS else "inconclusive"
+
+
+def _missing(study: dict[str, Any], runs: Runs) -> str:
+    """Say how many runs these findings rest on while some have not ended; empty at the end."""
+    planned = sum(len(seeds_of(study, variant)) for variant in study["variants"])
+    ended = sum(map(len, runs.values()))
+    return f" {ended} of {planned} runs have ended so far." if ended < planned else ""
 
 
 def _verdict(adjusted: float, as_claimed: bool) -> str:
@@ -106,6 +131,8 @@ def _of_two(claim: Claim, runs: Runs) -> Finding:
     value = f"{_shown(low)} against {_shown(high)}" if low or high else ""
     if low and len(low) == len(high):
         value = f"{over_seeds(low)} against {over_seeds(high)} ({counted(len(low), 'run')} each)"
+    if not _alike(claim, runs):
+        value += f" {UNLIKE}"
     undecided = _undecided(low, high)
     if not undecided and low_variant == high_variant and len(low) != len(high):
         undecided = "inconclusive: not measured in every run"
@@ -164,6 +191,14 @@ def _side(side: list[str], claim: Claim, runs: Runs) -> list[float]:
         if all(parts):
             found.append(parts[0][0] - sum(subtracted[0] for subtracted in parts[1:]))
     return found
+
+
+def _alike(claim: Claim, runs: Runs) -> bool:
+    """Tell whether the two sides of one key were measured by one protocol, where protocols are known."""
+    (low, *low_keys), (high, *high_keys) = claim["lower"], claim["than"]
+    measured = [run["values"] for variant in (low, high) for run in runs_of(runs, variant)]
+    protocols = {values[low_keys[0]].get("protocol") for values in measured if low_keys[0] in values}
+    return low_keys != high_keys or len(protocols) < 2
 
 
 def _named(side: list[str], claim: Claim) -> str:

@@ -27,7 +27,7 @@ LOSSES = ("discriminator/loss", "generator/loss")
 def experiments_section(name: str) -> str:
     """Write each experiment's command, in full and as the study runs it, each with its time."""
     study, runs = load(name)
-    lines = ["| experiment | in full | short form |", "|---|---|---|"]
+    lines = ["| variant | in full | short form |", "|---|---|---|"]
     for variant, of_seeds in runs.items():
         written = of_variant(study, variant)
         overrides = sorted([*study.get("common", []), *written["overrides"]], key=lambda word: not _is_experiment(word))
@@ -36,7 +36,8 @@ def experiments_section(name: str) -> str:
         ended = f"{len(of_seeds)} of {counted(len(seeds_of(study, variant)), 'seed')}" if of_seeds else "not run yet"
         same_pace = all(word in full or word.startswith(SAME_PACE) for word in overrides)
         long_time, time = _times(of_seeds, same_pace)
-        lines.append(f"| {variant}<br>{ended} | {_code(full)}{long_time} | {brief}{time} |")
+        long = f"{_code(full)}{long_time}" if full else "none: ours"
+        lines.append(f"| {variant}<br>{ended} | {long} | {brief}{time} |")
     return "\n".join(lines) + (
         "\n\nThe numbers and pictures below are of the short form, and its time is that of the fastest seed: others "
         "shared the machine. That of the full form is estimated from it where the networks are the same.\n"
@@ -53,7 +54,7 @@ def _times(of_seeds: list[Result], same_pace: bool) -> tuple[str, str]:
     ended = [run for run in of_seeds if run["status"] == "finished"]
     if not ended:
         return "", ""
-    fastest = min(ended, key=lambda run: run["seconds"] / run["kimg"])
+    fastest = min(ended, key=lambda run: run["seconds"])
     share = fastest.get("share_of_full") if same_pace else None
     short_time = _time(fastest["seconds"], fastest)
     return f"<br>about {_time(fastest['seconds'] / share, fastest)}" if share else "", f"<br>{short_time}"
@@ -172,6 +173,8 @@ def _plain(title: str) -> str:
     """Name a picture by its title, which may be the path of a file."""
     if title == "samples":
         return "samples at the end"
+    if title == "autoencoder":
+        return "real images, each followed by its reconstruction by the autoencoder"
     picked = re.match(r"drawn/best(\d+)of(\d+)-by_([a-z]+)", title)
     if picked:
         return f"the best {picked[1]} of {picked[2]}, by {picked[3]}"

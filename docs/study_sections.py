@@ -10,6 +10,8 @@ from findings import findings_table
 from study_results import NOT_RUN, Result, Runs, counted, load, made_by, over_seeds, picture_of, place, short, values
 
 NO_EXTRACTOR = ("/discriminator", "/pixels")
+ANCHORS = ("floor", "ceiling")
+NEITHER = ("center_",)  # is good by itself: the nearer to the floor, the better
 
 
 def study_section(name: str) -> str:
@@ -78,16 +80,16 @@ def _values(name: str, runs: Runs) -> str:
         shown = f"`{metric if measure == first else key}`" + "†" * (not alike)
         differing |= set() if alike else _differing(name, {entry["protocol"] for entry in entries})
         cells = [_cell(of_seeds, key) for of_seeds in runs.values()]
-        anchors = [
-            short(entries[0][anchor]) if alike and anchor in entries[0] else "" for anchor in ("floor", "ceiling")
-        ]
+        anchors = [short(entries[0][anchor]) if alike and anchor in entries[0] else "" for anchor in ANCHORS]
         if anchors[0] and entries[0].get("floor_count", math.inf) < (every[0]["num_samples"] or 0):
             anchors[0] += "*"
-        better = "higher" if entries[0]["higher_is_better"] else "lower"
+        better = "" if metric.startswith(NEITHER) else "higher" if entries[0]["higher_is_better"] else "lower"
         lines.append(f"| {' | '.join([shown, *cells, *anchors, better])} |")
     absent = {key.partition("/")[0]: why for run in every for key, why in run["not_applicable"].items()}
     lines += [f"| `{metric}` {'| not applicable ' * len(runs)}| | | |" for metric in absent]
     notes = [f"`{metric}` is not applicable: {why}." for metric, why in absent.items()]
+    if any(entry.get(anchor) is not None for run in every for entry in run["values"].values() for anchor in ANCHORS):
+        notes.append("Floor: other real images in place of samples, as good as can be; ceiling: noise in their place.")
     table = "\n".join(lines)
     if "*" in table:
         notes.append("* of fewer images than samples, which makes a FID larger.")

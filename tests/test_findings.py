@@ -25,7 +25,31 @@ def test_claims_are_decided_by_welch_and_holm(tmp_path: Path, sections: Any) -> 
     assert "| `fid` | 1 ± 0.25 | 5 ± 0.25 | 5 ± 9.9 | 1 |" in page  # t(2) = 4.303, standard error 0.1 / sqrt 3
     assert verdicts(page) == ["holds", "the opposite holds", "inconclusive"]
     assert "| 1 ± 0.25 against 5 ± 0.25 (3 runs each) |" in page
-    assert "3 claims: 1 found to hold, 0 found not to hold, 1 whose opposite holds, 1 open" in page
+    assert "**3 claims: 1 × holds, 1 × the opposite holds, 1 × inconclusive.**\n" in page
+
+
+def test_our_own_claims_and_runs_to_come_are_told_apart(tmp_path: Path, sections: Any) -> None:
+    values: dict[str, list[float | None]] = {"a": [1.0, 1.1, 0.9], "b": [5.0, 5.1], "c": []}
+    write(tmp_path, values, [claim("a", "b"), {**claim("b", "a"), "ours": True}, {**claim("a", "c"), "ours": True}])
+
+    page = sections.study_section("toy")
+    assert (
+        "**1 claim of the report: 1 × holds. 2 claims of our own: 1 × the opposite holds, 1 × inconclusive.**" in page
+    )
+    assert "** 5 of 9 runs have ended so far.\n" in page
+    assert "| b is better (ours) |" in page
+
+
+def test_values_by_different_protocols_are_marked(tmp_path: Path, sections: Any) -> None:
+    write(tmp_path, {"a": [1.0, 1.1], "b": [5.0, 5.1]}, [claim("a", "b")])
+    assert "†" not in sections.study_section("toy")
+
+    other = {"value": 5.0, "num_seeds": 4, "higher_is_better": False, "protocol": "q", "floor": 1.0}
+    change(tmp_path, "b", values=[{"fid/x": other}] * 2)
+    (tmp_path / "results" / "toy" / "protocols.json").write_text('{"p": {"data": 1}, "q": {"data": 2}}')
+    page = sections.study_section("toy")
+    assert "(2 runs each) † |" in page
+    assert "† not quite one measure" in page
 
 
 def test_a_value_that_is_undefined_decides_nothing(tmp_path: Path, sections: Any) -> None:
