@@ -93,7 +93,10 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
     shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
     for extractor in protocol.extractors.values():
         metrics = {name: metric for name, metric in protocol.sample_metrics.items() if metric.has_anchors}
-        facts = [protocol.real.facts(), *(protocol.facts(extractor, metric) for metric in metrics.values())]
+        facts = [
+            protocol.real.facts(),
+            *(protocol.facts(extractor, metric, metric.names[0]) for metric in metrics.values()),
+        ]
         content = json.dumps(facts, sort_keys=True)
         path = protocol.cache_dir / f"anchors-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
         if not path.exists():
@@ -187,10 +190,9 @@ def _write(
     began: float,
 ) -> None:
     measure = metric.measure or (extractor.name if extractor else None)
-    facts = protocol.facts(extractor, metric)
     for value_name, value in values.items():
         results.values[f"{value_name}/{measure}"] = value
-        results.protocols[f"{value_name}/{measure}"] = facts
+        results.protocols[f"{value_name}/{measure}"] = protocol.facts(extractor, metric, value_name)
         results.higher_is_better[f"{value_name}/{measure}"] = value_name in metric.higher
     results.seconds[f"{name}/{measure}"] = time.perf_counter() - began
 

@@ -110,7 +110,7 @@ class Protocol:
 
     def facts_of(self, name: str) -> dict[str, Any]:
         """Give the protocol of a value, with the first extractor."""
-        return self.facts(next(iter(self.extractors.values()), None), self._metric(name))
+        return self.facts(next(iter(self.extractors.values()), None), self._metric(name), name)
 
     def higher_is_better(self, name: str) -> bool:
         """Say which way a value is good."""
@@ -129,15 +129,16 @@ class Protocol:
     def _metric(self, name: str) -> Measure:
         return next(metric for metric in self.metrics.values() if name in metric.names)
 
-    def facts(self, extractor: Extractor | None, metric: Measure) -> dict[str, Any]:
-        """Give all that a value of this metric depends on, besides the networks and the seed."""
+    def facts(self, extractor: Extractor | None, metric: Measure, name: str) -> dict[str, Any]:
+        """Give all that the value `name` of this metric depends on, besides the networks and the seed."""
         own = {"metric": type(metric).__name__, "parameters": metric.facts()}
         if metric.measure is not None:
             measure: dict[str, Any] = {"extractor": {"name": metric.measure}}
         else:
             assert extractor is not None
             measure = self._facts_of_extractor(extractor)
-        if isinstance(metric, DiscriminatorMetric) and metric.augmented:
+        of_held_out = isinstance(metric, DiscriminatorMetric) and name in metric.of_held_out
+        if isinstance(metric, DiscriminatorMetric) and metric.augmented and not of_held_out:
             measure["augmentations"] = {name: repr(part) for name, part in self.augmentations.items()}
         real = self.real.facts()
         return {
@@ -147,7 +148,7 @@ class Protocol:
             "dataset": self.real.dataset,
             "reference_split": "train",
             "classes": real["classes"],
-            **{name: real[name] for name in metric.sets},
+            **{part: real[part] for part in (("held_out",) if of_held_out else metric.sets)},
             **({} if isinstance(metric, DiscriminatorMetric) and not metric.of_samples else self._facts_of_samples()),
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         }

@@ -314,7 +314,10 @@ def test_a_discriminator_is_measured_where_there_is_no_generator(tmp_path: Path)
     evaluate(None, judged, 0, head)
     assert flipped[1] == flipped[0]
     assert "num_samples" not in found.protocols["class_head_accuracy/discriminator"]
-    assert list(found.protocols["class_head_accuracy/discriminator"]["augmentations"]) == ["flip"]
+    assert list(found.protocols["class_head_gap/discriminator"]["augmentations"]) == ["flip"]
+    assert "training" in found.protocols["class_head_gap/discriminator"]
+    for fact in ("augmentations", "training"):  # of which the accuracy on held-out images knows nothing
+        assert fact not in found.protocols["class_head_accuracy/discriminator"]
 
 
 # The protocol

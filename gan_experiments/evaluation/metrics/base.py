@@ -108,6 +108,7 @@ class DiscriminatorMetric(Measure):
     measure: ClassVar[str | None] = "discriminator"
     augmented: ClassVar[bool] = False  # whether its values depend on how training augments images
     of_samples: ClassVar[bool] = True  # whether it looks at samples too
+    of_held_out: ClassVar[tuple[str, ...]] = ()  # values that depend on held-out images alone, as they are
 
     def applies(self, judge: Judge) -> str:
         """Say why there is no value; an empty string where there is one."""

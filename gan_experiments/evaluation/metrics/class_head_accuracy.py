@@ -24,6 +24,7 @@ class ClassHeadAccuracy(DiscriminatorMetric):
     higher: ClassVar[tuple[str, ...]] = ("class_head_accuracy", "class_head_training_accuracy")
     sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
     augmented: ClassVar[bool] = True
+    of_held_out: ClassVar[tuple[str, ...]] = ("class_head_accuracy",)
     of_samples: ClassVar[bool] = False
 
     def applies(self, judge: Judge) -> str:
