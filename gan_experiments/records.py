@@ -93,8 +93,14 @@ class Record:
         """The command line that goes on with it; empty where it is running, or holds no state to go on from."""
         if self.state == "running" or not any(self.directory.glob("checkpoints/iteration_*.pt")):
             return ""
-        longer = " budget.epochs=MORE" * (self.state == "finished")
+        longer = f" {self.budget_key}=MORE" * (self.state == "finished")
         return f"python -m gan_experiments {resuming(self.directory)}{longer}"
+
+    @property
+    def budget_key(self) -> str:
+        """The key of the budget that it was given."""
+        keys = ("budget.epochs", "budget.kimg", "budget.generator_steps")
+        return next((key for key in keys if self.flat_config.get(key) is not None), keys[0])
 
     @cached_property
     def settings(self) -> dict[str, Any]:

@@ -163,6 +163,13 @@ def test_the_command_of_a_job_begins_no_sweep() -> None:
     assert job.command == "python -m gan_experiments --config-dir mine +experiment=some seed=1 'name=a b'"
 
 
+def test_a_finished_run_goes_on_by_the_kind_of_budget_that_it_had(tmp_path: Path) -> None:
+    run = write(tmp_path / "run", budget={"epochs": None, "kimg": 2.0, "generator_steps": None})
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "iteration_000000020.pt").touch()
+    assert read_record(run).go_on.endswith(" budget.kimg=MORE")
+
+
 @pytest.mark.parametrize(
     ("state", "checkpoints", "ending"),
     [

@@ -1,5 +1,6 @@
 """Evaluation while training: when it happens, which checkpoint is the best, and when to stop for want of progress."""
 
+import itertools
 import logging
 import math
 from typing import Any
@@ -16,6 +17,7 @@ from gan_experiments.training.module import TrainingModule
 from gan_experiments.values import protocol_hash
 
 log = logging.getLogger(__name__)
+MOST_SHOWN = 3  # values, where none is the one that counts
 SEED = 0
 """Of the samples: the first of those that `gan-experiments evaluate` takes, so that the values are the same."""
 
@@ -131,6 +133,10 @@ class Evaluation(Callback):
             self._keep_best(trainer, finite[self.best_key], results)
             values = (clock.kimg, self.best_key, finite[self.best_key], self.best["value"], self.best["kimg"])
             log.info("Evaluated at %.1f kimg: %s %.4g; best %.4g at %.1f kimg.", *values)
+        elif self.best_key is None and finite:
+            shown = itertools.islice(finite.items(), MOST_SHOWN)
+            said = ", ".join(f"{key} {value:.4g}" for key, value in shown)
+            log.info("Evaluated at %.1f kimg: %s.", clock.kimg, said)
 
     def _log_further(self, trainer: pl.Trainer, results: Results) -> None:
         """Hand over the best values so far and the discriminator's scores, where a tracker has use for them."""

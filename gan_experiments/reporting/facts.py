@@ -212,6 +212,11 @@ class About:
         found = self.record.directory.glob("inspection/**/*")
         return sorted(path for path in found if path.suffix.lower() in PICTURES and path.is_file())
 
+    @property
+    def reconstructions(self) -> list[Path]:
+        """Give the picture of training images and their reconstructions, where an autoencoder was trained."""
+        return [path for path in [self.record.directory / "autoencoder.png"] if path.is_file()]
+
     @cached_property
     def nearest(self) -> list[Path]:
         """Give the newest picture of samples above the training images nearest to them."""

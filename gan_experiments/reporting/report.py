@@ -79,6 +79,7 @@ def _single(about: About, unread: Sequence[Record]) -> dict[str, Any]:
         "pictures": pictures,
         "unseen": shown.problems.get(0, []),
         "real": _pictures([about.record.directory / "samples" / "real.png"], about)[0],
+        "reconstructions": _pictures(about.reconstructions, about)[0],
         "nearest": _pictures(about.nearest, about)[0],
         "inspections": _pictures(about.inspections, about)[0],
     }

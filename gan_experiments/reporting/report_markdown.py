@@ -21,6 +21,7 @@ def single_as_markdown(about: About, unread: Sequence[Record], page: Path, title
     lines = [MARKDOWN_BEGINS, f"# {escape(title)}", "", *_ending(about), *_facts(about.outline), *_facts(about.notes)]
     lines += ["## How to run it again", "", *_how(about)]
     lines += ["## Data", "", *_facts(about.data), *_existing(about, ["samples/real.png"], page)]
+    lines += _links(about.reconstructions, about, page)
     lines += ["## Networks", "", *_networks(about)]
     losses = _existing(about, ["losses.png"], page)
     lines += ["## Losses", "", *(losses or ["There is no losses.png: it is drawn when a run ends by itself.", ""])]

@@ -26,7 +26,7 @@ def broken_at_pauses(kimg: Sequence[float], losses: Sequence[float]) -> tuple[li
 
 
 def plot_losses(rows: list[dict[str, float]], path: Path, title: str) -> None:
-    """Draw each network's loss over its own steps, and both over kimg.
+    """Draw the loss of each network that was trained over its own steps, and of two both over kimg.
 
     Args:
         rows: a run's metrics, as `read_metrics` gives them.
@@ -35,22 +35,21 @@ def plot_losses(rows: list[dict[str, float]], path: Path, title: str) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 3.6), layout="constrained")
-    axes = figure.subplots(1, 3)
-    for network, axis in zip(COLOURS, axes, strict=False):
-        points = [
-            (row[f"{network}_steps"], row["kimg"], row[f"{network}/loss"]) for row in rows if f"{network}/loss" in row
-        ]
+    networks = [network for network in COLOURS if any(f"{network}/loss" in row for row in rows)]
+    figure = Figure(figsize=(13, 3.6) if len(networks) > 1 else (7, 3.6), layout="constrained")
+    axes = figure.subplots(1, 3 if len(networks) > 1 else 1, squeeze=False)[0]
+    for network, axis in zip(networks, axes, strict=False):
+        found = [row for row in rows if f"{network}/loss" in row]
+        steps, kimg, losses = ([row[key] for row in found] for key in (f"{network}_steps", "kimg", f"{network}/loss"))
         axis.set(title=network, xlabel=f"{network} steps", ylabel="loss (mean of an interval)")
-        marker = "." if len(points) < 30 else ""
-        if points:
-            steps, kimg, losses = zip(*points, strict=True)
-            axis.plot(steps, losses, color=COLOURS[network], linewidth=0.9, marker=marker)
-            axes[2].plot(*broken_at_pauses(kimg, losses), color=COLOURS[network], lw=0.9, marker=marker, label=network)
-    axes[2].set(title="both", xlabel="thousands of real images (kimg)")
+        look = {"color": COLOURS[network], "linewidth": 0.9, "marker": "." if len(found) < 30 else ""}
+        axis.plot(steps, losses, **look)
+        if len(networks) > 1:
+            axes[2].plot(*broken_at_pauses(kimg, losses), label=network, **look)
+            axes[2].set(title="both", xlabel="thousands of real images (kimg)")
+            axes[2].legend()
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.locator_params(axis="x", nbins=6)
-    axes[2].legend()
     figure.suptitle(title)
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))

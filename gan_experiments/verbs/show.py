@@ -110,7 +110,7 @@ def _go_on(record: Record) -> str:
     if not record.go_on:
         anew = "start it anew by the command above, with another hydra.run.dir if it names one"
         return f"it has no checkpoint of its last state; {anew}"
-    return record.go_on + " (or budget.kimg=MORE; more than it had)" * (record.state == "finished")
+    return record.go_on + " (MORE than it had)" * (record.state == "finished")
 
 
 def _print_values(values: list[tuple[str, Value]]) -> None:

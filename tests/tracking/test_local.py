@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gan_experiments.files import write_atomically, write_json
 from gan_experiments.tracking.local import LocalRecord
@@ -70,8 +71,11 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 
 def test_losses_are_drawn_also_when_one_network_was_never_trained(tmp_path: Path) -> None:
     rows = [{"kimg": k / 10, "discriminator_steps": k, "generator_steps": 0, "discriminator/loss": k} for k in range(5)]
-    plot_losses(rows, tmp_path / "losses.png", "title")
-    assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
+    both = [{**row, "generator_steps": row["discriminator_steps"], "generator/loss": 1.0} for row in rows]
+    for name, of, width in (("one", rows, 700), ("both", both, 1300)):  # without an empty panel
+        plot_losses(of, tmp_path / f"{name}.png", "title")
+        with Image.open(tmp_path / f"{name}.png") as image:
+            assert image.width == width
 
 
 def test_a_curve_is_broken_where_its_network_paused() -> None:

@@ -157,7 +157,7 @@ def test_all_that_is_known_of_a_run_is_shown(verb: Verb, copy_of: Copy, finished
         "finished", "notes: a <b>note</b>", "command: ", "1,500", "torch ", f"generator/loss {loss:.4g}",
         f"generator {record.manifest['parameters']['generator']:,}", f"{value.value:.4g}", value.protocol,
         "alarm collapse at 0.128 kimg (warn): [b]all alike", str(run / "checkpoints" / "best.pt"),
-        str(run / "samples" / "real.png"), "iteration 20, kimg 0.32", f"resume={run}", "budget.epochs=MORE",
+        str(run / "samples" / "real.png"), "iteration 20, kimg 0.32", f"resume={run}", "budget.kimg=MORE",
     ):  # fmt: skip
         assert part in said.out, part
     assert facts["losses"]["generator/loss"] == loss
