@@ -1,7 +1,9 @@
 """Drawing images from a trained generator, and writing them as pictures, one grid, or arrays."""
 
+import logging
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from gan_experiments.files import write_atomically
 from gan_experiments.trained import TrainedGenerator
 from gan_experiments.types import UserError
 
+log = logging.getLogger(__name__)
+SECONDS = 5  # between two words on how far it is
 UNLABELLED = 0  # what a generator is told that takes no label
 
 
@@ -110,22 +114,46 @@ def draw(
     Raises:
         UserError: the generator gives values that are not finite.
     """
+    return join(list(draw_blocks(generator, labels, count, seed, truncation)))
+
+
+def draw_blocks(
+    generator: TrainedGenerator, labels: Sequence[int], count: int, seed: int, truncation: float | None = None
+) -> Iterator[Drawn]:
+    """Draw as `draw` does and give the images block by block, each of one class; says every few seconds how many.
+
+    Raises:
+        UserError: the generator gives values that are not finite.
+    """
     network = generator.network.to("cuda" if torch.cuda.is_available() else "cpu")
-    pixels, latents, clipped = [], [], 0.0
+    done, total, said = 0, count * len(labels), time.monotonic()
     for label in labels:
         for block in draw_latents(generator.latent_dim, count, seed, label, truncation):
-            images = generate(network, block, torch.full((len(block),), label))
+            asked = torch.full((len(block),), label)
+            images = generate(network, block, asked)
             if not images.isfinite().all():
                 raise UserError(
                     f"{generator.checkpoint}: the generator gives values that are not finite: training has diverged. "
                     "Choose an earlier one (--checkpoint)."
                 )
             made, share = to_uint8(images.cpu(), generator.value_range)
-            pixels.append(made)
-            latents.append(block)
-            clipped += share * len(block)
-    total = count * len(labels)
-    return Drawn(torch.cat(pixels), torch.tensor(labels).repeat_interleave(count), torch.cat(latents), clipped / total)
+            yield Drawn(made, asked, block, share)
+            done += len(block)
+            if time.monotonic() - said >= SECONDS:
+                log.info("%s of %s images drawn.", f"{done:,}", f"{total:,}")
+                said = time.monotonic()
+
+
+def join(parts: Sequence[Drawn]) -> Drawn:
+    """Put images that were drawn one after the other into one."""
+    total = sum(len(part.labels) for part in parts)
+    return Drawn(
+        torch.cat([part.pixels for part in parts]),
+        torch.cat([part.labels for part in parts]),
+        torch.cat([part.latents for part in parts]),
+        sum(part.share_clipped * len(part.labels) for part in parts) / total,
+        None if parts[0].scores is None else torch.cat([part.scores for part in parts if part.scores is not None]),
+    )
 
 
 def write_files(drawn: Drawn, class_names: Sequence[str], directory: Path) -> None:

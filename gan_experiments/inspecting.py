@@ -1,8 +1,7 @@
 """Looking inside the discriminator of a finished run: its data, its judges, the pictures and the numbers."""
 
-import hashlib
-import json
 import logging
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,66 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 
 from gan_experiments.evaluation.extractors.base import fit_pixels
 from gan_experiments.evaluation.pixels import to_uint8
 from gan_experiments.files import is_locked, write_json
+from gan_experiments.inspected import Subject, Wish, check_finite
 from gan_experiments.inspection.judging import fooled, recognized
 from gan_experiments.inspection.maximization import Maximization, maximize_channels, maximize_classes
 from gan_experiments.inspection.perturbation import Perturbed, perturb
-from gan_experiments.inspection.reading import channel_means, check_layers, class_logits, default_layers
+from gan_experiments.inspection.reading import channel_means, class_logits
 from gan_experiments.inspection.sheets import class_sheet, layer_sheet, perturbed_sheet
 from gan_experiments.judges import find_judges, kept_labels, real_images
 from gan_experiments.runs import Run
 from gan_experiments.trackers import build_trackers
 from gan_experiments.tracking.base import hooks
-from gan_experiments.trained import TrainedDiscriminator, load_discriminator
-from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)
 NUM_REAL = 512  # images from which the mean image and the spread of outputs are taken
 NUM_DRAWN = 16  # perturbed images that are shown
 MOST_CHANNELS = 100
 BLOCK_SIZE = 128  # images at a time
-VERSION = 1  # of all that the result depends on and `Wish` does not say
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is asked for; the arguments of `perturb` and `Maximization`."""
-
-    num: int
-    step: float
-    steps: int
-    per_class: int
-    layers: Sequence[str]
-    iterations: int
-    regularization: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A discriminator on its device, and where its data come from."""
-
-    trained: TrainedDiscriminator
-    config: DictConfig
-    layers: list[str]  # to be looked at
-    has_classes: bool
-    device: str
-
-    def class_name(self, label: int) -> str:
-        """Give the name of a class, its number where it has none."""
-        names = self.trained.class_names
-        return names[label] if label < len(names) else str(label)
-
-    def directory_name(self, looks: Sequence[str], wish: Wish) -> str:
-        """Name a result after all that it depends on."""
-        depends = json.dumps([VERSION, *looks, asdict(wish), self.layers], sort_keys=True)
-        return f"iteration_{self.trained.iteration:09d}-{hashlib.sha256(depends.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
@@ -78,26 +39,6 @@ class Found:
 
     facts: dict[str, Any]
     pictures: dict[str, Image.Image]
-
-
-def subject_of(run: Run, checkpoint: str, wish: Wish) -> Subject:
-    """Load a run's discriminator and see what can be looked at; no data are read.
-
-    Raises:
-        UserError: there is no such checkpoint or layer, or the checkpoint does not fit the run.
-    """
-    trained = load_discriminator(run, checkpoint)
-    if missing := [key for key in ("regime", "evaluation", "cache_dir") if key not in run.config]:
-        raise UserError(
-            f"{run.directory}: its config lacks {missing[0]}: it was made by another version of this program."
-        )
-    check_layers(trained.network, list(wish.layers))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    trained.network.to(device)
-    with torch.no_grad():
-        logits = class_logits(trained.network, torch.zeros((2, *trained.image_shape), device=device))
-    layers = list(wish.layers) or default_layers(trained.network)
-    return Subject(trained, run.config, layers, logits is not None, device)
 
 
 def look(subject: Subject, looks: Sequence[str], wish: Wish) -> Found:
@@ -109,23 +50,26 @@ def look(subject: Subject, looks: Sequence[str], wish: Wish) -> Found:
     trained = subject.trained
     pixels, labels, split = real_images(subject.config, max(wish.num, NUM_REAL), wish.seed)
     low, high = trained.value_range
+    num = min(wish.num, len(pixels))
+    if num < wish.num and "perturbation" in looks:
+        log.info("--num %s: there are only %s %s images; all are altered.", f"{wish.num:,}", f"{num:,}", split)
     real = (pixels.to(subject.device).float() / 255) * (high - low) + low
     facts: dict[str, Any] = {
         "checkpoint": trained.checkpoint.name,
         "iteration": trained.iteration,
         "kimg": trained.kimg,
         "dataset": subject.config.dataset.name,
-        "settings": {**asdict(wish), "layers": subject.layers},
+        "settings": {**asdict(wish), "num": num, "layers": subject.layers},
         "torch": torch.__version__,
         "device": subject.device,
     }
     pictures: dict[str, Image.Image] = {}
     how = Maximization(wish.iterations, wish.regularization, wish.seed)
-    _check_finite(subject, real)
+    check_finite(subject, real)
     if "perturbation" in looks:
-        log.info("Altering %s real images.", f"{min(wish.num, len(real)):,}")
-        known = labels[: wish.num].to(subject.device)
-        altered = perturb(trained.network, real[: wish.num], known, trained.value_range, wish.step, wish.steps)
+        log.info("Altering %s real images.", f"{num:,}")
+        known = labels[:num].to(subject.device)
+        altered = perturb(trained.network, real[:num], known, trained.value_range, wish.step, wish.steps)
         settings = {"split": split, "step": wish.step, "steps": wish.steps}
         facts["perturbation"] = settings | fooled(altered.before, altered.after, altered.towards, known)
         pictures["perturbed.png"] = _perturbed_sheet(subject, altered, known, facts["perturbation"])
@@ -136,7 +80,9 @@ def look(subject: Subject, looks: Sequence[str], wish: Wish) -> Found:
         )
         made, _ = to_uint8(images.cpu(), trained.value_range)
         facts["classes"], judge = _judged(subject, images, made, asked.cpu())
-        pictures["classes.png"] = class_sheet(made, asked.cpu(), judge, subject.class_name, facts["classes"])
+        pictures["classes.png"] = class_sheet(
+            subject.name, made, asked.cpu(), judge, subject.class_name, facts["classes"]
+        )
     if "layers" in looks:
         facts["layers"] = []
         for name in subject.layers:
@@ -176,29 +122,21 @@ def log_pictures(run: Run, directory: Path, kimg: float) -> bool:
     return bool(trackers)
 
 
-def _check_finite(subject: Subject, real: Tensor) -> None:
-    with torch.no_grad():
-        output = subject.trained.network(real[:2], torch.zeros(2, dtype=torch.long, device=real.device))
-    if not all(part.isfinite().all() for part in (output.scores, output.class_logits) if part is not None):
-        raise UserError(
-            f"{subject.trained.checkpoint}: the discriminator gives values that are not finite: training has diverged. "
-            "Choose an earlier one (--checkpoint)."
-        )
-
-
 def _perturbed_sheet(subject: Subject, altered: Perturbed, labels: Tensor, facts: dict[str, Any]) -> Image.Image:
     low, high = subject.trained.value_range
-    factor = max(1, round(0.5 / facts["step"]))  # a whole step becomes half the range, from mid-grey both ways
+    factor = math.ceil(0.5 / facts["step"])  # a whole step becomes half the range, from mid-grey both ways
     middle, half = (low + high) / 2, (high - low) / 2
     shown = {
         "real": altered.images,
-        "sign of gradient": middle + half * altered.signs,
+        "first step": middle + half * altered.signs,
         "altered": altered.altered,
-        f"difference ×{factor}": middle + factor * (altered.altered - altered.images),
+        "alteration": middle + factor * (altered.altered - altered.images),
     }
     pixels = {name: to_uint8(images[:NUM_DRAWN].cpu(), (low, high))[0] for name, images in shown.items()}
     seen = {"real": altered.before[:NUM_DRAWN], "altered": altered.after[:NUM_DRAWN]}
-    return perturbed_sheet(pixels, seen, labels[:NUM_DRAWN], subject.class_name, facts)
+    return perturbed_sheet(
+        subject.name, pixels, seen, labels[:NUM_DRAWN], subject.class_name, facts | {"factor": factor}
+    )
 
 
 def _judged(subject: Subject, images: Tensor, pixels: Tensor, asked: Tensor) -> tuple[dict[str, Any], Tensor | None]:
@@ -240,4 +178,4 @@ def _look_at_layer(subject: Subject, name: str, real: Tensor, how: Maximization)
         "mean_of_real_images": means.mean(0)[: len(own)].tolist(),
         "mean_of_made_images": own.tolist(),
     }
-    return entry, layer_sheet(pixels, entry)
+    return entry, layer_sheet(subject.name, pixels, entry)

@@ -1,17 +1,19 @@
 """The best of many samples, by a stated score: what a generator can do at most, not what it does as a rule."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from gan_experiments.drawing import Drawn, draw
+from gan_experiments.drawing import Drawn, draw_blocks, join
 from gan_experiments.evaluation.extractors.base import Extractor, fit_pixels
 from gan_experiments.evaluation.sampling import evaluating
 from gan_experiments.judges import kept_labels
-from gan_experiments.preparation import build_extractors
+from gan_experiments.preparation import build_extractors, why_no_class_head
 from gan_experiments.runs import Run
 from gan_experiments.trained import TrainedGenerator, load_discriminator
 from gan_experiments.types import UserError
@@ -19,7 +21,9 @@ from gan_experiments.types import UserError
 By = Literal["discriminator", "class", "extractor"]
 Scorer = Callable[[Tensor, Tensor], Tensor]
 """Pixels (uint8, N×C×H×W) and labels (int64, N) to scores (float64, N), high for good."""
+log = logging.getLogger(__name__)
 BATCH_SIZE = 100
+MOST_HELD = 10_000  # images in memory, beside twice as many as are kept
 SCORES: dict[By, str] = {
     "discriminator": "the discriminator's score",
     "class": "the discriminator's confidence in the class",
@@ -57,10 +61,10 @@ def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) 
     kept = None if generator.conditional or by == "discriminator" else torch.tensor(kept_labels(run.config))
     if by == "extractor":
         return _extractor_scorer(_find_extractor(run), kept)
-    if by == "class" and not run.config.model.class_head:
+    if by == "class" and (reason := why_no_class_head(run.config)):
         raise UserError(
-            f"--by class: the discriminator of {run.directory} has no class head (model.class_head is false). Write "
-            "--by discriminator, or --by extractor for a classifier of the data."
+            f"--by class, for {run.directory}: {reason}. Write --by discriminator, or --by extractor for a classifier "
+            "of the data."
         )
     network = load_discriminator(run, checkpoint).network
     network = network.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -90,34 +94,52 @@ def pick(
     Raises:
         UserError: images or scores are not finite.
     """
-    parts, standings = [], []
-    for label in labels:  # one after another: the images of only one class are in memory
-        drawn = draw(generator, [label], choice.of, seed, truncation)
-        scores = torch.cat([scorer(pixels, asked) for pixels, asked in _batches(drawn)])
-        if not scores.isfinite().all():
-            raise UserError(
-                f"{generator.checkpoint}: the scores are not finite: training has diverged. Choose an earlier one "
-                "(--checkpoint)."
-            )
-        order = scores.argsort(descending=True, stable=True)[: choice.best]
-        kept = scores[order]
-        parts.append(Drawn(drawn.pixels[order], drawn.labels[order], drawn.latents[order], drawn.share_clipped, kept))
-        standings.append(Standing(label, float(kept[0]), float(kept[-1]), float(scores.quantile(0.5))))
-    return _joined(parts), standings
-
-
-def _joined(parts: Sequence[Drawn]) -> Drawn:
-    return Drawn(
-        torch.cat([part.pixels for part in parts]),
-        torch.cat([part.labels for part in parts]),
-        torch.cat([part.latents for part in parts]),
-        sum(part.share_clipped for part in parts) / len(parts),
-        torch.cat([part.scores for part in parts if part.scores is not None]),
+    each = f" of each of {len(labels)} classes" if generator.conditional else ""
+    log.info("Drawing %s images%s, of which the best %s are kept.", f"{choice.of:,}", each, f"{choice.best:,}")
+    blocks = (
+        _scored(block, scorer, generator) for block in draw_blocks(generator, labels, choice.of, seed, truncation)
     )
+    parts, standings = [], []
+    for label, own in groupby(blocks, lambda block: int(block.labels[0])):
+        kept, scores = _best(own, choice.best)
+        parts.append(kept)
+        assert kept.scores is not None
+        standings.append(Standing(label, float(kept.scores[0]), float(kept.scores[-1]), float(scores.quantile(0.5))))
+    return join(parts), standings
 
 
-def _batches(drawn: Drawn) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(torch.split(drawn.pixels, BATCH_SIZE), torch.split(drawn.labels, BATCH_SIZE), strict=True)
+def _scored(drawn: Drawn, scorer: Scorer, generator: TrainedGenerator) -> Drawn:
+    batches = zip(torch.split(drawn.pixels, BATCH_SIZE), torch.split(drawn.labels, BATCH_SIZE), strict=True)
+    scores = torch.cat([scorer(pixels, asked) for pixels, asked in batches])
+    if not scores.isfinite().all():
+        raise UserError(
+            f"{generator.checkpoint}: the scores are not finite: training has diverged. Choose an earlier one "
+            "(--checkpoint)."
+        )
+    return replace(drawn, scores=scores)
+
+
+def _best(blocks: Iterable[Drawn], best: int) -> tuple[Drawn, Tensor]:
+    """Give the best of many images, and the scores of all; not all images are in memory at once."""
+    held: list[Drawn] = []
+    scores, clipped = [], 0.0
+    for block in blocks:
+        assert block.scores is not None
+        scores.append(block.scores)
+        clipped += block.share_clipped * len(block.labels)
+        held.append(block)
+        if sum(len(one.labels) for one in held) > 2 * best + MOST_HELD:
+            held = [_first(join(held), best)]
+    found = torch.cat(scores)
+    return replace(_first(join(held), best), share_clipped=clipped / len(found)), found
+
+
+def _first(drawn: Drawn, best: int) -> Drawn:
+    """Give the best images, best first."""
+    assert drawn.scores is not None
+    order = drawn.scores.argsort(descending=True, stable=True)[:best]
+    parts = (drawn.pixels[order], drawn.labels[order], drawn.latents[order])
+    return Drawn(*parts, drawn.share_clipped, drawn.scores[order])
 
 
 def _find_extractor(run: Run) -> Extractor:

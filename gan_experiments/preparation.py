@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from gan_experiments.components import build
@@ -16,8 +16,10 @@ from gan_experiments.data.order import stream_seed
 from gan_experiments.evaluation.extractors.base import Extractor
 from gan_experiments.evaluation.extractors.classifier import ClassifierExtractor
 from gan_experiments.evaluation.metrics.base import Measure, Metric
+from gan_experiments.evaluation.metrics.class_head_accuracy import NO_CLASS_HEAD, UNTRAINED
 from gan_experiments.evaluation.pixels import save_grid
 from gan_experiments.evaluation.protocol import Protocol, RealImages, check_measures
+from gan_experiments.losses.base import LossTerm
 from gan_experiments.models.autoencoder import AutoencoderNetwork
 from gan_experiments.models.small_cnn import SmallCNN
 from gan_experiments.training.autoencoder import AutoencoderRecipe, fit_autoencoder, reconstruct
@@ -153,8 +155,23 @@ def prepare_protocol(
         weights="raw" if cfg.ema_half_life_kimg is None else "EMA",
         cache_dir=cache_dir,
         augmentations=build(cfg.augment, "augment") or {},
+        no_class_head=why_no_class_head(cfg),
         fit=None if judging is None else _fit_on_samples(judging, len(cfg.dataset.class_names)),
     )
+
+
+def why_no_class_head(cfg: DictConfig) -> str:
+    """Say why the discriminator's class head has nothing to tell; an empty string where it was trained.
+
+    It is, where the task needs it, as a classifier does, or a loss term trains it.
+    """
+    if not cfg.model.class_head:
+        return NO_CLASS_HEAD
+    if "class_head" in (OmegaConf.select(cfg, "task.needs") or []):
+        return ""
+    with torch.random.fork_rng(devices=[]):  # a term may hold a network, and training must not notice
+        terms: dict[str, LossTerm] = build(cfg.loss, "loss") or {}
+    return "" if any(term.trains_class_head for term in terms.values()) else UNTRAINED
 
 
 def train_extractor(cfg: DictConfig, path: Path) -> float | None:

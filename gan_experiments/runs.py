@@ -87,7 +87,9 @@ class Run:
         path = self.directory / "checkpoints" / (checkpoint_name(int(which)) if which.isdigit() else f"{which}.pt")
         if not path.exists():
             there = ", ".join(sorted(found.name for found in path.parent.glob("*.pt"))) or "none"
-            raise UserError(f"there is no checkpoint {path.name} in {path.parent}; there are: {there}.")
+            unchosen = which == "best" and OmegaConf.select(self.config, "evaluation.best") is None
+            why = " None is kept as the best, since evaluation.best names no value: write last." if unchosen else ""
+            raise UserError(f"there is no checkpoint {path.name} in {path.parent}; there are: {there}.{why}")
         try:
             return path, load_checkpoint(path)
         except Exception as error:  # a damaged file may raise anything

@@ -34,6 +34,11 @@ class DiscriminatorJudge:
         """Whether there are real images that it was not trained on."""
         return self.protocol.real.held_out is not None
 
+    @property
+    def no_class_head(self) -> str:
+        """Why its class head is not to be asked; an empty string where it may be."""
+        return self.protocol.no_class_head
+
     def scores(self, name: ImagesName, count: int) -> Tensor:
         """Give the scores (float32) of the first `count` images of a set."""
         return torch.cat([output.scores.float().cpu() for output, _ in self._outputs(name, count, augmented=False)])

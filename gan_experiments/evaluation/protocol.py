@@ -79,6 +79,7 @@ class Protocol:
         cache_dir: where features of real images are kept.
         batch_size: samples generated at once; no value depends on it.
         augmentations: what training does to images, by name: functions of images (in [0, 1]) and a random stream.
+        no_class_head: why the discriminator's class head is not to be asked; an empty string where it may be.
         fit: trains a classifier on pixels and labels and gives its accuracy on held-out images, for metrics that ask.
 
     Raises:
@@ -96,6 +97,7 @@ class Protocol:
     cache_dir: Path
     batch_size: int = 100
     augmentations: Mapping[str, Any] = field(default_factory=dict)
+    no_class_head: str = ""
     fit: Any = None
     _seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
     _facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the extractors, hashed once

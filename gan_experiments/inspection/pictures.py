@@ -22,7 +22,7 @@ class Row:
 
     name: str  # at the left
     pixels: Tensor  # uint8, N×C×H×W
-    captions: Sequence[str] = ()  # below each; none: no room is kept
+    captions: Sequence[str] = ()  # below each, may have lines; none: no room is kept
     moods: Sequence[str] = ()  # `good`, `bad` or `plain` for each caption; none: all plain
 
 
@@ -39,7 +39,8 @@ def draw_grid(title: str, notes: Sequence[str], rows: Sequence[Row]) -> Image.Im
     lines = [(line, large, INK) for line in _broken([title], large, width - 2 * MARGIN)]
     lines += [(line, text, SOFT) for line in _broken(notes, text, width - 2 * MARGIN)]
     top = MARGIN + sum(_height(font) for _, font, _ in lines) + GAP
-    heights = [side + GAP + (_height(text) if row.captions else 0) for row in rows]
+    lines_below = [max((caption.count("\n") + 1 for caption in row.captions), default=0) for row in rows]
+    heights = [side + GAP + count * _height(text) for count in lines_below]
     paper = Image.new("RGB", (width, top + sum(heights) + MARGIN - GAP), PAPER)
     pen = ImageDraw.Draw(paper)
     at = MARGIN
@@ -53,9 +54,11 @@ def draw_grid(title: str, notes: Sequence[str], rows: Sequence[Row]) -> Image.Im
             x = left + number * (side + GAP)
             paper.paste(_enlarged(pixels, side), (x, top))
             if row.captions:
-                caption = _cut(row.captions[number], text, side)
                 color = COLORS[row.moods[number] if row.moods else "plain"]
-                pen.text((x + (side - _width(caption, text)) // 2, top + side + 1), caption, font=text, fill=color)
+                for line_number, line in enumerate(row.captions[number].split("\n")):
+                    caption = _cut(line, text, side + GAP - 2)
+                    place = (x + (side - _width(caption, text)) // 2, top + side + 1 + line_number * _height(text))
+                    pen.text(place, caption, font=text, fill=color)
         top += height
     return paper
 

@@ -14,37 +14,59 @@ Names = Callable[[int], str]
 
 
 def perturbed_sheet(
-    pixels: Mapping[str, Tensor], seen: Mapping[str, Tensor], labels: Tensor, names: Names, facts: Mapping[str, Any]
+    run: str,
+    pixels: Mapping[str, Tensor],
+    seen: Mapping[str, Tensor],
+    labels: Tensor,
+    names: Names,
+    facts: Mapping[str, Any],
 ) -> Image.Image:
     """Draw altered images below the real ones.
 
     Args:
-        pixels: uint8, N×C×H×W, by the name of their row.
-        seen: the class recognised in each image (int64 N), by the name of a row; not every row has one.
+        run: what the run is called.
+        pixels: uint8, N×C×H×W, of the rows `real`, `first step`, `altered` and `alteration`.
+        seen: the class that the discriminator sees in each image (int64 N) of the rows `real` and `altered`.
         labels: the true classes, int64 N.
         names: of the classes.
-        facts: the numbers to be said.
+        facts: the numbers to be said; `factor`, by how much the alteration is amplified.
     """
-    rows = [
-        Row(name, images, *(_named(seen[name], labels, names) if name in seen else ()))
-        for name, images in pixels.items()
+    factor, far = facts["factor"], f"{facts['step'] * 255:.3g}/255"
+    captions = {row: _named(found, labels, names) for row, found in seen.items()}
+    true = [names(label) for label in labels.tolist()]
+    words, moods = captions["real"]
+    real = [
+        name if mood == "good" else f"{name}\nD: {word}" for name, word, mood in zip(true, words, moods, strict=True)
     ]
-    title = f"Accuracy {facts['accuracy_before']:.1%} before, {facts['accuracy_after']:.1%} after"
+    rows = [
+        Row("real", pixels["real"], real, moods),
+        Row("first step", pixels["first step"]),
+        Row("altered", pixels["altered"], [f"D: {word}" for word in captions["altered"][0]], captions["altered"][1]),
+        Row(f"alteration ×{factor}", pixels["alteration"]),
+    ]
+    title = f"{run}: accuracy {facts['accuracy_before']:.1%} before, {facts['accuracy_after']:.1%} after alteration"
+    steps = "1 step" if facts["steps"] == 1 else f"{facts['steps']} steps"
     notes = [
-        f"{facts['num_images']:,} {facts['split']} images, the first {len(labels)} shown. Steps towards the likeliest "
-        f"other class: {facts['steps']}; no value moved by more than {facts['step'] * 255:.3g}/255 of the range.",
-        "Below a picture: the class that the discriminator sees, green where it is the true one. Mid-grey in the "
-        "difference: no change.",
+        f"{facts['num_images']:,} {facts['split']} images, the first {len(labels)} of which are shown, were altered in "
+        f"{steps} so that the discriminator D takes them for the likeliest class but the true one. No value of a pixel "
+        f"moved by more than {far} of the range from black to white.",
+        "Real: its true class below; where D sees another, that is below in red. Altered: the class that D sees, green "
+        "where it is still the true one.",
+        "First step: each value moves against the sign of the gradient of D's class loss for that other class; white: "
+        f"it rises, black: it falls{', each colour by itself' if pixels['real'].shape[1] > 1 else ''}.",
+        f"Alteration ×{factor}: altered minus real, amplified {factor} times, so that {far} shows as black or white; "
+        "mid-grey is no change.",
     ]
     return draw_grid(title, notes, rows)
 
 
 def class_sheet(
-    pixels: Tensor, asked: Tensor, seen: Tensor | None, names: Names, facts: Mapping[str, Any]
+    run: str, pixels: Tensor, asked: Tensor, seen: Tensor | None, names: Names, facts: Mapping[str, Any]
 ) -> Image.Image:
     """Draw the images made for each class in its row, the first ten where there are more.
 
     Args:
+        run: what the run is called.
         pixels: uint8, N×C×H×W.
         asked: the class that each was made for, int64 N.
         seen: the class that a separate classifier sees, int64 N; None where there is no such classifier.
@@ -67,17 +89,17 @@ def class_sheet(
         notes.append(
             f"Below a picture: the class that {next(iter(facts['judged']))} sees, green where it is the row's."
         )
-    return draw_grid("Images that maximise each class", notes, rows)
+    return draw_grid(f"{run}: images that maximise each class", notes, rows)
 
 
-def layer_sheet(pixels: Tensor, facts: Mapping[str, Any]) -> Image.Image:
+def layer_sheet(run: str, pixels: Tensor, facts: Mapping[str, Any]) -> Image.Image:
     """Draw one image for each channel of a layer (uint8, N×C×H×W), with its number."""
     numbers = [str(number) for number in range(len(pixels))]
     rows = [
         Row("", pixels[start : start + COLUMNS], numbers[start : start + COLUMNS])
         for start in range(0, len(pixels), COLUMNS)
     ]
-    title = f"Images that maximise the channels of layer {facts['name']} ({facts['kind']})"
+    title = f"{run}: images that maximise the channels of layer {facts['name']} ({facts['kind']})"
     notes = [f"One image for each channel, {len(pixels)} of {facts['channels']}; the number of the channel below."]
     return draw_grid(title, notes, rows)
 

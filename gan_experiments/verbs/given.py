@@ -33,12 +33,29 @@ def new_file(path: Path, force: bool) -> Path:
         UserError: it is there already, or cannot be made.
     """
     path = path.expanduser().absolute()
-    if path.is_dir():
-        raise UserError(f"{path} is a directory: name a file with -o.")
-    if path.exists() and not force:
-        raise UserError(f"{path} exists: name another with -o, or overwrite it with --force.")
-    _make(path.parent)
+    with _writing(path):
+        if path.is_dir():
+            raise UserError(f"{path} is a directory: name a file with -o.")
+        if path.exists() and not force:
+            raise UserError(f"{path} exists: name another with -o, or overwrite it with --force.")
+        _try(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def check_directory(path: Path, force: bool, else_write: str = ", or write into it with --force.") -> None:
+    """Make sure that `new_directory` could write there, before what takes long; nothing is made.
+
+    Raises:
+        UserError: there is something at `path` already, or it cannot be made; `else_write` ends the advice.
+    """
+    path = path.expanduser().absolute()
+    with _writing(path):
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path} is a file: name a directory with -o.")
+        if path.is_dir() and any(path.iterdir()) and not force:
+            raise UserError(f"{path} exists and is not empty: name another with -o{else_write}")
+        _try(path)
 
 
 @contextlib.contextmanager
@@ -50,13 +67,10 @@ def new_directory(path: Path, force: bool) -> Iterator[Path]:
     Raises:
         UserError: there is something at `path` already, or it cannot be made.
     """
+    check_directory(path, force)
     path = path.expanduser().absolute()
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is a file: name a directory with -o.")
-    if path.is_dir() and any(path.iterdir()) and not force:
-        raise UserError(f"{path} exists and is not empty: name another with -o, or write into it with --force.")
-    _make(path.parent)
-    try:
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as name:
             made = Path(name)
             yield made
@@ -65,12 +79,19 @@ def new_directory(path: Path, force: bool) -> Iterator[Path]:
                 if file.is_file():
                     target.parent.mkdir(parents=True, exist_ok=True)
                     file.replace(target)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error}. Name another place with -o.") from error
 
 
-def _make(directory: Path) -> None:
+def _try(path: Path) -> None:
+    """Write beside where `path` is to be, and into it where it is a directory, and remove that again."""
+    nearest = next((place for place in path.parents if place.exists()), path)
+    for place in [nearest, path] if path.is_dir() else [nearest]:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=place):
+            pass
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        raise UserError(f"cannot write to {directory}: {error}. Name another place with -o.") from error
+        raise UserError(f"cannot write {path}: {error.strerror or error}. Name another place with -o.") from error

@@ -11,7 +11,7 @@ import typer
 from gan_experiments.runs import Run
 from gan_experiments.terminal import print_json, say
 from gan_experiments.types import UserError
-from gan_experiments.verbs.given import new_directory, open_record
+from gan_experiments.verbs.given import check_directory, new_directory, open_record
 
 
 class Look(StrEnum):
@@ -25,13 +25,23 @@ class Look(StrEnum):
 def inspect(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     only: Annotated[
-        list[Look] | None, typer.Option("--only", help="One of the three; may be repeated. Left out: all that can be.")
+        list[Look] | None,
+        typer.Option(
+            "--only",
+            metavar="LOOK",
+            help="perturbation, classes or layers; may be repeated. Left out: all three, as far as can be.",
+        ),
     ] = None,
     num: Annotated[int, typer.Option("--num", "-n", min=1, help="Real images that are altered.")] = 128,
     step: Annotated[
-        str, typer.Option(help="How far a value may be moved, as a share of the range from black to white.")
+        str,
+        typer.Option(
+            help="How far a value may be moved in all, however many steps: a share of the range from black to white."
+        ),
     ] = "10/255",
-    steps: Annotated[int, typer.Option(min=1, help="Steps in which; 1 is the fast gradient sign itself.")] = 10,
+    steps: Annotated[
+        int, typer.Option(min=1, help="In how many steps it is moved there; 1 is the fast gradient sign itself.")
+    ] = 10,
     per_class: Annotated[int, typer.Option(min=1, help="Images made of each class.")] = 10,
     layer: Annotated[
         list[str] | None,
@@ -56,15 +66,19 @@ def inspect(
     if not math.isfinite(regularization):
         raise UserError(f"--regularization {regularization}: write a number, 0 or more.")
     record = open_record(run)
-    from gan_experiments.inspecting import Wish, log_pictures, look, subject_of, write  # torch takes seconds to import
+    if output is not None:
+        check_directory(output, force=False, else_write=".")
+    from gan_experiments.inspected import Wish, subject_of  # torch takes seconds to import
+    from gan_experiments.inspecting import log_pictures, look, write
 
     wish = Wish(num, share, steps, per_class, list(dict.fromkeys(layer or [])), iterations, regularization, seed)
     opened = Run(record.directory, record.manifest)
     subject = subject_of(opened, checkpoint, wish)
-    chosen, left_out = _chosen(only or [], subject.has_classes, layer is not None)
+    chosen, left_out = _chosen(only or [], subject.no_classes, layer is not None)
     names = [one.value for one in chosen]
-    found = look(subject, names, wish)
     place = output or record.directory / "inspection" / subject.directory_name(names, wish)
+    check_directory(place, force=True)
+    found = look(subject, names, wish)
     facts = {"run": str(record.directory), **found.facts, "left_out": left_out}
     with new_directory(place, force=output is None) as made:
         write(found, facts, made)
@@ -86,26 +100,25 @@ def _share(word: str) -> float:
     return share
 
 
-def _chosen(only: list[Look], has_classes: bool, names_layers: bool) -> tuple[list[Look], dict[str, str]]:
-    """Give what to look at, and why the rest is left out.
+def _chosen(only: list[Look], no_classes: str, names_layers: bool) -> tuple[list[Look], dict[str, str]]:
+    """Give what to look at, and why the rest is left out; `no_classes` says why there are no classes, if so.
 
     Raises:
         UserError: what is asked for needs classes and there are none, or a layer is named though layers are left out.
     """
     needing = [one for one in (Look.perturbation, Look.classes) if one in only]
-    if needing and not has_classes:
+    if needing and no_classes:
         raise UserError(
-            f"--only {needing[0].value}: this run's discriminator has no class head. Train one that has "
-            "(model=dcgan_class_head with loss=acgan, say), or write --only layers."
+            f"--only {needing[0].value}: {no_classes}. Train one that knows classes (model=dcgan_class_head with "
+            "loss=acgan, say), or write --only layers."
         )
     if only and names_layers and Look.layers not in only:
         raise UserError("--layer names a layer, but --only leaves layers out: add --only layers, or leave --layer out.")
     if only:
         return list(dict.fromkeys(only)), {}
-    if has_classes:
+    if not no_classes:
         return list(Look), {}
-    reason = "the discriminator has no class head"
-    return [Look.layers], {one.value: reason for one in (Look.perturbation, Look.classes)}
+    return [Look.layers], {one.value: no_classes for one in (Look.perturbation, Look.classes)}
 
 
 def _print(facts: dict[str, Any]) -> None:

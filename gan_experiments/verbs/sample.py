@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and --help must not
 
 COUNT = {True: 10, False: 100}  # of each class; of all where there are none
 PER_BEST = 20  # images drawn for each that is kept
+MOST = 10_000_000  # images drawn of a class: hours of work
 
 
 class By(StrEnum):
@@ -55,7 +56,8 @@ def sample(
         typer.Option(min=1, help="Keep the best so many, of each class where there are classes, best first."),
     ] = None,
     of: Annotated[
-        int | None, typer.Option(min=1, help=f"Images to pick the best from ({PER_BEST} for each that is kept).")
+        int | None,
+        typer.Option(min=1, help=f"Images to pick the best from, at most {MOST:,} ({PER_BEST} for each that is kept)."),
     ] = None,
     by: Annotated[
         By | None,
@@ -125,7 +127,10 @@ def _choice(num: int | None, best: int | None, of: int | None, by: By | None) ->
         return None
     if num is not None:
         raise UserError(f"--num {num} and --best {best}: --best says how many are kept, --of how many are drawn.")
+    given = f"--of {of}" if of else f"--best {best} (of {PER_BEST} times as many, where --of does not say)"
     of = of or best * PER_BEST
+    if of > MOST:
+        raise UserError(f"{given}: more than {MOST:,} are never drawn. Write --of {MOST} or less.")
     if best > of:
         raise UserError(f"--best {best} --of {of}: there are only {of} to pick from. Write --of {best} or more.")
     from gan_experiments.picking import Choice

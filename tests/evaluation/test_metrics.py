@@ -449,6 +449,7 @@ class Answers:
     logits: dict[str, tuple[Tensor, Tensor]] | None = None
     has_generator: bool = True
     has_held_out: bool = True
+    no_class_head: str = ""
     asked: list[tuple[str, int, bool]] = field(default_factory=list)
 
     def scores(self, name: str, count: int) -> Tensor:
@@ -492,6 +493,7 @@ def test_class_head_accuracy_by_hand() -> None:
         (DiscriminatorOverfitting(), {"has_generator": False}, NO_GENERATOR),
         (ClassHeadAccuracy(), {"has_held_out": False}, NO_HELD_OUT),
         (ClassHeadAccuracy(), {"logits": None}, NO_CLASS_HEAD),
+        (ClassHeadAccuracy(), {"no_class_head": "nothing trains it"}, "nothing trains it"),
         (ClassHeadAccuracy(), {"has_generator": False}, ""),
     ],
 )

@@ -132,8 +132,60 @@ def test_without_a_class_head_layers_are_left_and_the_rest_is_said(
     shutil.rmtree(run / "inspection")
     for look in ("perturbation", "classes"):
         message = refused(verb("inspect", run, *QUICK, "--only", look), run)
-        assert f"--only {look}: this run's discriminator has no class head" in message
+        assert f"--only {look}: the discriminator has no class head" in message
         assert "--only layers" in message
+
+
+def test_a_class_head_that_no_term_trains_counts_as_none(verb: Verb, with_classes: Path, copy_of: Copy) -> None:
+    terms = json.loads((with_classes / "manifest.json").read_text())["config"]["loss"]
+    reason = "no loss term trains the discriminator's class head"
+    untrained = copy_of(with_classes, "run", config={"loss": without(terms, "auxiliary_class")})
+    found = inspected(verb, untrained)
+
+    assert set(found["left_out"]) == {"perturbation", "classes"}
+    assert found["left_out"]["classes"].startswith(reason)
+    shutil.rmtree(untrained / "inspection")
+    message = refused(verb("inspect", untrained, *QUICK, "--only", "classes"), untrained)
+    assert f"--only classes: {reason}" in message
+    said = verb("evaluate", untrained, "evaluation/metric=[class_head_accuracy]", "evaluation.num_seeds=1")
+    assert said.code == 0, said.err
+    assert f"class_head_accuracy/discriminator is not applicable: {reason}" in said.out
+
+    weightless = terms | {"auxiliary_class": terms["auxiliary_class"] | {"weight": 0.0}}
+    assert set(inspected(verb, copy_of(with_classes, "0", config={"loss": weightless}))["left_out"])
+
+
+def test_the_place_is_tried_before_anything_else(
+    verb: Verb, with_classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gan_experiments.inspected.subject_of", lambda *_: pytest.fail("the run was opened"))
+    (tmp_path / "file").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    before = sorted(tmp_path.rglob("*"))
+    for place, message in {
+        "file": "is a file: name a directory",
+        "file/below": "cannot write",
+        "full": "exists and is not empty: name another with -o.\n",
+        "x" * 300: "cannot write",
+    }.items():
+        said = verb("inspect", with_classes, "-o", place)
+        assert said.code == 2
+        assert message in said.err
+        assert "--force" not in said.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_more_images_than_there_are_become_all(
+    verb: Verb, with_classes: Path, copy_of: Copy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run = copy_of(with_classes, "run")
+    found = inspected(verb, run, "--only", "perturbation", "-n", 10_000_000, "--steps", 1)
+
+    there = found["perturbation"]["num_images"]
+    assert found["settings"]["num"] == there
+    assert f"--num 10,000,000: there are only {there} held-out images" in caplog.text
 
 
 def test_a_projection_discriminator_has_layers_to_look_at(verb: Verb, finished: Path, copy_of: Copy) -> None:

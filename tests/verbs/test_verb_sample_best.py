@@ -99,6 +99,41 @@ def test_scores_that_are_equal_keep_their_order_and_all_is_told(finished: Path) 
         pick(generator, broken, [4], Choice(1, 2, "discriminator"), seed=0)
 
 
+def test_not_all_images_are_held_and_how_far_it_is_is_told(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for name, value in {"picking.MOST_HELD": 0, "drawing.BLOCK_SIZE": 4, "drawing.SECONDS": 0}.items():
+        monkeypatch.setattr(f"gan_experiments.{name}", value)
+    generator = load_generator(Run.open(finished, "RUN"), "last")
+    every = draw(generator, [4, 6], 30, seed=0)
+    caplog.clear()
+
+    def few_values(pixels: Tensor, labels: Tensor) -> Tensor:
+        return (pixels.sum((1, 2, 3)) % 5).double()
+
+    drawn, standings = pick(generator, few_values, [4, 6], Choice(3, 30, "discriminator"), seed=0)
+    for place in range(2):
+        mine = slice(30 * place, 30 * place + 30)
+        scores = few_values(every.pixels[mine], every.labels[mine])
+        first = scores.argsort(descending=True, stable=True)[:3]
+        assert torch.equal(drawn.latents[3 * place : 3 * place + 3], every.latents[mine][first])
+        assert standings[place].median_of_all == float(scores.quantile(0.5))
+    assert drawn.share_clipped == pytest.approx(every.share_clipped)
+    assert "Drawing 30 images of each of 2 classes, of which the best 3 are kept." in caplog.text
+    assert "34 of 60 images drawn." in caplog.text  # a block of four of the second class after all of the first
+
+
+def test_a_class_head_that_no_term_trains_has_no_confidence(verb: Verb, finished: Path, copy_of: Copy) -> None:
+    terms = json.loads((finished / "manifest.json").read_text())["config"]["loss"]
+    del terms["auxiliary_class"]
+    said = verb("sample", copy_of(finished, "run", config={"loss": terms}), "--best", 1, "--by", "class")
+
+    assert said.code == 2
+    assert "no loss term trains the discriminator's class head" in said.err
+    assert "--by discriminator" in said.err
+
+
 def test_what_was_picked_is_told_and_named(verb: Verb, copy_of: Copy, finished: Path, unconditional: Path) -> None:
     run = copy_of(finished, "run")
     said = verb("sample", run, "--best", 2, "--class", 3, "--by", "class")
@@ -155,6 +190,8 @@ def test_what_cannot_be_picked_is_said_and_nothing_is_written(
 ) -> None:
     cases: list[tuple[Path, list[object], list[str]]] = [
         (finished, ["--best", 5, "--of", 4], ["there are only 4", "--of 5 or more"]),
+        (finished, ["--best", 1, "--of", 50_000_000_000], ["--of 50000000000: more than 10,000,000 are never drawn"]),
+        (finished, ["--best", 1_000_000], ["--best 1000000 (of 20 times as many", "--of 10000000 or less"]),
         (finished, ["--of", 4], ["--of", "add --best"]),
         (finished, ["--by", "class"], ["--by", "add --best"]),
         (finished, ["--best", 2, "-n", 3], ["--num 3 and --best 2"]),

@@ -75,4 +75,7 @@ def test_it_is_looked_into_like_any_discriminator(verb: Verb, classifier: Path, 
     assert said.code == 0, said.err
     found = json.loads(said.out)
     assert not found["left_out"]
+    said = verb("inspect", run, "--checkpoint", "best")
+    assert said.code == 2
+    assert "evaluation.best names no value: write last" in said.err
     assert 0 <= found["perturbation"]["accuracy_after"] <= found["perturbation"]["accuracy_before"] <= 1

@@ -89,6 +89,11 @@ class Judge(Protocol):
         """Whether there are real images that it was not trained on."""
         ...
 
+    @property
+    def no_class_head(self) -> str:
+        """Why its class head is not to be asked, such as that nothing trains it; an empty string where it may be."""
+        ...
+
     def scores(self, name: ImagesName, count: int) -> Tensor:
         """Give the scores (float32) of the first `count` images of a set."""
         ...

@@ -9,6 +9,7 @@ from torch import Tensor
 from gan_experiments.evaluation.metrics.base import NO_HELD_OUT, DiscriminatorMetric, Judge
 
 NO_CLASS_HEAD = "the discriminator has no class head"
+UNTRAINED = "no loss term trains the discriminator's class head, so what it says is chance"
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class ClassHeadAccuracy(DiscriminatorMetric):
     of_samples: ClassVar[bool] = False
 
     def applies(self, judge: Judge) -> str:
-        """Ask for a class head, and real images that it was not trained on."""
+        """Ask for a class head that was trained, and real images that it was not trained on."""
         if not judge.has_held_out:
             return NO_HELD_OUT
-        return "" if judge.class_logits("held_out", 2) else NO_CLASS_HEAD
+        return judge.no_class_head or ("" if judge.class_logits("held_out", 2) else NO_CLASS_HEAD)
 
     def compute(self, judge: Judge) -> dict[str, float]:
         """Give the accuracy on held-out and on training images, and the gap by which the second is higher."""
