@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def _report(error: Exception) -> int:
             )
     elif isinstance(error, ValueError) and str(error).startswith("Config group override must be"):  # Hydra's own
         message = "a group is set to a number or to null: write group=NAME; --help lists the names"
-    elif isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+    elif isinstance(error, OSError) and (error.errno in STORAGE_ERRORS or _cannot_be_made(error)):
         message = (
             f"cannot write: {error}. Make room, or write hydra.run.dir=DIRECTORY (with -m, hydra.sweep.dir), a place "
             f"that can be written; a run that has begun goes on with resume=RUN."
@@ -109,6 +110,11 @@ def _report(error: Exception) -> int:
         raise error
     sys.stderr.write(f"error: {message}\n")
     return 1 if isinstance(error, RunFailedError) else 2
+
+
+def _cannot_be_made(error: OSError) -> bool:
+    """Say whether a directory could not be made in a place that is there but takes none, such as /proc."""
+    return error.errno == errno.ENOENT and traceback.extract_tb(error.__traceback__)[-1].name in ("mkdir", "makedirs")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from gan_experiments.components import check_type, suggest
 from gan_experiments.keys import override_key, within
 from gan_experiments.types import UserError
 
+PACKAGE = "gan_experiments."
 VALUE_RANGES = {"sigmoid": [0, 1], "tanh": [-1, 1]}
 
 Count = Annotated[int, Field(ge=0)]
@@ -65,8 +66,10 @@ PARTS = {
     "optimizer": ("discriminator", "generator", "learning_rate"),
 }
 """What these groups name by `_target_`."""
-TASK_FACTS = ("needs", "unused")
-"""What a task's yaml declares: facts that the model must have, and keys that the task has no use for."""
+TASK_FACTS = ("needs", "unused", "min_classes")
+"""What a task's yaml declares: facts that the model must have, keys it has no use for, how many classes it needs."""
+FURTHER_GROUPS = ("experiment", "loss/term", "optimizer/learning_rate", "evaluation/metric", "regime/step")
+"""Groups that are no root keys."""
 TRAINER_KEYS = (
     "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "logger", "callbacks", "enable_checkpointing",
     "enable_progress_bar", "default_root_dir", "gradient_clip_val", "gradient_clip_algorithm",
@@ -87,8 +90,7 @@ def check_keys(cfg: DictConfig, schema: DictConfig) -> None:
         prefix = f"{parent}." if parent else ""
         for key in here:
             if key not in known:
-                groups = ["experiment", "loss/term", "optimizer/learning_rate", "evaluation/metric"]
-                groups = [] if parent else groups
+                groups = () if parent else FURTHER_GROUPS
                 raise UserError(f"unknown key '{prefix}{key}'{suggest(key, [*known, *groups])}")
         for key in known:
             if key not in here:
@@ -208,6 +210,15 @@ def cross_check(cfg: DictConfig) -> None:
             "this task trains no generator, so there are no samples to measure: write evaluation=class_head or "
             "evaluation=none."
         )
+
+
+def reads_labels(cfg: DictConfig) -> bool:
+    """Say whether training reads labels; parts of the user's own may, whatever they declare."""
+    networks, reading = (cfg.model.generator, cfg.model.discriminator), (cfg.task, *cfg.loss.values())
+    if cfg.model.conditional or any(network.get("condition") is not None for network in networks):
+        return True
+    own = any(not part.get("_target_", PACKAGE).startswith(PACKAGE) for part in (*networks, *reading))
+    return own or any("class_head" in (part.get("needs") or []) for part in reading)
 
 
 def _check_budget(cfg: DictConfig) -> None:

@@ -14,6 +14,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from gan_experiments.options import right_place
 from gan_experiments.types import UserError
 
 logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it also raises
@@ -24,10 +25,40 @@ HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 def suggest(word: str, known: Iterable[str]) -> str:
     """Give '; did you mean ...?' for the nearest of the known words, or list them where they are few."""
     known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=2, cutoff=0.6)
-    if near:
-        return f"; did you mean {' or '.join(repr(name) for name in near)}?"
-    return f"; known here: {', '.join(known)}" if 0 < len(known) <= 40 else ""
+    few = f"; known here: {', '.join(known)}" if 0 < len(known) <= 40 else ""
+    return nearest(word, known) or few
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Give '; did you mean ...?' for the nearest of the known words, nothing where none is near."""
+    near = difflib.get_close_matches(word, sorted(known), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+
+
+def suggest_key(key: str, beside: Mapping[str, Any], known: Iterable[str], word: str) -> str:
+    """Give what to write instead of an unknown key: the key in its place, the nearest of those known here, or these.
+
+    Args:
+        key: dotted.
+        beside: what stands where it was written.
+        known: the names that are known there.
+        word: the word of the command line.
+    """
+    known, name = list(known), key.rpartition(".")[2]
+    place = right_place(key, beside, word)
+    if not place:
+        return suggest(name, known)
+    near = nearest(name, known)
+    return f"{near} Or else: {place}" if near else f": {place}"
+
+
+def takes(target: str, name: str) -> bool:
+    """Say whether what `target` names takes an argument, as far as can be known: yes where it cannot be imported."""
+    try:
+        parameters = inspect.signature(hydra.utils.get_object(target)).parameters
+    except Exception:  # importing a user's own module may raise anything
+        return True
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def add_code_dirs(directories: Iterable[str]) -> None:
@@ -97,7 +128,8 @@ def _check_part(key: str, node: dict[str, Any]) -> None:
     named = {name: p for name, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     for name in given:
         if name not in named and not open_ended:
-            raise UserError(f"{key}.{name}: {target} takes no argument {name!r}{suggest(name, named)}")
+            elsewhere = suggest_key(f"{key}.{name}", node, named, f"{key}.{name}={_typed(given[name])}")
+            raise UserError(f"{key}.{name}: {target} takes no argument {name!r}{elsewhere}")
     if not node.get("_partial_"):
         for name, parameter in named.items():
             if parameter.default is inspect.Parameter.empty and name not in given:
@@ -106,6 +138,11 @@ def _check_part(key: str, node: dict[str, Any]) -> None:
     for name, value in given.items():
         if name in hints and not any(True for _ in _parts(value, "")):
             check_type(f"{key}.{name}", value, hints[name])
+
+
+def _typed(value: Any) -> str:
+    """Give a value as the command line takes it."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _suggest_target(target: str) -> str:
@@ -138,5 +175,11 @@ def check_type(key: str, value: Any, hint: Any) -> None:
     except ValidationError as error:
         errors = [item for item in error.errors() if item["type"] != "needs_python_object"]
         if errors:
-            reasons = "; ".join(dict.fromkeys(item["msg"] for item in errors))
+            reasons = _described(hint) or "; ".join(dict.fromkeys(item["msg"] for item in errors))
             raise UserError(f"{key}={value!r} has a wrong type or value: {reasons}") from error
+
+
+def _described(hint: Any) -> str:
+    """Give what a type says that it takes in its own words, the description of a pydantic Field; empty for others."""
+    descriptions = (getattr(fact, "description", None) for fact in getattr(hint, "__metadata__", ()))
+    return next((f"it should be {words}" for words in descriptions if words), "")

@@ -12,13 +12,12 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_experiments.checks import TASK_FACTS, cross_check
+from gan_experiments import options
+from gan_experiments.checks import TASK_FACTS, cross_check, reads_labels
 from gan_experiments.components import add_code_dirs, build, check_arguments
 from gan_experiments.types import DatasetFacts, ImageSource, Regime, UserError
 
-PACKAGE = Path(__file__).resolve().parent
-CONFIG_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
-"""In a wheel the configs lie inside the package, in a checkout beside it."""
+CONFIG_DIR = options.CONFIG_DIR
 
 
 @dataclass
@@ -107,6 +106,7 @@ def prepare(cfg: DictConfig) -> DictConfig:
         OmegaConf.update(result, key, {} if isinstance(value, DictConfig) else None, merge=False)
     cross_check(result)
     num_images = count_training_images(result)
+    _check_labels(result)
     if result.batch_size > num_images:
         raise UserError(
             f"batch_size={result.batch_size} is larger than the data set: dataset {result.dataset.name!r} gives "
@@ -125,9 +125,34 @@ def without_task_facts(cfg: DictConfig) -> DictConfig:
 def count_training_images(cfg: DictConfig) -> int:
     """Give the number of images that the regime leaves to train on, the most where only labels can tell."""
     check_arguments(cfg.regime, "regime")
+    return _regime(cfg).count(_facts(cfg))
+
+
+def _check_labels(cfg: DictConfig) -> None:
+    """Find a regime after which there is nothing to learn from labels, or that changes labels which nothing reads."""
+    regime = _regime(cfg)
+    classes, least = regime.count_classes(_facts(cfg)), cfg.task.get("min_classes") or 0
+    if classes < least:
+        raise UserError(
+            f"this task learns to tell classes apart and needs {least}, but with this regime dataset "
+            f"{cfg.dataset.name!r} has {classes}. Name more classes, or write regime=none."
+        )
+    if regime.relabels and not reads_labels(cfg):
+        raise UserError(
+            "the regime changes labels, but nothing here reads labels in training, so it would change nothing: "
+            "model.conditional is false, and no term of the loss needs model.class_head. Leave label_noise out, or "
+            "choose what reads labels, such as model=dcgan_projection or task=classifier model=dcgan_class_head."
+        )
+
+
+def _regime(cfg: DictConfig) -> Regime:
     regime: Regime = build(cfg.regime, "regime")
+    return regime
+
+
+def _facts(cfg: DictConfig) -> DatasetFacts:
     known: Any = OmegaConf.to_container(cfg.dataset)
-    return regime.count(DatasetFacts(**{name: known[name] for name in DatasetFacts.__dataclass_fields__}))
+    return DatasetFacts(**{name: known[name] for name in DatasetFacts.__dataclass_fields__})
 
 
 def _fill_in_facts(cfg: DictConfig) -> None:

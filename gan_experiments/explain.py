@@ -1,13 +1,16 @@
 """Errors of composition in the project's own words: the key, what is wrong with it, what to write instead."""
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import ValidationError
+from omegaconf import OmegaConf, ValidationError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from gan_experiments.components import suggest
+from gan_experiments.checks import FURTHER_GROUPS
+from gan_experiments.components import nearest, suggest, suggest_key, takes
 from gan_experiments.config import CONFIG_DIR, Root
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
@@ -34,12 +37,53 @@ def explain(error: Exception) -> str:
             f"{cause.full_key}{where}: {reason}. Write {cause.full_key}=VALUE as --cfg job shows it, or leave it out."
         )
     if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None:
-        message = f"unknown key '{cause.full_key}'{where}{suggest(str(cause.key), map(str, cause.parent_node))}"
-        append = re.search(r"To append to your config use (\S+)", text)
-        if append and "is not in struct" in str(cause.msg):
-            message += f"\nA key that a part takes but its yaml does not list is added with a plus: {append.group(1)}"
-        return message
-    group_override = re.search(r"Could not override '([^']+)'. No match in the defaults list", text)
-    if group_override:
-        return f"there is no group to override{where}{suggest(group_override.group(1), Root.__dataclass_fields__)}"
+        return _unknown_key(cause, text, where)
+    not_there = re.search(r"Could not override '([^']+)'. No match in the defaults list", text)
+    if not_there:
+        return _no_group(not_there.group(1), text, where)
+    twice = re.match(r"(\S+) appears more than once in the final defaults list", text)
+    if twice:
+        return _named_twice(twice.group(1))
     return text.partition("\nSee https://hydra.cc")[0]  # Hydra's page is about its grammar as a whole
+
+
+def _unknown_key(cause: OmegaConfBaseException, text: str, where: str) -> str:
+    """Name an unknown key and where it belongs; a plus is advised only for what the part takes."""
+    content: Any = OmegaConf.to_container(cause.parent_node)
+    node = content if isinstance(content, dict) else {}
+    known = list(map(str, node if "." in str(cause.full_key) else [*node, *FURTHER_GROUPS]))
+    append = re.search(r"To append to your config use \+(.+)", text)
+    word = append.group(1) if append else f"{cause.full_key}=VALUE"
+    message = f"unknown key '{cause.full_key}'{where}"
+    if append and ("._target_=" in word or _is_taken(node, str(cause.key), known)):
+        return (
+            f"{message}{suggest(str(cause.key), known)}\n"
+            f"A key that a part takes but its yaml does not list is added with a plus: +{word}"
+        )
+    return message + suggest_key(str(cause.full_key), node, known, word)
+
+
+def _is_taken(node: Mapping[str, Any], name: str, known: Sequence[str]) -> bool:
+    """Say whether a part takes an argument; not where it is likely misspelt, for importing the part takes seconds."""
+    return "_target_" in node and not nearest(name, known) and takes(str(node["_target_"]), name)
+
+
+def _no_group(group: str, text: str, where: str) -> str:
+    """Tell a group that is not in the defaults list; one that there is needs a plus on the command line."""
+    append = re.search(r"To append to your default list use (.+)", text)
+    if append and (CONFIG_DIR / group).is_dir():
+        word = re.sub(r"[' ]", "", append.group(1))
+        return f"{group} is not among the defaults, so it is added with a plus: write {word}"
+    return f"{group}: there is no group to override{where}{suggest(group, Root.__dataclass_fields__)}"
+
+
+def _named_twice(key: str) -> str:
+    """Tell an option that is named twice, such as regime@regime.steps.first_n."""
+    group, _, package = key.partition("@")
+    if not package.startswith("regime.steps."):
+        return f"{group} is named twice: name each option of a group once"
+    name = package.rpartition(".")[2]
+    return (
+        f"regime/step names {name} twice, but each kind of step can be given once in a chain: write {name} once, with "
+        f"its settings in {package}, or choose another order"
+    )

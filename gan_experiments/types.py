@@ -100,6 +100,20 @@ class Regime(Protocol):
         """
         ...
 
+    def count_classes(self, facts: DatasetFacts) -> int:
+        """Give the number of classes trained on; where it takes labels to know, the most that there can be."""
+        return facts.num_classes
+
+    @property
+    def selects_by_label(self) -> bool:
+        """Say whether labels decide which images are left."""
+        return False
+
+    @property
+    def relabels(self) -> bool:
+        """Say whether labels are all that is changed, so that a run in which nothing reads them is as without."""
+        return False
+
     @property
     def needs_fit(self) -> bool:
         """Say whether a network must be trained first, by `fit`."""

@@ -49,7 +49,34 @@ AT_ONCE = {
     "component key": (["model.generator.widhts=[8]"], ["unknown key 'model.generator.widhts'", "mean 'widths'"]),
     "component key of another group": (
         ["model=dcgan_concat", "loss=hinge", "optimizer.generator.lrr=1"],
-        ["unknown key 'optimizer.generator.lrr'", "mean 'lr'", "+optimizer.generator.lrr=1"],
+        ["unknown key 'optimizer.generator.lrr'", "mean 'lr'"],
+    ),
+    "key that a part takes": (["optimizer.generator.amsgrad=true"], ["a plus: +optimizer.generator.amsgrad=true"]),
+    "key of another option": (
+        ["regime.num_images=3"],
+        ["unknown key 'regime.num_images': regime=none has no num_images; write regime=first_n regime.num_images=3"],
+    ),
+    "added key of another option": (
+        ["+regime.num_images=3"],
+        ["takes no argument 'num_images': regime=none has no num_images; write regime=first_n regime.num_images=3"],
+    ),
+    "key of other options": (
+        ["schedule=alternate_epochs", "optimizer.learning_rate.end_kimg=3"],
+        ["write optimizer/learning_rate=NAME optimizer.learning_rate.end_kimg=3", "cosine, linear_decay or warmup"],
+    ),
+    "near and of another option": (
+        ["schedule.generator_above=1"],
+        ["mean 'generator'", "schedule=ratio has no generator_above; write schedule=loss_threshold schedule.gen"],
+    ),
+    "key of a term": (["loss.r1.weight=3"], ["unknown key 'loss.r1': write +loss/term=r1 loss.r1.weight=3"]),
+    "key of a step": (
+        ["regime=chain", "regime/step=[first_n]", "regime.num_images=3"],
+        ["unknown key 'regime.num_images': write regime.steps.first_n.num_images=3"],
+    ),
+    "key of parts below": (["optimizer.lr=1"], ["optimizer.discriminator.lr=1 or optimizer.generator.lr=1"]),
+    "step twice": (
+        ["regime=chain", "regime/step=[first_n,first_n]"],
+        ["names first_n twice", "can be given once in a chain", "regime.steps.first_n", "another order"],
     ),
     "key that nothing reads": (["+model.latent_dimm=3"], ["model.latent_dimm is read by nothing", "mean 'latent_dim'"]),
     "wrong type": (["seed=abc"], ["seed: Value 'abc'", "Integer", "seed=VALUE"]),
@@ -67,6 +94,12 @@ AT_ONCE = {
     "no batch": (["batch_size=0"], ["batch_size=0", "greater than 0"]),
     "option": (["model=dcgn"], ["there is no model=dcgn", "did you mean 'dcgan'"]),
     "experiment": (["+experiment=fmnist_acgn"], ["there is no experiment=fmnist_acgn", "did you mean 'fmnist_acgan'"]),
+    "experiment without a plus": (
+        ["experiment=cifar10_horse"],
+        ["experiment is not", "write +experiment=cifar10_horse"],
+    ),
+    "terms without a plus": (["loss/term=[r1,r2]"], ["write +loss/term=[r1,r2]"]),
+    "misspelt experiment": (["experimant=cifar10_horse"], ["unknown key 'experimant'", "mean 'experiment'"]),
     "empty option": (["loss="], ["there is no loss=", "wgan_gp"]),
     "no option": (["~loss"], ["loss has no value", "loss=VALUE"]),
     "group": (["lss=hinge"], ["unknown key 'lss'", "did you mean 'loss'"]),
@@ -108,6 +141,11 @@ def test_a_mistake_that_composition_tells_is_named_with_its_remedy(
 ) -> None:
     assert_says(message(tmp_path / "run", *overrides), *parts)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plus_is_advised_only_for_what_the_part_takes(tmp_path: Path) -> None:
+    for word in ("regime.num_images=3", "regime.sed=3", "optimizer.generator.lrr=1", "optimizer.generator.sharp=1"):
+        assert f"+{word}" not in message(tmp_path, word)
 
 
 IN_A_FILE = {
@@ -390,8 +428,9 @@ def ended_badly(result: subprocess.CompletedProcess[str], directory: Path, *left
         (["model=3"], "group=NAME"),
         (["hydra.run.dir=file/run"], "hydra.run.dir=DIRECTORY"),
         (["hydra.run.dir=file"], "hydra.run.dir=DIRECTORY"),
+        (["hydra.run.dir=/proc/run"], "cannot write"),
     ],
-    ids=["composition", "cross-check", "group", "below a file", "a file"],
+    ids=["composition", "cross-check", "group", "below a file", "a file", "where none can be made"],
 )
 def test_the_command_says_so_at_once_with_exit_code_2_and_leaves_nothing(
     arguments: list[str], part: str, tmp_path: Path

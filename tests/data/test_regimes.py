@@ -93,6 +93,22 @@ def test_steps_work_on_what_the_one_before_leaves() -> None:
     assert Chain({"few": few, "noise": Noise(["gaussian", "poisson"])}).count(FACTS) == 9
 
 
+def test_wrong_labels_count_where_a_later_step_chooses_by_them() -> None:
+    wrong, few = LabelNoise(0.5), FirstN(3)
+
+    assert wrong.relabels
+    assert Chain({"few": few, "wrong": wrong, "noise": Noise("gaussian")}).relabels
+    assert not Chain({"wrong": wrong, "each": FirstNPerClass(1)}).relabels
+    assert not Chain({"wrong": wrong, "classes": Classes("dog", NAMES)}).relabels
+    assert not Chain({"few": few, "noise": Noise("gaussian")}).relabels
+
+
+def test_one_kind_of_noise_is_a_list_of_one() -> None:
+    images = grey(100, side=8)
+    assert torch.equal(read_all(Noise("poisson").apply(images)), read_all(Noise(["poisson"]).apply(images)))
+    assert Noise("poisson").count(FACTS) == 24
+
+
 def test_report_d_trains_on_20000_images() -> None:
     facts = DatasetFacts(28, 1, 10, list("0123456789"), 60_000, 10_000)
     cfg, _ = composed("dataset=mnist", "regime=chain", "regime/step=[first_n,noise]")

@@ -12,22 +12,36 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gan_experiments.cli import app
-from gan_experiments.config import prepare
+from gan_experiments.config import count_training_images, prepare
 from gan_experiments.evaluation.features import Seen
 from gan_experiments.evaluation.metrics.base import Case
 from gan_experiments.evaluation.metrics.class_balance import ClassBalance
 from gan_experiments.evaluation.metrics.class_fid import ClassFrechetDistance
 from gan_experiments.types import UserError
 
+UNLABELLED = ["model=dcgan", "loss=non_saturating"]
+CLASSIFIER = ["task=classifier", "model=dcgan_class_head", "evaluation=class_head"]
+
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["regime=classes", "regime.classes=10"], "no class 10.*: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
-        (["regime=classes"], r"regime.classes"),
-        (["regime=classes", "regime.classes=[]"], r"regime.classes="),
+        (["regime=classes"], r"regime.classes has no value: .* such as regime.classes=3, .*: 0, 1, 2, 3, .*, 9\.$"),
+        (["regime=chain", "regime/step=[classes]"], r"regime.steps.classes.classes has no value: .* 0, 1, 2, 3"),
+        (
+            ["regime=classes", "regime.classes=[]"],
+            r"regime.classes=\[\] has .* value: it should be a class .*\[3,dog\]$",
+        ),
+        (["regime=classes", "regime.classes=3.5"], r"regime.classes=3.5 has .* value: it should be a class"),
+        (["regime=classes", "regime.classes=[3,5,'3']"], r"class '3' more than once: write it once"),
         (["regime=noise", "regime.kinds=[gausian]"], r"regime.kinds=.*'gaussian', 'salt_and_pepper' or 'poisson'"),
-        (["regime=noise", "regime.kinds=[]"], r"regime.kinds="),
+        (["regime=noise", "regime.kinds=[]"], r"regime.kinds=\[\] .* or a list of them, such as \[gaussian,poisson\]$"),
+        (["regime=noise", "regime.kinds=poison"], r"regime.kinds='poison' has .*: it should be 'gaussian', "),
+        (["regime=label_noise", *UNLABELLED], r"changes labels, but nothing here reads .* Leave label_noise out"),
+        (["regime=chain", "regime/step=[noise,label_noise]", *UNLABELLED], r"changes labels, but nothing here reads"),
+        ([*CLASSIFIER, "regime=classes", "regime.classes=[3]"], r"classes apart and needs 2, .* has 1\. Name more"),
+        ([*CLASSIFIER, "regime=chain", "regime/step=[noise,classes]", "regime.steps.classes.classes=3"], r"needs 2"),
         (["regime=label_noise", "regime.share=1.5"], r"regime.share=1.5"),
         (["regime=first_n_per_class", "regime.num_per_class=1501"], r"regime.num_per_class=1501"),
         (["regime=chain"], "has no steps"),
@@ -39,6 +53,25 @@ from gan_experiments.types import UserError
 def test_bad_values_stop_at_composition(overrides: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         planned(tmp_path / "run", *overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["loss=acgan", "model=dcgan_class_head"],
+        ["loss=hinge", "model=dcgan_projection"],
+        ["loss=hinge", "model=dcgan", "model.discriminator._target_=mine.Network"],
+        CLASSIFIER,
+    ],
+    ids=["loss", "model", "own network", "task"],
+)
+def test_labels_may_be_wrong_where_something_reads_them(overrides: list[str], tmp_path: Path) -> None:
+    assert planned(tmp_path / "run", *overrides, "regime=label_noise").config.regime.share == 0.2
+
+
+def test_a_kind_of_noise_may_be_a_bare_word(tmp_path: Path) -> None:
+    cfg = planned(tmp_path / "run", "regime=noise", "regime.kinds=poisson").config
+    assert count_training_images(cfg) == 2 * cfg.dataset.num_train
 
 
 @pytest.mark.parametrize(

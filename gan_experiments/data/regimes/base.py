@@ -1,5 +1,6 @@
 """No regime at all, and what regimes share. Needs no torch."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gan_experiments.types import DatasetFacts, ImageSet, Regime
@@ -8,6 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(frozen=True)
 class Whole(Regime):
     """All training images, as they are."""
 

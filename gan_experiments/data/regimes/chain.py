@@ -32,6 +32,22 @@ class Chain(Regime):
         """Say whether a step must train something first."""
         return any(step.needs_fit for step in self.steps.values())
 
+    def count_classes(self, facts: DatasetFacts) -> int:
+        """Give the fewest that a step leaves."""
+        return min((step.count_classes(facts) for step in self.steps.values()), default=facts.num_classes)
+
+    @property
+    def selects_by_label(self) -> bool:
+        """Say whether a step does."""
+        return any(step.selects_by_label for step in self.steps.values())
+
+    @property
+    def relabels(self) -> bool:
+        """Say whether a step does, and none after it chooses images by the labels that it gives."""
+        steps = list(self.steps.values())
+        last = max((place for place, step in enumerate(steps) if step.relabels), default=len(steps))
+        return last < len(steps) and not any(step.selects_by_label for step in steps[last + 1 :])
+
     def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
         """Train what steps must train, each on what the one before it leaves."""
         ready: dict[str, Regime] = {}

@@ -20,16 +20,35 @@ class Classes(Regime):
     missing from its samples.
     """
 
-    classes: Class | Annotated[list[Class], Field(min_length=1)]  # by name or, where no name is so, by number
+    classes: Annotated[  # by name or, where no name is so, by number
+        Class | Annotated[list[Class], Field(min_length=1)] | None,
+        Field(description="a class by its name or number, or a list of them, such as 3, dog or [3,dog]"),
+    ]
     class_names: Sequence[str]  # of the data set, by number
 
     def count(self, facts: DatasetFacts) -> int:
         """Give the most that it can leave: all images but one for each class left out, since none is empty.
 
         Raises:
-            UserError: the data set has no such class; lists those that it has.
+            UserError: none is named, one twice, or the data set has no such class; lists those that it has.
         """
-        return facts.num_train - (facts.num_classes - len(self.numbers()))
+        numbers = self.numbers()
+        if isinstance(self.classes, list) and len(numbers) < len(self.classes):
+            twice = next(
+                number for number in numbers if [self._number(word) for word in self.classes].count(number) > 1
+            )
+            name = self.class_names[twice]
+            raise UserError(f"regime.classes={self.classes} names class {name!r} more than once: write it once.")
+        return facts.num_train - (facts.num_classes - len(numbers))
+
+    def count_classes(self, facts: DatasetFacts) -> int:
+        """Give how many are named."""
+        return len(self.numbers())
+
+    @property
+    def selects_by_label(self) -> bool:
+        """Say that labels decide which images are left."""
+        return True
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Give the images of the classes, in their old order.
@@ -58,8 +77,19 @@ class Classes(Regime):
         Raises:
             UserError: the data set has no such class.
         """
+        if self.classes is None:
+            raise UserError(
+                "regime.classes has no value: write a class by its name or number, such as regime.classes=3, or "
+                f"several, such as regime.classes=[3,5], of these: {self._there()}."
+            )
         given = self.classes if isinstance(self.classes, list) else [self.classes]
         return sorted({self._number(wanted) for wanted in given})
+
+    def _there(self) -> str:
+        names = list(self.class_names)
+        if not names:
+            raise UserError("regime=classes needs labels, and this data set has none: write regime=none.")
+        return ", ".join(f"{number} {name}" if name != str(number) else name for number, name in enumerate(names))
 
     def _number(self, wanted: Class) -> int:
         names = list(self.class_names)
@@ -67,9 +97,6 @@ class Classes(Regime):
             return names.index(str(wanted))
         if isinstance(wanted, int) and 0 <= wanted < len(names):
             return wanted
-        if not names:
-            raise UserError("regime=classes needs labels, and this data set has none: write regime=none.")
-        there = ", ".join(f"{number} {name}" if name != str(number) else name for number, name in enumerate(names))
         raise UserError(
-            f"regime.classes: the data set has no class {wanted!r}. Write a name or a number of these: {there}."
+            f"regime.classes: the data set has no class {wanted!r}. Write a name or a number of these: {self._there()}."
         )

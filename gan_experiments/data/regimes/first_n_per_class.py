@@ -32,6 +32,11 @@ class FirstNPerClass(Regime):
             )
         return min(facts.num_train, self.num_per_class * facts.num_classes)
 
+    @property
+    def selects_by_label(self) -> bool:
+        """Say that labels decide which images are left."""
+        return True
+
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Give the first images of each class, in their old order.
 

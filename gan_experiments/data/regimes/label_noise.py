@@ -33,6 +33,11 @@ class LabelNoise(Regime):
             )
         return facts.num_train
 
+    @property
+    def relabels(self) -> bool:
+        """Say that labels are all that is changed."""
+        return True
+
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Give the images with labels of which some are wrong.
 

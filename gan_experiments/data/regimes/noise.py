@@ -23,15 +23,22 @@ class Noise(Regime):
     however images are read. White is 1.
     """
 
-    kinds: Annotated[Sequence[Kind], Field(min_length=1)]  # a kind named twice gives two copies
+    kinds: Annotated[  # a kind named twice gives two copies
+        Kind | Annotated[Sequence[Kind], Field(min_length=1)],
+        Field(description="'gaussian', 'salt_and_pepper' or 'poisson', or a list of them, such as [gaussian,poisson]"),
+    ]
     gaussian_deviation: PositiveFloat = 0.1  # standard deviation of what is added to each value, then clipped
     salt_and_pepper_share: Annotated[float, Field(gt=0, le=1)] = 0.05  # of the pixels; half of them white, half black
     poisson_peak: PositiveFloat = 256.0  # photons counted where it is white; fewer are noisier
     seed: NonNegativeInt = 0
 
+    def each_kind(self) -> Sequence[Kind]:
+        """Give the kinds, one for each copy."""
+        return [self.kinds] if isinstance(self.kinds, str) else self.kinds
+
     def count(self, facts: DatasetFacts) -> int:
         """Give the number of images with their copies."""
-        return facts.num_train * (1 + len(self.kinds))
+        return facts.num_train * (1 + len(self.each_kind()))
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Give the images and their copies."""
@@ -59,7 +66,7 @@ class _WithCopies:
     def __init__(self, image_set: ImageSet, noise: Noise) -> None:
         self.image_set = image_set
         self.noise = noise
-        self.labels = image_set.labels.repeat(1 + len(noise.kinds))
+        self.labels = image_set.labels.repeat(1 + len(noise.each_kind()))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -74,7 +81,7 @@ class _WithCopies:
         for row, index in enumerate(indices.tolist()):
             copy, original = divmod(index, len(self.image_set))
             if copy > 0:
-                kind = self.noise.kinds[copy - 1]
+                kind = self.noise.each_kind()[copy - 1]
                 seed = stream_seed(f"noise {kind}", self.noise.seed, copy, original)
                 pixels[row] = self.noise.disturb(pixels[row], kind, torch.Generator().manual_seed(seed))
         return pixels
