@@ -246,6 +246,7 @@ def test_resuming_a_finished_run_leaves_it_as_it_is(base: list[str], tmp_path: P
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_resumed_run_shows_its_progress_on_a_terminal(
     base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -179,6 +179,7 @@ def test_no_job_begins_in_a_sweep_that_was_stopped(sweep: Path) -> None:
     assert not jobs(sweep)
 
 
+@pytest.mark.slow
 def test_a_run_that_left_no_checkpoint_is_tried_anew_but_nothing_else_is_removed(sweep: Path) -> None:
     def note(launched: Launch) -> None:
         assert launched.resumed is None

@@ -96,6 +96,7 @@ def identity(*overrides: str, **varying: str) -> str:
     return identify({str(key): value for key, value in content.items()}, varying)
 
 
+@pytest.mark.slow
 def test_a_job_is_what_comes_out_of_it_not_where_it_lies() -> None:
     base = identity()
 

@@ -68,6 +68,7 @@ def test_reconstructions_stand_behind_the_images_with_their_labels() -> None:
     assert images.facts["autoencoder"]["mean_squared_error"] == pytest.approx(float(error), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_autoencoder_learns_what_the_images_are(cache: Path) -> None:
     """Better than the mean image, on images that it has not seen too."""
     images = prepared("regime=autoencoder", "regime.num_layers=2", "regime.epochs=30")
@@ -168,6 +169,7 @@ def test_a_run_keeps_the_error_and_a_picture(tmp_path: Path, trained: list[int])
     assert trained == [100]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_another_depth_is_refused(tmp_path: Path, trained: list[int]) -> None:
     run = tmp_path / "run"
     launch(run, *TWO_STEPS, *CHAIN)

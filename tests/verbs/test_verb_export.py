@@ -169,7 +169,7 @@ def with_network(run: Path, network: nn.Module) -> TrainedGenerator:
     return replace(generator, network=network.eval().requires_grad_(False), latent_dim=6)
 
 
-@pytest.mark.parametrize("to", ["safetensors", "onnx"])
+@pytest.mark.parametrize("to", ["safetensors", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_a_users_own_network_is_exported_whatever_it_holds(
     to: exporting.Format, finished: Path, tmp_path: Path
 ) -> None:
