@@ -58,15 +58,15 @@ def findings_table(study: dict[str, Any], runs: Runs) -> str:
     tested = [finding.p for finding in found if finding.p is not None]
     adjusted = iter(holm(tested))
     lines = ["| claim | measure | value | p | verdict |", "|---|---|---|---|---|"]
-    verdicts: dict[bool, list[str]] = {False: [], True: []}  # of the report's claims, of ours
+    verdicts: dict[str, list[str]] = {"of the report": [], "of our own": []}
     for claim, finding in zip(study["claims"], found, strict=True):
         p, verdict = "", finding.verdict
         if finding.p is not None:
             p, verdict = f"{finding.p:.2g}", _verdict(next(adjusted), finding.as_claimed)
-        ours = bool(claim.get("ours"))
+        ours = claim.get("ours")
         said = f"{finding.claim} (ours)" if ours else finding.claim
         lines.append(f"| {said} | {finding.measure} | {finding.value} | {p} | {verdict} |")
-        verdicts[ours].append(verdict)
+        verdicts["of our own" if ours else "of the report"].append(verdict)
     notes = ["Value: mean over training seeds ± its 95% interval by Student's t."]
     if tested:
         notes.append(
@@ -77,20 +77,20 @@ def findings_table(study: dict[str, Any], runs: Runs) -> str:
     if any(finding.measure.startswith("alarm ") for finding in found):
         notes.append("An alarm decides where it rings in all runs or in none.")
     if any(UNLIKE in finding.value for finding in found):
-        notes.append(f"{UNLIKE} not quite one measure: the protocols of the two differ in what they were trained on.")
+        notes.append(f"{UNLIKE} not quite one measure: the protocols of the two differ.")
     summary = f"**{_summary(verdicts)}**{_missing(study, runs)}"
     return "\n".join([summary, "", *lines, "", " ".join(notes), ""])
 
 
-def _summary(verdicts: dict[bool, list[str]]) -> str:
+def _summary(verdicts: dict[str, list[str]]) -> str:
     """Say how many claims are decided, and which way."""
     parts = []
-    for ours, of_claims in verdicts.items():
+    for whose, of_claims in verdicts.items():
         if of_claims:
-            counts = Counter(_kind(verdict) for verdict in of_claims)
+            counts = Counter(map(_kind, of_claims))
             said = ", ".join(f"{counts[kind]} × {kind}" for kind in VERDICTS if counts[kind])
-            whose = ("of our own" if verdicts[False] else "") if ours else "of the report" * bool(verdicts[True])
-            parts.append(f"{counted(len(of_claims), 'claim')}{f' {whose}' if whose else ''}: {said}.")
+            stated = f" {whose}" if all(verdicts.values()) else ""
+            parts.append(f"{counted(len(of_claims), 'claim')}{stated}: {said}.")
     return " ".join(parts)
 
 
@@ -194,11 +194,10 @@ def _side(side: list[str], claim: Claim, runs: Runs) -> list[float]:
 
 
 def _alike(claim: Claim, runs: Runs) -> bool:
-    """Tell whether the two sides of one key were measured by one protocol, where protocols are known."""
+    """Tell whether the sides of a claim about one key were measured by one protocol, as far as protocols are known."""
     (low, *low_keys), (high, *high_keys) = claim["lower"], claim["than"]
-    measured = [run["values"] for variant in (low, high) for run in runs_of(runs, variant)]
-    protocols = {values[low_keys[0]].get("protocol") for values in measured if low_keys[0] in values}
-    return low_keys != high_keys or len(protocols) < 2
+    measured = [run["values"].get(key, {}) for side in (low, high) for run in runs_of(runs, side) for key in low_keys]
+    return low_keys != high_keys or len({entry["protocol"] for entry in measured if "protocol" in entry}) < 2
 
 
 def _named(side: list[str], claim: Claim) -> str:

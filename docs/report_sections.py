@@ -39,9 +39,8 @@ def experiments_section(name: str) -> str:
         long = f"{_code(full)}{long_time}" if full else "none: ours"
         lines.append(f"| {variant}<br>{ended} | {long} | {brief}{time} |")
     return "\n".join(lines) + (
-        "\n\nThe numbers and pictures below are of the short form, and its time is that of the fastest seed: others "
-        "shared the machine. That of the full form is estimated from it where the networks are the same.\n"
-        + made_by(name, runs)
+        "\n\nThe numbers and pictures below are of the short form, and its time is that of the fastest seed. "
+        "That of the full form is estimated from it where the networks are the same.\n" + made_by(name, runs)
     )
 
 

@@ -25,6 +25,12 @@ def within(key: str, names: Iterable[str]) -> bool:
     return any(f"{dotted}.".startswith(f"{name}.") for name in names)
 
 
+def budget_key(flat_config: Mapping[str, Any]) -> str:
+    """Give the key of the budget that a run was given; that of epochs where none is known."""
+    given = (f"budget.{unit}" for unit in ("epochs", "kimg", "generator_steps"))
+    return next((key for key in given if flat_config.get(key) is not None), "budget.epochs")
+
+
 def override_key(word: object) -> str:
     """Give the key, or the group, of a word of the command line: of +loss/term@loss=r1 it is loss/term."""
     return str(word).lstrip("+~").partition("=")[0].partition("@")[0]

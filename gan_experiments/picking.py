@@ -94,7 +94,7 @@ def pick(
     Raises:
         UserError: images or scores are not finite.
     """
-    each = f" of each of {len(labels)} classes" if generator.conditional else ""
+    each = f" of each of {len(labels)} classes" if len(labels) > 1 else ""
     log.info("Drawing %s images%s, of which the best %s are kept.", f"{choice.of:,}", each, f"{choice.best:,}")
     blocks = (
         _scored(block, scorer, generator) for block in draw_blocks(generator, labels, choice.of, seed, truncation)

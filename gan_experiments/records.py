@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gan_experiments.files import is_locked
-from gan_experiments.keys import flat, override_key, within
+from gan_experiments.keys import budget_key, flat, override_key, within
 from gan_experiments.runs import resuming
 from gan_experiments.tracking.manifest import FILE
 from gan_experiments.tracking.rows import CLOCKS, read_rows
@@ -93,14 +93,8 @@ class Record:
         """The command line that goes on with it; empty where it is running, or holds no state to go on from."""
         if self.state == "running" or not any(self.directory.glob("checkpoints/iteration_*.pt")):
             return ""
-        longer = f" {self.budget_key}=MORE" * (self.state == "finished")
+        longer = f" {budget_key(self.flat_config)}=MORE" * (self.state == "finished")
         return f"python -m gan_experiments {resuming(self.directory)}{longer}"
-
-    @property
-    def budget_key(self) -> str:
-        """The key of the budget that it was given."""
-        keys = ("budget.epochs", "budget.kimg", "budget.generator_steps")
-        return next((key for key in keys if self.flat_config.get(key) is not None), keys[0])
 
     @cached_property
     def settings(self) -> dict[str, Any]:

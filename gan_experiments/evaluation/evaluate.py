@@ -94,7 +94,7 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
     for extractor in protocol.extractors.values():
         metrics = {name: metric for name, metric in protocol.sample_metrics.items() if metric.has_anchors}
         facts = [
-            protocol.real.facts(),
+            protocol.real.facts,
             *(protocol.facts(extractor, metric, metric.names[0]) for metric in metrics.values()),
         ]
         content = json.dumps(facts, sort_keys=True)

@@ -3,6 +3,7 @@
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,9 @@ class RealImages:
     training: ImageSet  # what is trained on; the same object where there is no regime
     held_out: ImageSet | None  # the test split, of the same classes
 
+    @cached_property
     def facts(self) -> dict[str, Any]:
-        """Say which images each set holds, by name, and the classes of the reference."""
+        """Which images each set holds, by name, and the classes of the reference."""
         sets = {"reference": self.reference, "training": self.training, "held_out": self.held_out}
         described = {
             name: None if images is None else {"count": len(images), "fingerprint": fingerprint(images)}
@@ -139,19 +141,22 @@ class Protocol:
         else:
             assert extractor is not None
             measure = self._facts_of_extractor(extractor)
-        of_held_out = isinstance(metric, DiscriminatorMetric) and name in metric.of_held_out
-        if isinstance(metric, DiscriminatorMetric) and metric.augmented and not of_held_out:
-            measure["augmentations"] = {name: repr(part) for name, part in self.augmentations.items()}
-        real = self.real.facts()
+        sets, of_samples = metric.sets, True
+        if isinstance(metric, DiscriminatorMetric):
+            of_samples = metric.of_samples
+            if name in metric.of_held_out:
+                sets = ("held_out",)
+            elif metric.augmented:
+                measure["augmentations"] = {kind: repr(part) for kind, part in self.augmentations.items()}
         return {
             "version": VERSION,
             **own,
             **measure,
             "dataset": self.real.dataset,
             "reference_split": "train",
-            "classes": real["classes"],
-            **{part: real[part] for part in (("held_out",) if of_held_out else metric.sets)},
-            **({} if isinstance(metric, DiscriminatorMetric) and not metric.of_samples else self._facts_of_samples()),
+            "classes": self.real.facts["classes"],
+            **{part: self.real.facts[part] for part in sets},
+            **(self._facts_of_samples() if of_samples else {}),
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         }
 

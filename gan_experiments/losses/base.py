@@ -31,32 +31,25 @@ class Judged:
         self.labels = labels
         self._discriminator = discriminator
         self._after = after
-        self._beside: Judged | None = None
+        self._pair: tuple[Judged, Judged] | None = None
         self._output: DiscriminatorOutput | None = None
 
     def judge_with(self, other: "Judged") -> None:
-        """Judge these images and the other's in one pass, so that batch norm has statistics of both together."""
-        self._beside, other._beside = other, self
+        """Judge these images, and after them the other's, in one pass: batch norm has statistics of both together."""
+        self._pair = other._pair = (self, other)
         self._after = other._after = None
 
     @property
     def output(self) -> DiscriminatorOutput:
         """Scores, class logits and features of the images; in float32 whatever the precision of the networks."""
         # Not a cached_property: its lock (up to Python 3.11) breaks a compiled graph.
-        if self._output is None and self._beside is not None:
-            self._judge_both(self._beside)
+        if self._output is None and self._pair is not None:
+            _judge_both(*self._pair)
         if self._output is None:
             if self._after is not None:
                 _ = self._after.output
             self._output = self.judge(self.images)
         return self._output
-
-    def _judge_both(self, other: "Judged") -> None:
-        images, labels = torch.cat([self.images, other.images]), torch.cat([self.labels, other.labels])
-        output = self._discriminator(images, labels)
-        for judged, rows in ((self, slice(len(self.images))), (other, slice(len(self.images), None))):
-            others = (None if part is None else part[rows].float() for part in output[1:])
-            judged._output = DiscriminatorOutput(output.scores[rows].float(), *others)
 
     @property
     def scores(self) -> Tensor:
@@ -74,6 +67,14 @@ class Judged:
         output = self._discriminator(images, self.labels)
         others = (None if part is None else part.float() for part in output[1:])
         return DiscriminatorOutput(output.scores.float(), *others)
+
+
+def _judge_both(first: Judged, second: Judged) -> None:
+    images, labels = torch.cat([first.images, second.images]), torch.cat([first.labels, second.labels])
+    output = first._discriminator(images, labels)
+    for judged, rows in ((first, slice(len(first.images))), (second, slice(len(first.images), None))):
+        others = (None if part is None else part[rows].float() for part in output[1:])
+        judged._output = DiscriminatorOutput(output.scores[rows].float(), *others)
 
 
 @dataclass(frozen=True, kw_only=True)

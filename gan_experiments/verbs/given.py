@@ -43,18 +43,21 @@ def new_file(path: Path, force: bool) -> Path:
     return path
 
 
-def check_directory(path: Path, force: bool, else_write: str = ", or write into it with --force.") -> None:
+def check_directory(path: Path, force: bool | None) -> None:
     """Make sure that `new_directory` could write there, before what takes long; nothing is made.
 
+    `force` is None for a verb that has no such option.
+
     Raises:
-        UserError: there is something at `path` already, or it cannot be made; `else_write` ends the advice.
+        UserError: there is something at `path` already, or it cannot be made.
     """
     path = path.expanduser().absolute()
     with _writing(path):
         if path.exists() and not path.is_dir():
             raise UserError(f"{path} is a file: name a directory with -o.")
         if path.is_dir() and any(path.iterdir()) and not force:
-            raise UserError(f"{path} exists and is not empty: name another with -o{else_write}")
+            forcing = "" if force is None else ", or write into it with --force"
+            raise UserError(f"{path} exists and is not empty: name another with -o{forcing}.")
         _try(path)
 
 

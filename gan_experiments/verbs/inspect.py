@@ -67,7 +67,7 @@ def inspect(
         raise UserError(f"--regularization {regularization}: write a number, 0 or more.")
     record = open_record(run)
     if output is not None:
-        check_directory(output, force=False, else_write=".")
+        check_directory(output, force=None)
     from gan_experiments.inspected import Wish, subject_of  # torch takes seconds to import
     from gan_experiments.inspecting import log_pictures, look, write
 
@@ -77,7 +77,8 @@ def inspect(
     chosen, left_out = _chosen(only or [], subject.no_classes, layer is not None)
     names = [one.value for one in chosen]
     place = output or record.directory / "inspection" / subject.directory_name(names, wish)
-    check_directory(place, force=True)
+    if output is None:
+        check_directory(place, force=True)
     found = look(subject, names, wish)
     facts = {"run": str(record.directory), **found.facts, "left_out": left_out}
     with new_directory(place, force=output is None) as made:

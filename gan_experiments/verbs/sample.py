@@ -127,10 +127,9 @@ def _choice(num: int | None, best: int | None, of: int | None, by: By | None) ->
         return None
     if num is not None:
         raise UserError(f"--num {num} and --best {best}: --best says how many are kept, --of how many are drawn.")
-    given = f"--of {of}" if of else f"--best {best} (of {PER_BEST} times as many, where --of does not say)"
-    of = of or best * PER_BEST
-    if of > MOST:
-        raise UserError(f"{given}: more than {MOST:,} are never drawn. Write --of {MOST} or less.")
+    if best > MOST or (of or 0) > MOST:
+        raise UserError(f"--{'best' if best > MOST else 'of'}: write {MOST} or less; more are never drawn.")
+    of = of or min(best * PER_BEST, MOST)
     if best > of:
         raise UserError(f"--best {best} --of {of}: there are only {of} to pick from. Write --of {best} or more.")
     from gan_experiments.picking import Choice

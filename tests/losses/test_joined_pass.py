@@ -82,3 +82,19 @@ def test_the_generators_step_reads_the_scores_that_both_have_together() -> None:
 
     torch.testing.assert_close(joined, softplus(-scores).mean())
     assert (joined - alone).abs() > 1e-4
+
+
+def test_real_images_come_first_whatever_is_read_first() -> None:
+    passes = []
+
+    def network(images: Tensor, labels: Tensor) -> DiscriminatorOutput:
+        passes.append(images)
+        return DiscriminatorOutput(images.mean((1, 2, 3)))
+
+    objective = Objective({"non_saturating": NonSaturating()})
+    real, fake = batches()
+    for step in (objective.discriminator_loss, objective.generator_loss):
+        step(network, real, fake, REGULAR, joined=True)
+    assert len(passes) == 2
+    for images in passes:
+        torch.testing.assert_close(images, torch.cat([real.images, fake.images]))
