@@ -51,9 +51,10 @@ from workloads import WORKLOADS, stopwatch
 from gan_experiments.assemble import assemble
 from gan_experiments.callbacks.evaluation import SEED
 from gan_experiments.components import build
-from gan_experiments.config import CONFIG_DIR, prepare, register_schema
+from gan_experiments.config import prepare, register_schema
 from gan_experiments.evaluation.evaluate import Results, evaluate
 from gan_experiments.evaluation.protocol import Protocol
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.preparation import build_extractors, prepare_protocol
 from gan_experiments.training.gan import GAN
 from gan_experiments.types import UserError

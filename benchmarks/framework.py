@@ -13,7 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import open_dict
 from workloads import Workload, stopwatch
 
-from gan_experiments.config import CONFIG_DIR, register_schema
+from gan_experiments.config import register_schema
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.runs import plan_launch
 from gan_experiments.train import run
 from gan_experiments.training.gan import GAN

@@ -94,7 +94,8 @@ def _composed(overrides: list[str]) -> Any:
     """Compose the config of a run."""
     from hydra import compose, initialize_config_dir
 
-    from gan_experiments.config import CONFIG_DIR, register_schema
+    from gan_experiments.config import register_schema
+    from gan_experiments.options import CONFIG_DIR
 
     register_schema()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):

@@ -5,7 +5,6 @@ import errno
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from gan_experiments.config import CONFIG_DIR, group_choices, register_schema
+from gan_experiments.config import group_choices, register_schema
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
+from gan_experiments.keys import override_key
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.runs import Launch, plan_launch
 from gan_experiments.sweeps.conduct import conduct
 from gan_experiments.sweeps.jobs import run_job
@@ -113,8 +114,11 @@ def _report(error: Exception) -> int:
 
 
 def _cannot_be_made(error: OSError) -> bool:
-    """Say whether a directory could not be made in a place that is there but takes none, such as /proc."""
-    return error.errno == errno.ENOENT and traceback.extract_tb(error.__traceback__)[-1].name in ("mkdir", "makedirs")
+    """Say whether what is missing is the directory to be made, or one above it: its place takes none, such as /proc."""
+    words = (word for word in sys.argv if override_key(word) in ("hydra.run.dir", "hydra.sweep.dir"))
+    asked = [Path(word.partition("=")[2].strip("'\"")).absolute() for word in words]
+    missing = Path(str(error.filename)).absolute()
+    return error.errno == errno.ENOENT and any(place.is_relative_to(missing) for place in asked)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from gan_experiments.components import check_type, suggest
 from gan_experiments.keys import override_key, within
 from gan_experiments.types import UserError
 
-PACKAGE = "gan_experiments."
+OWN_PREFIX = "gan_experiments."
 VALUE_RANGES = {"sigmoid": [0, 1], "tanh": [-1, 1]}
 
 Count = Annotated[int, Field(ge=0)]
@@ -217,7 +217,7 @@ def reads_labels(cfg: DictConfig) -> bool:
     networks, reading = (cfg.model.generator, cfg.model.discriminator), (cfg.task, *cfg.loss.values())
     if cfg.model.conditional or any(network.get("condition") is not None for network in networks):
         return True
-    own = any(not part.get("_target_", PACKAGE).startswith(PACKAGE) for part in (*networks, *reading))
+    own = any(not part.get("_target_", OWN_PREFIX).startswith(OWN_PREFIX) for part in (*networks, *reading))
     return own or any("class_head" in (part.get("needs") or []) for part in reading)
 
 

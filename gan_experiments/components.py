@@ -4,12 +4,15 @@ import difflib
 import inspect
 import json
 import logging
+import re
+import shlex
 import sys
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import hydra
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -55,10 +58,17 @@ def suggest_key(key: str, beside: Mapping[str, Any], known: Iterable[str], word:
 def takes(target: str, name: str) -> bool:
     """Say whether what `target` names takes an argument, as far as can be known: yes where it cannot be imported."""
     try:
-        parameters = inspect.signature(hydra.utils.get_object(target)).parameters
+        named, open_ended = _arguments(hydra.utils.get_object(target))
     except Exception:  # importing a user's own module may raise anything
         return True
-    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return open_ended or name in named
+
+
+def _arguments(part: Any) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Give the arguments that a part names, and whether it takes any others."""
+    parameters = inspect.signature(part).parameters.values()
+    named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    return named, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def add_code_dirs(directories: Iterable[str]) -> None:
@@ -120,15 +130,13 @@ def _check_part(key: str, node: dict[str, Any]) -> None:
             f"If it is a part of your own, name the directory that holds it in code_dirs=[...]."
         ) from error
     try:
-        parameters = inspect.signature(part).parameters
+        named, open_ended = _arguments(part)
     except (TypeError, ValueError):  # some extension types have no signature
         return
     given = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
-    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    named = {name: p for name, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     for name in given:
         if name not in named and not open_ended:
-            elsewhere = suggest_key(f"{key}.{name}", node, named, f"{key}.{name}={_typed(given[name])}")
+            elsewhere = suggest_key(f"{key}.{name}", node, named, _word(f"{key}.{name}", given[name]))
             raise UserError(f"{key}.{name}: {target} takes no argument {name!r}{elsewhere}")
     if not node.get("_partial_"):
         for name, parameter in named.items():
@@ -140,9 +148,22 @@ def _check_part(key: str, node: dict[str, Any]) -> None:
             check_type(f"{key}.{name}", value, hints[name])
 
 
+def _word(key: str, value: Any) -> str:
+    """Give a word of the command line, quoted for the shell too where the value has quotes; VALUE for nested ones."""
+    items = value if isinstance(value, list) else [value]
+    if any(isinstance(item, dict | list) for item in items):
+        return f"{key}=VALUE"
+    typed = ",".join(map(_typed, items))
+    word = f"{key}=[{typed}]" if isinstance(value, list) else f"{key}={typed}"
+    return shlex.quote(word) if '"' in word else word
+
+
 def _typed(value: Any) -> str:
-    """Give a value as the command line takes it."""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    """Give a plain value as Hydra reads it; what could be read as another value, or not at all, is quoted."""
+    if not isinstance(value, str):
+        return "null" if value is None else str(value).lower()
+    plain = re.fullmatch(r"(?!(?:null|true|false|inf|nan)$)[A-Za-z_/][\w./-]*", value, re.IGNORECASE)
+    return value if plain else QuotedString(value, Quote.double).with_quotes()
 
 
 def _suggest_target(target: str) -> str:
@@ -175,8 +196,10 @@ def check_type(key: str, value: Any, hint: Any) -> None:
     except ValidationError as error:
         errors = [item for item in error.errors() if item["type"] != "needs_python_object"]
         if errors:
-            reasons = _described(hint) or "; ".join(dict.fromkeys(item["msg"] for item in errors))
-            raise UserError(f"{key}={value!r} has a wrong type or value: {reasons}") from error
+            reasons = list(dict.fromkeys(item["msg"] for item in errors))
+            # One for each member of a union; a single reason says more than the description does.
+            described = _described(hint) if len(reasons) > 1 else ""
+            raise UserError(f"{key}={value!r} has a wrong type or value: {described or '; '.join(reasons)}") from error
 
 
 def _described(hint: Any) -> str:

@@ -12,12 +12,10 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_experiments import options
 from gan_experiments.checks import TASK_FACTS, cross_check, reads_labels
 from gan_experiments.components import add_code_dirs, build, check_arguments
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.types import DatasetFacts, ImageSource, Regime, UserError
-
-CONFIG_DIR = options.CONFIG_DIR
 
 
 @dataclass
@@ -106,7 +104,6 @@ def prepare(cfg: DictConfig) -> DictConfig:
         OmegaConf.update(result, key, {} if isinstance(value, DictConfig) else None, merge=False)
     cross_check(result)
     num_images = count_training_images(result)
-    _check_labels(result)
     if result.batch_size > num_images:
         raise UserError(
             f"batch_size={result.batch_size} is larger than the data set: dataset {result.dataset.name!r} gives "
@@ -128,20 +125,28 @@ def count_training_images(cfg: DictConfig) -> int:
     return _regime(cfg).count(_facts(cfg))
 
 
-def _check_labels(cfg: DictConfig) -> None:
-    """Find a regime after which there is nothing to learn from labels, or that changes labels which nothing reads."""
-    regime = _regime(cfg)
-    classes, least = regime.count_classes(_facts(cfg)), cfg.task.get("min_classes") or 0
+def check_labels(cfg: DictConfig) -> None:
+    """Find a new run that has too few classes, or whose regime changes labels which nothing reads.
+
+    Raises:
+        UserError: says which, and what to choose instead.
+    """
+    regime, facts = _regime(cfg), _facts(cfg)
+    classes, least = regime.count_classes(facts), cfg.task.get("min_classes") or 0
+    task = f"this task learns to tell classes apart and needs {least}, but"
+    if facts.num_classes < least:
+        raise UserError(f"{task} dataset {cfg.dataset.name!r} has {facts.num_classes}. Choose another dataset=NAME.")
     if classes < least:
         raise UserError(
-            f"this task learns to tell classes apart and needs {least}, but with this regime dataset "
-            f"{cfg.dataset.name!r} has {classes}. Name more classes, or write regime=none."
+            f"{task} with this regime dataset {cfg.dataset.name!r} has {classes}. Name more classes, or write "
+            f"regime=none."
         )
     if regime.relabels and not reads_labels(cfg):
         raise UserError(
-            "the regime changes labels, but nothing here reads labels in training, so it would change nothing: "
-            "model.conditional is false, and no term of the loss needs model.class_head. Leave label_noise out, or "
-            "choose what reads labels, such as model=dcgan_projection or task=classifier model=dcgan_class_head."
+            "the regime changes labels, but nothing here reads labels in training, so wrong labels would change "
+            "nothing: model.conditional is false, and no term of the loss needs model.class_head. Leave label_noise "
+            "out, or choose what reads labels, such as model=dcgan_projection or task=classifier "
+            "model=dcgan_class_head."
         )
 
 

@@ -11,7 +11,8 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from gan_experiments.checks import FURTHER_GROUPS
 from gan_experiments.components import nearest, suggest, suggest_key, takes
-from gan_experiments.config import CONFIG_DIR, Root
+from gan_experiments.config import Root
+from gan_experiments.options import CONFIG_DIR
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 
@@ -23,7 +24,7 @@ def explain(error: Exception) -> str:
         return f"{error.override} cannot be read: write key=value; special characters need quotes, \"{key}='{value}'\""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, word = error.missing_cfg_file.rpartition("/")
-        options = error.options or [path.stem for path in (CONFIG_DIR / group).glob("*.yaml")]
+        options = error.options or _options(group)
         return f"there is no {group}={word}{suggest(word, options)}"
     if isinstance(error, YAMLError):
         return f"a config file is not valid yaml: {error}"
@@ -47,11 +48,18 @@ def explain(error: Exception) -> str:
     return text.partition("\nSee https://hydra.cc")[0]  # Hydra's page is about its grammar as a whole
 
 
+def _options(group: str) -> list[str]:
+    return [path.stem for path in (CONFIG_DIR / group).glob("*.yaml")]
+
+
 def _unknown_key(cause: OmegaConfBaseException, text: str, where: str) -> str:
     """Name an unknown key and where it belongs; a plus is advised only for what the part takes."""
     content: Any = OmegaConf.to_container(cause.parent_node)
     node = content if isinstance(content, dict) else {}
     known = list(map(str, node if "." in str(cause.full_key) else [*node, *FURTHER_GROUPS]))
+    parent, _, name = str(cause.full_key).rpartition(".")
+    if parent == "regime.steps" and name not in (steps := _options("regime/step")):
+        known += steps
     append = re.search(r"To append to your config use \+(.+)", text)
     word = append.group(1) if append else f"{cause.full_key}=VALUE"
     message = f"unknown key '{cause.full_key}'{where}"
@@ -73,6 +81,8 @@ def _no_group(group: str, text: str, where: str) -> str:
     append = re.search(r"To append to your default list use (.+)", text)
     if append and (CONFIG_DIR / group).is_dir():
         word = re.sub(r"[' ]", "", append.group(1))
+        if group == "regime/step":  # a plus alone would give steps to regime=none
+            return f"{group} needs regime=chain: write regime=chain {word.removeprefix('+')}"
         return f"{group} is not among the defaults, so it is added with a plus: write {word}"
     return f"{group}: there is no group to override{where}{suggest(group, Root.__dataclass_fields__)}"
 
@@ -85,5 +95,5 @@ def _named_twice(key: str) -> str:
     name = package.rpartition(".")[2]
     return (
         f"regime/step names {name} twice, but each kind of step can be given once in a chain: write {name} once, with "
-        f"its settings in {package}, or choose another order"
+        f"its settings in {package}"
     )

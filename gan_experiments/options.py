@@ -1,5 +1,6 @@
 """The options of each group as their yaml files list them, and where a key belongs that was written elsewhere."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ def right_place(key: str, beside: Mapping[str, Any], word: str) -> str:
         beside: what stands where it was written, as plain values.
         word: the word of the command line, such as regime.num_images=3; it begins with the key.
     """
+    if step := _step(key, beside, word):
+        return step
     parent, _, name = key.rpartition(".")
     below = [f"{parent}.{path}".lstrip(".") for path in _below(beside, name)]
     if 0 < len(below) <= MOST_PLACES:
@@ -29,15 +32,23 @@ def right_place(key: str, beside: Mapping[str, Any], word: str) -> str:
         path = key.removeprefix(f"{group}.")
         if added := _added(_group(group), path):
             return f"write +{added} {word}"
-        options = _options(_group(group))
-        having = [option for option, content in options.items() if _lists(content, path)]
-        if having:
-            content = {other: beside[other] for other in beside if other != name}  # an added key stands there already
-            chosen = _chosen(options, content) if group == parent else ""
-            now = f"{_group(group)}={chosen}" if chosen else f"the chosen {_group(group)}"
-            return f"{now} has no {path}; {_write(_group(group), having, word)}"
+        if having := [option for option, content in _options(_group(group)) if _lists(content, path)]:
+            return _write(_group(group), having, word)
         group = group.rpartition(".")[0]
     return ""
+
+
+def _step(key: str, beside: Mapping[str, Any], word: str) -> str:
+    """Say how a step gets into a chain, for keys of a step that is not there; empty for other keys."""
+    if not re.fullmatch(r"regime\.steps(\.\w+)?", key):
+        return ""
+    there = beside if key != "regime.steps" else beside.get("steps")
+    steps = list(there) if isinstance(there, Mapping) else []
+    named = re.match(r"regime\.steps\.(\w+)", word)
+    if named and not (CONFIG_DIR / "regime" / "step" / f"{named.group(1)}.yaml").is_file():
+        return ""
+    steps += named.groups() if named else ()
+    return f"write regime=chain regime/step=[{','.join(steps)}]{f' {word}' if named else ''}" if steps else ""
 
 
 def _write(group: str, having: list[str], word: str) -> str:
@@ -50,9 +61,9 @@ def _group(dotted: str) -> str:
     return dotted.replace(".", "/")
 
 
-def _options(group: str) -> dict[str, dict[str, Any]]:
+def _options(group: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give what each option of a group lists, with the other files of the group that it is made of."""
-    return {path.stem: _content(path) for path in sorted((CONFIG_DIR / group).glob("*.yaml"))}
+    yield from ((path.stem, _content(path)) for path in sorted((CONFIG_DIR / group).glob("*.yaml")))
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -74,16 +85,6 @@ def _added(group: str, path: str) -> str:
     return ""
 
 
-def _chosen(options: Mapping[str, Mapping[str, Any]], content: Mapping[str, Any]) -> str:
-    """Give the option that has these keys and this class; empty where none has, or several."""
-    alike = [
-        name
-        for name, option in options.items()
-        if option.keys() == content.keys() and option.get("_target_") == content.get("_target_")
-    ]
-    return alike[0] if len(alike) == 1 else ""
-
-
 def _lists(content: Any, path: str) -> bool:
     for name in path.split("."):
         if not isinstance(content, dict) or name not in content:
@@ -93,9 +94,9 @@ def _lists(content: Any, path: str) -> bool:
 
 
 def _below(content: Mapping[str, Any], name: str) -> Iterator[str]:
-    """Give the paths, below the first level, of keys of a name."""
+    """Give the paths, below the first level, of keys of a name; not of those that take their value from elsewhere."""
     for key, value in content.items():
         if isinstance(value, dict) and key != "hydra":
-            if name in value:
+            if name in value and "${" not in str(value[name]):
                 yield f"{key}.{name}"
             yield from (f"{key}.{path}" for path in _below(value, name))

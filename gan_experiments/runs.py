@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from gan_experiments.checks import check_choices, check_keys, check_unused
-from gan_experiments.config import Root, prepare
+from gan_experiments.config import Root, check_labels, prepare
 from gan_experiments.files import is_first_process
 from gan_experiments.keys import FREE_TO_CHANGE, within
 from gan_experiments.tracking.manifest import FILE, read_manifest
@@ -190,7 +190,9 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
         )
     if cfg.init_from is not None:
         Run.open(cfg.init_from, f"init_from={cfg.init_from}")
-    return Launch(directory, prepare(cfg), list(overrides), dict(choices))
+    config = prepare(cfg)
+    check_labels(config)
+    return Launch(directory, config, list(overrides), dict(choices))
 
 
 def _take_given_budget(cfg: DictConfig, overrides: Sequence[str]) -> None:

@@ -111,7 +111,7 @@ class Regime(Protocol):
 
     @property
     def relabels(self) -> bool:
-        """Say whether labels are all that is changed, so that a run in which nothing reads them is as without."""
+        """Say whether it changes labels by which no step chooses images."""
         return False
 
     @property

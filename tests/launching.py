@@ -13,7 +13,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
-from gan_experiments.config import CONFIG_DIR, group_choices, register_schema
+from gan_experiments.config import group_choices, register_schema
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.records import read_record
 from gan_experiments.runs import Launch, plan_launch
 from gan_experiments.values import Value

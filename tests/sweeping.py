@@ -9,8 +9,9 @@ from hydra.core.global_hydra import GlobalHydra
 from launching import TINY
 from omegaconf import open_dict
 
-from gan_experiments.config import CONFIG_DIR, register_schema
+from gan_experiments.config import register_schema
 from gan_experiments.files import write_json
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.runs import Launch
 from gan_experiments.sweeps.state import Job, Session, read_jobs
 from gan_experiments.sweeps.task import Task

@@ -1,19 +1,26 @@
 """A mistake of the user ends with a message that names the key and the remedy, and leaves nothing behind."""
 
+import errno
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from launching import TINY, command, launch, planned
+from omegaconf import OmegaConf
 from PIL import Image
+from pydantic import Field
 
+from gan_experiments.__main__ import _report
+from gan_experiments.components import check_type
 from gan_experiments.explain import COMPOSITION_ERRORS, explain
 from gan_experiments.runs import Run
 from gan_experiments.types import UserError
@@ -31,6 +38,12 @@ def message(directory: Path, *overrides: str, to_the_end: bool = False) -> str:
     except UserError as error:
         return str(error)
     raise AssertionError("the mistake was accepted")
+
+
+def parsed(word: str) -> Any:
+    """Give the value of a word of the command line, as Hydra reads it."""
+    override = OverridesParser.create().parse_override(word)
+    return OmegaConf.to_container(OmegaConf.create({"value": override.value()}))
 
 
 def assert_says(text: str, *parts: str) -> None:
@@ -54,11 +67,11 @@ AT_ONCE = {
     "key that a part takes": (["optimizer.generator.amsgrad=true"], ["a plus: +optimizer.generator.amsgrad=true"]),
     "key of another option": (
         ["regime.num_images=3"],
-        ["unknown key 'regime.num_images': regime=none has no num_images; write regime=first_n regime.num_images=3"],
+        ["unknown key 'regime.num_images': write regime=first_n regime.num_images=3"],
     ),
     "added key of another option": (
         ["+regime.num_images=3"],
-        ["takes no argument 'num_images': regime=none has no num_images; write regime=first_n regime.num_images=3"],
+        ["takes no argument 'num_images': write regime=first_n regime.num_images=3"],
     ),
     "key of other options": (
         ["schedule=alternate_epochs", "optimizer.learning_rate.end_kimg=3"],
@@ -66,7 +79,7 @@ AT_ONCE = {
     ),
     "near and of another option": (
         ["schedule.generator_above=1"],
-        ["mean 'generator'", "schedule=ratio has no generator_above; write schedule=loss_threshold schedule.gen"],
+        ["mean 'generator'", "Or else: write schedule=loss_threshold schedule.generator_above=1"],
     ),
     "key of a term": (["loss.r1.weight=3"], ["unknown key 'loss.r1': write +loss/term=r1 loss.r1.weight=3"]),
     "key of a step": (
@@ -74,9 +87,27 @@ AT_ONCE = {
         ["unknown key 'regime.num_images': write regime.steps.first_n.num_images=3"],
     ),
     "key of parts below": (["optimizer.lr=1"], ["optimizer.discriminator.lr=1 or optimizer.generator.lr=1"]),
+    "key that others copy": (["latent_dim=3"], ["unknown key 'latent_dim': write model.latent_dim=3"]),
+    "step without a chain": (
+        ["regime/step=[first_n]"],
+        ["regime/step needs regime=chain: write regime=chain regime/step=[first_n]"],
+    ),
+    "added step without a chain": (
+        ["+regime/step=[noise,first_n]"],
+        ["write regime=chain regime/step=[noise,first_n]"],
+    ),
+    "key of a step without a chain": (
+        ["regime.steps.first_n.num_images=3"],
+        ["write regime=chain regime/step=[first_n] regime.steps.first_n.num_images=3"],
+    ),
+    "key of a step not chosen": (
+        ["regime=chain", "regime/step=[noise]", "regime.steps.first_n.num_images=3"],
+        ["write regime=chain regime/step=[noise,first_n] regime.steps.first_n.num_images=3"],
+    ),
+    "misspelt step": (["regime=chain", "regime.steps.firstn.num_images=3"], ["mean 'first_n'"]),
     "step twice": (
         ["regime=chain", "regime/step=[first_n,first_n]"],
-        ["names first_n twice", "can be given once in a chain", "regime.steps.first_n", "another order"],
+        ["names first_n twice", "can be given once in a chain", "settings in regime.steps.first_n"],
     ),
     "key that nothing reads": (["+model.latent_dimm=3"], ["model.latent_dimm is read by nothing", "mean 'latent_dim'"]),
     "wrong type": (["seed=abc"], ["seed: Value 'abc'", "Integer", "seed=VALUE"]),
@@ -146,6 +177,23 @@ def test_a_mistake_that_composition_tells_is_named_with_its_remedy(
 def test_a_plus_is_advised_only_for_what_the_part_takes(tmp_path: Path) -> None:
     for word in ("regime.num_images=3", "regime.sed=3", "optimizer.generator.lrr=1", "optimizer.generator.sharp=1"):
         assert f"+{word}" not in message(tmp_path, word)
+
+
+@pytest.mark.parametrize(
+    ("given", "advised"),
+    [
+        ("[dog,car]", "regime.classes=[dog,car]"),
+        ("['3','a b',-1.5]", '\'regime.classes=["3","a b",-1.5]\''),
+        ("'a,b'", "'regime.classes=\"a,b\"'"),
+        ("null", "regime.classes=null"),
+        ("[{a:3}]", "regime.classes=VALUE"),
+    ],
+)
+def test_a_value_is_advised_as_the_command_line_takes_it(given: str, advised: str, tmp_path: Path) -> None:
+    text = message(tmp_path, "regime=first_n", f"+regime.classes={given}")
+    assert text.endswith(f": write regime=classes {advised}")
+    if "VALUE" not in advised:  # and it is read as the same
+        assert parsed(shlex.split(advised)[0]) == parsed(f"regime.classes={given}")
 
 
 IN_A_FILE = {
@@ -443,6 +491,22 @@ def test_the_command_says_so_at_once_with_exit_code_2_and_leaves_nothing(
     assert time.monotonic() - began < LIMIT_SECONDS
     ended_badly(result, tmp_path, "file")
     assert part in result.stderr
+
+
+def test_a_missing_file_is_no_place_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["gan_experiments", "hydra.run.dir=/proc/mine/run"])
+    assert _report(FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/mine")) == 2
+    with pytest.raises(FileNotFoundError):
+        _report(FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/mine/run/networks.json"))
+
+
+def test_a_description_stands_for_the_reasons_of_a_union_only() -> None:
+    margin = Annotated[float, Field(gt=0, description="the margin of the hinge")]
+    either = Annotated[int | list[int], Field(description="a number or a list of them")]
+
+    for hint, value, reason in ((margin, -1, "greater than 0"), (either, "a", "it should be a number or a list of .*")):
+        with pytest.raises(UserError, match=f"loss.mine={value!r} has a wrong type or value: .*{reason}$"):
+            check_type("loss.mine", value, hint)
 
 
 def test_a_directory_that_is_not_ours_stays_though_it_is_empty(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from gan_experiments.components import check_arguments
-from gan_experiments.config import CONFIG_DIR, prepare, without_task_facts
+from gan_experiments.config import prepare, without_task_facts
+from gan_experiments.options import CONFIG_DIR
 
 FILES = sorted(path.relative_to(CONFIG_DIR) for path in CONFIG_DIR.rglob("*.yaml"))
 OPTIONS = [path.with_suffix("") for path in FILES if path != Path("config.yaml")]

@@ -10,8 +10,9 @@ from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.assemble import assemble
 from gan_experiments.components import build
-from gan_experiments.config import CONFIG_DIR, prepare
+from gan_experiments.config import prepare
 from gan_experiments.data.pipeline import Pipeline
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.schedules.base import Progress, Schedule, Updates
 from gan_experiments.training.feed import EpochRest
 from gan_experiments.training.gan import GAN

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from launching import composed
 
-from gan_experiments.config import CONFIG_DIR, prepare
+from gan_experiments.config import prepare, register_schema
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.sweeps.place import Sweep, find_sweep, identify, readable, short_keys, varying_values
 from gan_experiments.types import UserError
 
@@ -155,6 +156,7 @@ def composed_hydra(*overrides: str) -> dict[str, str]:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
+    register_schema()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         config = compose("config", list(overrides), return_hydra_config=True)

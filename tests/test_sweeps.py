@@ -15,8 +15,8 @@ from test_extension import FILES
 from test_resume import assert_identical, state_of
 
 from gan_experiments.callbacks.checkpoints import list_checkpoints
-from gan_experiments.config import CONFIG_DIR
 from gan_experiments.files import is_locked
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.tracking.manifest import read_manifest
 
 pytestmark = pytest.mark.slow  # real processes, one after the other

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_experiments.checks import cross_check
 from gan_experiments.components import add_code_dirs, check_arguments
-from gan_experiments.config import CONFIG_DIR, prepare, register_schema
+from gan_experiments.config import prepare, register_schema
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.runs import Run
 from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError

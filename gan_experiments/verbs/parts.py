@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gan_experiments.components import suggest
-from gan_experiments.config import CONFIG_DIR
+from gan_experiments.options import CONFIG_DIR
 from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError
 

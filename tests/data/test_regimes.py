@@ -100,6 +100,8 @@ def test_wrong_labels_count_where_a_later_step_chooses_by_them() -> None:
     assert Chain({"few": few, "wrong": wrong, "noise": Noise("gaussian")}).relabels
     assert not Chain({"wrong": wrong, "each": FirstNPerClass(1)}).relabels
     assert not Chain({"wrong": wrong, "classes": Classes("dog", NAMES)}).relabels
+    assert not Chain({"wrong": wrong, "each": FirstNPerClass(1), "more": wrong}).relabels
+    assert Chain({"each": FirstNPerClass(1), "wrong": wrong, "more": wrong}).relabels
     assert not Chain({"few": few, "noise": Noise("gaussian")}).relabels
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+# As a dataclass its constructor takes no keys, so that unknown ones are named; one inherited of a protocol takes any.
 @dataclass(frozen=True)
 class Whole(Regime):
     """All training images, as they are."""

@@ -23,6 +23,11 @@ class Chain(Regime):
         if not self.steps:
             raise UserError("regime=chain has no steps: write, say, regime=chain regime/step=[classes,first_n].")
         for name, step in self.steps.items():
+            if isinstance(step, Mapping):  # keys of a step that was never chosen
+                raise UserError(
+                    f"regime.steps.{name} names no _target_: choose the step by regime=chain "
+                    f"regime/step=[{','.join(self.steps)}]."
+                )
             with _naming(name):
                 facts = replace(facts, num_train=step.count(facts))
         return facts.num_train
@@ -43,10 +48,10 @@ class Chain(Regime):
 
     @property
     def relabels(self) -> bool:
-        """Say whether a step does, and none after it chooses images by the labels that it gives."""
+        """Say whether a step changes labels by which no step after it chooses images."""
         steps = list(self.steps.values())
-        last = max((place for place, step in enumerate(steps) if step.relabels), default=len(steps))
-        return last < len(steps) and not any(step.selects_by_label for step in steps[last + 1 :])
+        first = next((place for place, step in enumerate(steps) if step.relabels), None)
+        return first is not None and not any(step.selects_by_label for step in steps[first + 1 :])
 
     def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
         """Train what steps must train, each on what the one before it leaves."""

@@ -30,16 +30,9 @@ class Classes(Regime):
         """Give the most that it can leave: all images but one for each class left out, since none is empty.
 
         Raises:
-            UserError: none is named, one twice, or the data set has no such class; lists those that it has.
+            UserError: none is named, or the data set has no such class; lists those that it has.
         """
-        numbers = self.numbers()
-        if isinstance(self.classes, list) and len(numbers) < len(self.classes):
-            twice = next(
-                number for number in numbers if [self._number(word) for word in self.classes].count(number) > 1
-            )
-            name = self.class_names[twice]
-            raise UserError(f"regime.classes={self.classes} names class {name!r} more than once: write it once.")
-        return facts.num_train - (facts.num_classes - len(numbers))
+        return facts.num_train - (facts.num_classes - len(self.numbers()))
 
     def count_classes(self, facts: DatasetFacts) -> int:
         """Give how many are named."""
