@@ -212,15 +212,6 @@ def cross_check(cfg: DictConfig) -> None:
         )
 
 
-def reads_labels(cfg: DictConfig) -> bool:
-    """Say whether training reads labels; parts of the user's own may, whatever they declare."""
-    networks, reading = (cfg.model.generator, cfg.model.discriminator), (cfg.task, *cfg.loss.values())
-    if cfg.model.conditional or any(network.get("condition") is not None for network in networks):
-        return True
-    own = any(not part.get("_target_", OWN_PREFIX).startswith(OWN_PREFIX) for part in (*networks, *reading))
-    return own or any("class_head" in (part.get("needs") or []) for part in reading)
-
-
 def _check_budget(cfg: DictConfig) -> None:
     given = {unit: value for unit, value in cfg.budget.items() if value is not None}
     if len(given) != 1:

@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_experiments.checks import TASK_FACTS, cross_check, reads_labels
+from gan_experiments.checks import OWN_PREFIX, TASK_FACTS, cross_check
 from gan_experiments.components import add_code_dirs, build, check_arguments
 from gan_experiments.options import CONFIG_DIR
 from gan_experiments.types import DatasetFacts, ImageSource, Regime, UserError
@@ -141,13 +141,30 @@ def check_labels(cfg: DictConfig) -> None:
             f"{task} with this regime dataset {cfg.dataset.name!r} has {classes}. Name more classes, or write "
             f"regime=none."
         )
-    if regime.relabels and not reads_labels(cfg):
+    if regime.relabels and not _reads_labels(cfg):
         raise UserError(
             "the regime changes labels, but nothing here reads labels in training, so wrong labels would change "
             "nothing: model.conditional is false, and no term of the loss needs model.class_head. Leave label_noise "
             "out, or choose what reads labels, such as model=dcgan_projection or task=classifier "
             "model=dcgan_class_head."
         )
+
+
+def trains_class_head(cfg: DictConfig) -> bool:
+    """Say whether the task or a term of the loss trains a class head; one of the user's own may, whatever it says."""
+    parts = [part for part in (cfg.task, *cfg.loss.values()) if part.get("weight") != 0]
+    return any("class_head" in (part.get("needs") or []) or _is_own(part) for part in parts)
+
+
+def _reads_labels(cfg: DictConfig) -> bool:
+    networks = (cfg.model.generator, cfg.model.discriminator)
+    told = any(network.get("condition") is not None or _is_own(network) for network in networks)
+    return bool(cfg.model.conditional) or told or trains_class_head(cfg)
+
+
+def _is_own(part: DictConfig) -> bool:
+    """Say whether a part is of the user's own code."""
+    return not part.get("_target_", OWN_PREFIX).startswith(OWN_PREFIX)
 
 
 def _regime(cfg: DictConfig) -> Regime:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
 from gan_experiments.components import build
+from gan_experiments.config import trains_class_head
 from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.data.order import stream_seed
 from gan_experiments.evaluation.extractors.base import Extractor
@@ -19,7 +20,6 @@ from gan_experiments.evaluation.metrics.base import Measure, Metric
 from gan_experiments.evaluation.metrics.class_head_accuracy import NO_CLASS_HEAD, UNTRAINED
 from gan_experiments.evaluation.pixels import save_grid
 from gan_experiments.evaluation.protocol import Protocol, RealImages, check_measures
-from gan_experiments.losses.base import LossTerm
 from gan_experiments.models.autoencoder import AutoencoderNetwork
 from gan_experiments.models.small_cnn import SmallCNN
 from gan_experiments.training.autoencoder import AutoencoderRecipe, fit_autoencoder, reconstruct
@@ -167,11 +167,7 @@ def why_no_class_head(cfg: DictConfig) -> str:
     """
     if not cfg.model.class_head:
         return NO_CLASS_HEAD
-    if "class_head" in (OmegaConf.select(cfg, "task.needs") or []):
-        return ""
-    with torch.random.fork_rng(devices=[]):  # a term may hold a network, and training must not notice
-        terms: dict[str, LossTerm] = build(cfg.loss, "loss") or {}
-    return "" if any(term.trains_class_head for term in terms.values()) else UNTRAINED
+    return "" if trains_class_head(cfg) else UNTRAINED
 
 
 def train_extractor(cfg: DictConfig, path: Path) -> float | None:

@@ -94,12 +94,6 @@ class LossTerm:
     double_backward: ClassVar[bool] = False
     """Whether the discriminator's step differentiates through a gradient, which compiled graphs cannot."""
 
-    @property
-    def trains_class_head(self) -> bool:
-        """Whether the discriminator's class head learns from this term, going by what it declares."""
-        concerned = type(self).discriminator_loss is not LossTerm.discriminator_loss
-        return concerned and "class_head" in self.needs and self.weight != 0
-
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor | None:
         """Give this term's scalar in the discriminator's step, unweighted, or None. Read `real` before `fake`."""
         return None
