@@ -238,11 +238,11 @@ def test_the_verb_measures_the_best_checkpoint_by_other_metrics(tmp_path: Path) 
     assert measured["values"].keys() == {"kid/digits_classifier"}
 
 
-@pytest.mark.parametrize("override", ["seed=1", "evaluation.num_samples=-5", "evaluation.num_seeds=0"])
-def test_the_verb_refuses_what_cannot_be_measured(tmp_path: Path, override: str) -> None:
+def test_the_verb_refuses_what_cannot_be_measured(tmp_path: Path) -> None:
     launch(tmp_path / "run", *TINY)
 
-    found = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), override])
-    assert isinstance(found.exception, UserError)
-    assert override.partition("=")[0] in str(found.exception)
-    assert not (tmp_path / "run" / "evaluation").exists()
+    for override in ("seed=1", "evaluation.num_samples=-5", "evaluation.num_seeds=0"):
+        found = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), override])
+        assert isinstance(found.exception, UserError)
+        assert override.partition("=")[0] in str(found.exception)
+        assert not (tmp_path / "run" / "evaluation").exists()

@@ -141,6 +141,7 @@ def test_stopped_by_a_signal_it_saves_says_how_to_go_on_and_goes_on_exactly(
     assert read_manifest(run)["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_two_epochs_extended_to_four_equal_four(base: list[str], tmp_path: Path) -> None:
     launch(tmp_path / "four", *base, "budget.kimg=null", "budget.epochs=4")
     launch(tmp_path / "two", *base, "budget.kimg=null", "budget.epochs=2")

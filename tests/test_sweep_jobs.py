@@ -51,16 +51,15 @@ def test_a_finished_run_is_left_as_it_is_and_still_gives_its_value(sweep: Path) 
     assert job.is_older
 
 
-@pytest.mark.parametrize(
-    "change", ["budget.kimg=0.5", "evaluation=standard", "model.latent_dim=7", "seed=1", "alarms=none"]
-)
-def test_another_experiment_or_budget_is_another_run(change: str, sweep: Path) -> None:
+def test_another_experiment_or_budget_is_another_run(sweep: Path) -> None:
     run_job(task(sweep, "seed=0"), pretend(result(3.0)))
-    session(sweep, "seed=0,1", *([change] if "seed" not in change else []))
-    run_job(task(sweep, "seed=0", change), pretend(result(4.0)))
+    changes = ("budget.kimg=0.5", "evaluation=standard", "model.latent_dim=7", "seed=1", "alarms=none")
+    for number, change in enumerate(changes, 4):
+        session(sweep, "seed=0,1", *([change] if "seed" not in change else []))
+        run_job(task(sweep, "seed=0", change), pretend(result(float(number))))
 
-    assert sorted(job.objective or 0 for job in jobs(sweep)) == [3.0, 4.0]
-    assert len({job.run for job in jobs(sweep)}) == 2
+        assert sorted(job.objective or 0 for job in jobs(sweep)) == [float(value) for value in range(3, number + 1)]
+        assert len({job.run for job in jobs(sweep)}) == number - 2
 
 
 @pytest.mark.parametrize(

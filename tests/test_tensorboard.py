@@ -97,6 +97,7 @@ def test_the_config_what_the_run_is_and_its_choices_are_shown(run: Path) -> None
     assert {FID, "generator/loss"} <= metrics <= set(found.Tags()["scalars"])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_where_its_checkpoint_was(tmp_path: Path) -> None:
     cache = f"cache_dir={tmp_path / 'cache'}"
     every = ["checkpoint_every_kimg=0.192", "keep_checkpoints=9", "log_every_iterations=4"]
