@@ -32,7 +32,9 @@ def write_result(
     values, measured = _values(directory, target)
     git = manifest["git"]
     result = {
-        "command": " ".join(["python -m gan_experiments", *portable(manifest["overrides"])]),
+        "command": " ".join(
+            ["python -m gan_experiments", *portable(manifest["overrides"], manifest["config"]["data_dir"])]
+        ),
         "seed": manifest["seed"],
         "status": manifest["status"],
         "error": manifest["error"],
@@ -102,9 +104,9 @@ def _composed(overrides: list[str]) -> Any:
         return compose("config", overrides=overrides)
 
 
-def portable(overrides: list[str]) -> list[str]:
-    """Leave out what says where things are on one machine."""
-    return [word for word in overrides if not word.startswith(LOCAL)]
+def portable(overrides: list[str], data_dir: str) -> list[str]:
+    """Leave out what says where things are on one machine, such as its directory of data sets."""
+    return [word.replace(f"={data_dir}/", "=${data_dir}/") for word in overrides if not word.startswith(LOCAL)]
 
 
 def read_json(path: Path) -> Any:

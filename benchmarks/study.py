@@ -118,7 +118,7 @@ def run(job: Job) -> str:
             return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, env=environment).returncode == 0
 
         asked = [*job.overrides, f"seed={job.seed}"]
-        if _status(directory) != "missing" and portable(_overrides(directory)) != portable(asked):
+        if _status(directory) != "missing" and _overrides(directory) != asked:
             return f"{job.name}: not run, since {directory} holds a run with other overrides: remove it first"
         if _status(directory) not in ("finished", "failed"):
             if list(directory.glob("checkpoints/*.pt")):
@@ -160,7 +160,8 @@ def _called(job: Job, words: list[str], call: Any) -> bool:
 
 
 def _overrides(directory: Path) -> list[str]:
-    return list(read_json(directory / "manifest.json")["overrides"])
+    manifest = read_json(directory / "manifest.json")
+    return portable(manifest["overrides"], manifest["config"]["data_dir"])
 
 
 def _status(directory: Path) -> str:

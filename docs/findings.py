@@ -22,19 +22,22 @@ from statistics import fmean
 from typing import Any
 
 from scipy.special import stdtr  # type: ignore[import-untyped]
-from study_results import NOT_RUN, Runs, correlations, counted, load, over_seeds, runs_of, seeds_of, values
+from study_results import NOT_RUN, Result, Runs, correlations, counted, load, over_seeds, runs_of, seeds_of, values
 
 from gan_experiments.reporting.statistics import holm, welch
 
 LEVEL = 0.05
-VERDICTS = ("holds", "does not hold", "the opposite holds", "inconclusive", "not measured yet")
+VERDICTS = ("holds", "does not hold", "the opposite holds", "inconclusive", "not measured")
 UNLIKE = "†"  # of measures whose protocols differ
 Claim = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is said of one claim: by a test, whose verdict waits for the others' p, or else by `verdict`."""
+    """What is said of one claim: by a test, whose verdict waits for the others' p, or else by `verdict`.
+
+    `read_off`: the verdict follows from values that do not vary.
+    """
 
     claim: str
     measure: str
@@ -42,6 +45,7 @@ class Finding:
     verdict: str = ""
     p: float | None = None
     as_claimed: bool = False
+    read_off: bool = False
 
 
 def findings_section(name: str) -> str:
@@ -74,6 +78,8 @@ def findings_table(study: dict[str, Any], runs: Runs) -> str:
             f"number); a claim is decided where it is significant at {LEVEL:.0%} by Holm's procedure over the "
             f"{counted(len(tested), 'claim')} with a p."
         )
+    if any(finding.read_off for finding in found):
+        notes.append("Without p where no value differs from run to run: such a claim is read off the values.")
     if any(finding.measure.startswith("alarm ") for finding in found):
         notes.append("An alarm decides where it rings in all runs or in none.")
     if any(UNLIKE in finding.value for finding in found):
@@ -95,8 +101,6 @@ def _summary(verdicts: dict[str, list[str]]) -> str:
 
 
 def _kind(verdict: str) -> str:
-    if verdict.startswith("not "):
-        return "not measured yet"
     return verdict if verdict in VERDICTS else "inconclusive"
 
 
@@ -134,19 +138,24 @@ def _of_two(claim: Claim, runs: Runs) -> Finding:
     if not _alike(claim, runs):
         value += f" {UNLIKE}"
     undecided = _undecided(low, high)
-    if not undecided and low_variant == high_variant and len(low) != len(high):
-        undecided = "inconclusive: not measured in every run"
+    if low_variant == high_variant:  # seed by seed
+        pairs = [
+            zip(_of_run(claim["lower"][1:], claim, run), _of_run(claim["than"][1:], claim, run), strict=False)
+            for run in runs_of(runs, low_variant)
+        ]
+        differences = [of_high - of_low for pair in pairs for of_low, of_high in pair]
+        if not undecided and len(differences) < max(len(low), len(high)):
+            undecided = "inconclusive: not measured in every run"
+        sides = [differences]
+    else:
+        sides, differences = [low, high], []
     if undecided:
         return Finding(claim["claim"], where, value, undecided)
-    if low_variant == high_variant:
-        p = against([first - second for first, second in zip(low, high, strict=True)], 0)
-    else:
-        p = welch(low, high)
-    if p is None:
-        same = len({*low, *high}) == 1 and len(low) > 1 < len(high)
-        verdict = "does not hold" if same else "inconclusive: the seeds do not vary"
-        return Finding(claim["claim"], where, value, verdict)
-    return Finding(claim["claim"], where, value, p=p, as_claimed=fmean(low) < fmean(high))
+    above = fmean(high) - fmean(low)
+    if all(len(set(side)) == 1 for side in sides):
+        return Finding(claim["claim"], where, value, _read_off(above), read_off=True)
+    p = against(differences, 0) if differences else welch(low, high)
+    return Finding(claim["claim"], where, value, p=p, as_claimed=above > 0)
 
 
 def _of_one(claim: Claim, runs: Runs) -> Finding:
@@ -156,10 +165,15 @@ def _of_one(claim: Claim, runs: Runs) -> Finding:
     undecided = _undecided(found)
     if undecided:
         return Finding(claim["claim"], where, _shown(found), undecided)
-    p = against(found, number)
-    if p is None:
-        return Finding(claim["claim"], where, _shown(found), "inconclusive: it is the number itself")
-    return Finding(claim["claim"], where, _shown(found), p=p, as_claimed=(fmean(found) > number) == (side == "above"))
+    above = (fmean(found) - number) * (1 if side == "above" else -1)
+    if len(set(found)) == 1:
+        return Finding(claim["claim"], where, _shown(found), _read_off(above), read_off=True)
+    return Finding(claim["claim"], where, _shown(found), p=against(found, number), as_claimed=above > 0)
+
+
+def _read_off(above: float) -> str:
+    """Judge values that do not vary by how far they lie on the side that is claimed."""
+    return "holds" if above > 0 else "the opposite holds" if above < 0 else "does not hold"
 
 
 def _of_alarm(claim: Claim, runs: Runs) -> Finding:
@@ -170,7 +184,7 @@ def _of_alarm(claim: Claim, runs: Runs) -> Finding:
     ringing = [min(places) for places in first if places]
     where = f"alarm `{alarm}` in {claim['in']}"
     if not of_seeds:
-        return Finding(claim["claim"], where, "", "not run yet")
+        return Finding(claim["claim"], where, "", "not measured")
     value = f"rang in {len(ringing)} of {counted(len(of_seeds), 'run')}"
     if ringing:
         value += f", first at {min(ringing):,.0f} kimg"
@@ -183,27 +197,29 @@ def _of_alarm(claim: Claim, runs: Runs) -> Finding:
 
 def _side(side: list[str], claim: Claim, runs: Runs) -> list[float]:
     """Give the values of [variant, key] over seeds, or of [variant, key, the key that is subtracted]."""
+    return [value for run in runs_of(runs, side[0]) for value in _of_run(side[1:], claim, run)]
+
+
+def _of_run(keys: list[str], claim: Claim, run: Result) -> list[float]:
+    """Give a run's value of `_side`; none where it was not measured."""
     if claim.get("correlation"):
-        return correlations(runs_of(runs, side[0]), side[1], side[2])
-    found = []
-    for run in runs_of(runs, side[0]):
-        parts = [values([run], key, claim) for key in side[1:]]
-        if all(parts):
-            found.append(parts[0][0] - sum(subtracted[0] for subtracted in parts[1:]))
-    return found
+        return correlations([run], keys[0], keys[1])
+    parts = [values([run], key, claim) for key in keys]
+    return [parts[0][0] - sum(subtracted[0] for subtracted in parts[1:])] if all(parts) else []
 
 
 def _alike(claim: Claim, runs: Runs) -> bool:
-    """Tell whether the sides of a claim about one key were measured by one protocol, as far as protocols are known."""
+    """Tell whether the sides of a claim about the same keys had one protocol for each, as far as they are known."""
     (low, *low_keys), (high, *high_keys) = claim["lower"], claim["than"]
-    measured = [run["values"].get(key, {}) for side in (low, high) for run in runs_of(runs, side) for key in low_keys]
-    return low_keys != high_keys or len({entry["protocol"] for entry in measured if "protocol" in entry}) < 2
+    every = [run for side in (low, high) for run in runs_of(runs, side)]
+    protocols = [{run["values"].get(key, {}).get("protocol") for run in every} - {None} for key in low_keys]
+    return low_keys != high_keys or all(len(of_key) < 2 for of_key in protocols)
 
 
 def _named(side: list[str], claim: Claim) -> str:
     """Name what is measured; `fid` where the name of its extractor is that of the classifier."""
     names = [key.partition("/")[0] if key.endswith("_classifier") else key for key in side[1:]]
-    taken = {"at_kimg": f", by {claim.get('at_kimg')} kimg", "min": ", its lowest"}
+    taken = {"at_kimg": f", its last by {claim.get('at_kimg')} kimg", "min": ", its lowest"}
     taken["last_third"] = ", mean of the last third"
     if claim.get("correlation"):
         return f"correlation of `{names[0]}` and `{names[1]}` about their trends,"
@@ -217,22 +233,15 @@ def _shown(found: list[float]) -> str:
 def _undecided(*sides: list[float]) -> str:
     """Say why values decide nothing; empty if they may."""
     if not all(sides):
-        return "not measured yet" if not any(sides) else "inconclusive: one side is not measured"
+        return "not measured" if not any(sides) else "inconclusive: one side is not measured"
     undefined = sum(not math.isfinite(value) for side in sides for value in side)
     if undefined:
         return f"inconclusive: undefined in {undefined} of {sum(map(len, sides))} runs"
     return "inconclusive: one run tells no spread" if min(map(len, sides)) < 2 else ""
 
 
-def against(found: list[float], number: float) -> float | None:
-    """Give the two-sided p value of Student's t test of a mean against a number.
-
-    Values that are all alike have an interval without width: 0 off the number, None on it.
-    """
-    if len(set(found)) == 1:
-        return None if found[0] == number else 0.0
+def against(found: list[float], number: float) -> float:
+    """Give the two-sided p value of Student's t test of a mean against a number, of values that are not all alike."""
     mean = fmean(found)
     error = math.sqrt(math.fsum((value - mean) ** 2 for value in found) / (len(found) - 1) / len(found))
-    if error == 0:
-        return None
     return float(2 * stdtr(len(found) - 1, -abs(mean - number) / error))

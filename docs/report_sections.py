@@ -77,7 +77,9 @@ def networks_section(name: str) -> str:
     pairs = [_networks(json.loads(facts), variants, study) for facts, variants in of.items()]
     if not pairs:
         return NOT_COLLECTED if any(runs.values()) else NOT_RUN
-    return "\n".join(["The networks of the full form.\n", *pairs])
+    ours = [variant for variant in runs if of_variant(study, variant).get("full") == []]
+    besides = f" {', '.join(ours)} has none: there, those that were run." if ours else ""
+    return "\n".join([f"The networks of the full form.{besides}\n", *pairs])
 
 
 def _networks(facts: dict[str, dict[str, Any]], variants: list[str], study: dict[str, Any]) -> str:
@@ -125,13 +127,15 @@ def losses_section(name: str) -> str:
 
 def epochs_section(name: str) -> str:
     """Write a table of the mean losses of each epoch in which a network was trained, of each variant's first seed."""
-    study, runs = load(name)
+    _, runs = load(name)
     columns: dict[str, list[str]] = {}
+    seeds = set()
     for variant, of_seeds in runs.items():
         curves = of_seeds[0].get("curves", {}) if of_seeds else {}
         means = [curves.get(key, {}).get("epoch_means", []) for key in LOSSES]
         if any(means):
             rows = itertools.zip_longest(*means)
+            seeds.add(of_seeds[0]["seed"])
             columns[variant] = [" / ".join("" if loss is None else short(loss) for loss in row) for row in rows]
     if not columns:
         return NOT_COLLECTED if any(runs.values()) else NOT_RUN
@@ -140,7 +144,7 @@ def epochs_section(name: str) -> str:
         lines.append(f"| {epoch} | {' | '.join(losses)} |")
     return "\n".join(lines) + (
         "\n\nMean losses over the epochs in which each network was trained: under turns, a row is an epoch of D and "
-        f"the epoch of G after it. Seed {study['seeds'][0]}.\n"
+        f"the epoch of G after it. Seed {' or '.join(map(str, sorted(seeds)))}.\n"
     )
 
 

@@ -145,7 +145,7 @@ def made_by(name: str, runs: Runs) -> str:
     dates = " to ".join(sorted({min(run["date"] for run in every), max(run["date"] for run in every)}))
     about = sorted({f"{run['machine']}, torch {run['torch']}" for run in every})
     return (
-        f"\nMade by `python benchmarks/study.py benchmarks/studies/{name}.yaml`: {len(every)} runs, "
+        f"\nMade by `python benchmarks/study.py benchmarks/studies/{name}.yaml`: {counted(len(every), 'run')}, "
         f"{minutes:.0f} minutes of training ({'; '.join(about)}; commit {commits}; {dates}); each run's "
         f"command and numbers, with their protocols, are in [docs/results/{name}](results/{name}).\n"
     )

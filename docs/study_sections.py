@@ -73,6 +73,7 @@ def _values(name: str, runs: Runs) -> str:
         f"|---|{'---|' * len(runs)}---|---|---|",
     ]
     differing: set[str] = set()
+    anchored = False
     for key in keys:
         metric, _, measure = key.partition("/")
         entries = [run["values"][key] for run in every if key in run["values"]]
@@ -81,6 +82,7 @@ def _values(name: str, runs: Runs) -> str:
         differing |= set() if alike else _differing(name, {entry["protocol"] for entry in entries})
         cells = [_cell(of_seeds, key) for of_seeds in runs.values()]
         anchors = [short(entries[0][anchor]) if alike and anchor in entries[0] else "" for anchor in ANCHORS]
+        anchored |= any(anchors)
         if anchors[0] and entries[0].get("floor_count", math.inf) < (every[0]["num_samples"] or 0):
             anchors[0] += "*"
         better = "" if metric.startswith(NEITHER) else "higher" if entries[0]["higher_is_better"] else "lower"
@@ -88,8 +90,8 @@ def _values(name: str, runs: Runs) -> str:
     absent = {key.partition("/")[0]: why for run in every for key, why in run["not_applicable"].items()}
     lines += [f"| `{metric}` {'| not applicable ' * len(runs)}| | | |" for metric in absent]
     notes = [f"`{metric}` is not applicable: {why}." for metric, why in absent.items()]
-    if any(entry.get(anchor) is not None for run in every for entry in run["values"].values() for anchor in ANCHORS):
-        notes.append("Floor: other real images in place of samples, as good as can be; ceiling: noise in their place.")
+    if anchored:
+        notes.append("Floor: other real images in place of samples; ceiling: noise in their place.")
     table = "\n".join(lines)
     if "*" in table:
         notes.append("* of fewer images than samples, which makes a FID larger.")
@@ -113,11 +115,13 @@ def _differing(name: str, protocols: set[str]) -> set[str]:
 
 
 def _how(runs: list[Result], extractor: str) -> str:
-    samples = " or ".join(sorted({f"{run['num_samples']:,}" for run in runs if run["num_samples"]}))
-    draws = " or ".join(sorted({str(entry["num_seeds"]) for run in runs for entry in run["values"].values()}))
+    sampled = [run for run in runs if any(not key.endswith("/discriminator") for key in run["values"])]
+    samples = " or ".join(sorted({f"{run['num_samples']:,}" for run in sampled if run["num_samples"]}))
+    draws = sorted({entry["num_seeds"] for run in sampled for entry in run["values"].values()})
     parts = ["Mean over training seeds and its 95% interval by Student's t"]
     if samples:
-        parts.append(f"{samples} samples for each of {draws} sampling seeds of a run")
+        seeds = " or ".join(map(str, draws[:-1])) + " or " * (len(draws) > 1) + counted(draws[-1], "sampling seed")
+        parts.append(f"{samples} samples for each of {seeds} of a run")
     if extractor:
         parts.append(f"extractor `{extractor}` where no other is named")
     return "; ".join(parts) + "."

@@ -70,11 +70,10 @@ def _content(path: Path) -> dict[str, Any]:
     content: Any = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(content, dict):
         return {}
-    found: dict[str, Any] = {}
-    for entry in content.pop("defaults", []):
-        if isinstance(entry, str) and (file := path.parent / f"{entry}.yaml").is_file():
-            found |= _content(file)
-    return found | content
+    files = [path.parent / f"{entry}.yaml" for entry in content.pop("defaults", []) if isinstance(entry, str)]
+    parts = [_content(file) for file in files if file.is_file()]
+    merged: Any = OmegaConf.to_container(OmegaConf.merge(*parts, content))
+    return dict(merged)
 
 
 def _added(group: str, path: str) -> str:

@@ -89,7 +89,7 @@ def prepare_training_images(cfg: DictConfig) -> TrainingImages:
 
     Raises:
         UserError: data are missing or not as many as stated, the regime asks for what they have not, or leaves too few
-            for a batch.
+            for a batch, or of too few classes for the task.
     """
     source: ImageSource = build(cfg.dataset.source, "dataset.source")
     whole = source.open("train")
@@ -110,6 +110,13 @@ def prepare_training_images(cfg: DictConfig) -> TrainingImages:
         raise UserError(
             f"batch_size={cfg.batch_size} is larger than what the regime leaves of dataset {cfg.dataset.name!r}: "
             f"{len(used)} training images. Write batch_size={len(used)} or less."
+        )
+    classes, least = len(set(used.labels.tolist())), cfg.task.get("min_classes") or 0
+    if classes < least:
+        raise UserError(
+            f"this task learns to tell classes apart and needs {least}, but what the regime leaves of dataset "
+            f"{cfg.dataset.name!r} shows {classes} ({len(used)} of {len(whole)} images). Leave more images, or take "
+            f"regime=first_n_per_class."
         )
     return TrainingImages(whole, used, facts, pictures)
 
@@ -163,11 +170,12 @@ def prepare_protocol(
 def why_no_class_head(cfg: DictConfig) -> str:
     """Say why the discriminator's class head has nothing to tell; an empty string where it was trained.
 
-    It is, where the task needs it, as a classifier does, or a loss term trains it.
+    It is, where the task needs it, as a classifier does, or a loss term trains it; weights of another run may hold one
+    that was trained there.
     """
     if not cfg.model.class_head:
         return NO_CLASS_HEAD
-    return "" if trains_class_head(cfg) else UNTRAINED
+    return "" if trains_class_head(cfg) or cfg.init_from is not None else UNTRAINED
 
 
 def train_extractor(cfg: DictConfig, path: Path) -> float | None:

@@ -116,15 +116,27 @@ class WithNorm(torch.nn.Module):
         super().__init__()
         self.norm = torch.nn.BatchNorm2d(1)
         self.linear = torch.nn.Linear(64, 1)
+        self.passes: list[int] = []  # images in each
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> DiscriminatorOutput:
+        self.passes.append(len(images))
         return DiscriminatorOutput(self.linear(self.norm(images).flatten(1)).flatten())
 
 
 @QUIET
-@pytest.mark.parametrize("passed", ["separate", "joined"])
-@pytest.mark.parametrize(("statistics", "passes"), [("batch", 2), ("running", 0)])
-def test_frozen_batch_norm_uses_the_statistics_asked_for(statistics: str, passes: int, passed: str) -> None:
+@pytest.mark.parametrize(
+    ("statistics", "passed", "tracked", "images"),
+    [
+        ("batch", "separate", 2, 16),
+        ("batch", "joined", 2, 32),
+        ("running", "separate", 0, 16),
+        ("running", "joined", 0, 16),
+    ],
+)
+def test_frozen_batch_norm_uses_the_statistics_asked_for(
+    statistics: str, passed: str, tracked: int, images: int
+) -> None:
+    """Of real and generated images together where passes are joined."""
     gan, pipeline = made_gan(
         "model=dcgan",
         "loss=hinge",
@@ -135,9 +147,8 @@ def test_frozen_batch_norm_uses_the_statistics_asked_for(statistics: str, passes
     gan.discriminator = WithNorm()
     fit(gan, pipeline, 2)
     assert gan.clock.generator_steps == 2
-    tracked = gan.discriminator.norm.num_batches_tracked
-    assert tracked is not None
-    assert int(tracked) == passes
+    assert gan.discriminator.passes == [images] * 2
+    assert int(gan.discriminator.norm.num_batches_tracked or 0) == tracked
     assert gan.discriminator.norm.training
 
 

@@ -30,7 +30,7 @@ class Machine:
     def __init__(self) -> None:
         self.called: list[list[str]] = []
         self.failing: set[str] = set()
-        self.config: dict[str, Any] = {"evaluation": {"metrics": {}}}
+        self.config: dict[str, Any] = {"evaluation": {"metrics": {}}, "data_dir": "/data"}
 
     def __call__(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
         if command[1:3] == ["-m", "gan_experiments"]:
@@ -47,7 +47,8 @@ class Machine:
         return subprocess.CompletedProcess(command, verb in self.failing)
 
     def train(self, words: list[str]) -> None:
-        """Write a run as the framework does."""
+        """Write a run as the framework does, with absolute paths."""
+        words = [word.replace("${data_dir}", "/data") for word in words]
         self.called.append(["train", *[word for word in words if not word.startswith("hydra.")]])
         directory = Path(words[-1].removeprefix("hydra.run.dir="))
         (directory / "samples").mkdir(parents=True)
@@ -75,6 +76,20 @@ def machine(study: Any, monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     monkeypatch.setattr(subprocess, "run", machine)
     return machine
+
+
+def test_where_the_data_lie_is_not_in_results(study: Any, machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(
+        "seeds: [0]\nvariants: {mine: ['+experiment=images512', 'dataset.path=${data_dir}/tiles']}\n"
+    )
+    (job,) = study.read_study(tmp_path / "toy.yaml")
+    for _ in range(2):  # the same run is found again
+        assert "mine-s0: finished" in study.run(job)
+
+    result = (tmp_path / "docs" / "results" / "toy" / "mine-s0.json").read_text()
+    assert "dataset.path=${data_dir}/tiles" in result
+    assert "/data" not in result.replace("${data_dir}", "")
+    assert len(machine.called) == 1
 
 
 def test_a_variant_may_have_seeds_of_its_own(study: Any, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from gan_experiments.training.module import TrainingModule
 from gan_experiments.values import protocol_hash
 
 log = logging.getLogger(__name__)
-MOST_SHOWN = 3  # values, where none is the one that counts
+MOST_SHOWN = 3  # values that are logged where `evaluation.best` names none
 SEED = 0
 """Of the samples: the first of those that `gan-experiments evaluate` takes, so that the values are the same."""
 

@@ -50,8 +50,8 @@ def perturbed_sheet(
         f"{facts['num_images']:,} {facts['split']} images, the first {len(labels)} of which are shown, were altered in "
         f"{steps} so that the discriminator D takes them for the likeliest class but the true one. No value of a pixel "
         f"moved by more than {far} of the range from black to white.",
-        "Real: its true class below; where D sees another, that is below in red. Altered: the class that D sees, green "
-        "where it is still the true one.",
+        "Real: its true class below, in red and with the class that D sees where that is another. Altered: the class "
+        "that D sees, green where it is still the true one.",
         "First step: each value moves against the sign of the gradient of D's class loss for that other class; white: "
         f"it rises, black: it falls{', each colour by itself' if pixels['real'].shape[1] > 1 else ''}.",
         f"Alteration ×{factor}: altered minus real, amplified {factor} times, so that {far} shows as black or white; "

@@ -74,7 +74,7 @@ def new_directory(path: Path, force: bool) -> Iterator[Path]:
     path = path.expanduser().absolute()
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as name:
+        with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=path.parent) as name:
             made = Path(name)
             yield made
             for file in sorted(made.rglob("*")):
@@ -88,7 +88,7 @@ def _try(path: Path) -> None:
     """Write beside where `path` is to be, and into it where it is a directory, and remove that again."""
     nearest = next((place for place in path.parents if place.exists()), path)
     for place in [nearest, path] if path.is_dir() else [nearest]:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=place):
+        with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=place):
             pass
 
 
@@ -97,4 +97,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}. Name another place with -o.") from error
+        raise UserError(f"cannot write {path}: {error}. Name another place with -o.") from error

@@ -109,6 +109,16 @@ def test_what_only_labels_tell_stops_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def test_the_first_images_of_one_class_are_too_few_classes_for_a_classifier(tmp_path: Path) -> None:
+    labels = np.array([0, 0, 0, 1])
+    np.savez(tmp_path / "mine.npz", train_images=np.zeros((4, 8, 8), np.uint8), train_labels=labels)
+    data = ["dataset=npz", f"dataset.path={tmp_path / 'mine.npz'}", "batch_size=2", "evaluation=none"]
+
+    with pytest.raises(UserError, match=r"needs 2, but .* 'npz' shows 1 \(2 of 4 images\)\. Leave more images"):
+        launch(tmp_path / "run", *CLASSIFIER, *data, "regime=first_n", "regime.num_images=2")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_command_ends_with_exit_code_2(tmp_path: Path) -> None:
     found = command("regime=classes", "regime.classes=[three]", cwd=tmp_path)
 

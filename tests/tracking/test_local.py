@@ -7,7 +7,7 @@ from PIL import Image
 
 from gan_experiments.files import write_atomically, write_json
 from gan_experiments.tracking.local import LocalRecord
-from gan_experiments.tracking.plots import broken_at_pauses, plot_losses
+from gan_experiments.tracking.plots import COLOURS, plot_losses
 from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
 
 
@@ -78,10 +78,20 @@ def test_losses_are_drawn_also_when_one_network_was_never_trained(tmp_path: Path
             assert image.width == width
 
 
-def test_a_curve_is_broken_where_its_network_paused() -> None:
-    kimg, losses = broken_at_pauses([1, 2, 3, 7, 8], [0.5, 0.4, 0.3, 0.9, 0.8])
-    assert kimg == [1, 2, 3, 7, 7, 8]
-    assert [loss for loss in losses if not math.isnan(loss)] == [0.5, 0.4, 0.3, 0.9, 0.8]
-    assert math.isnan(losses[3])
-    assert broken_at_pauses([1, 2, 3], [1, 1, 1]) == ([1, 2, 3], [1, 1, 1])
-    assert broken_at_pauses([], []) == ([], [])
+def test_a_curve_has_a_gap_where_its_network_paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a pause of one interval, and turns at each."""
+    from matplotlib.axes import Axes
+
+    drawn: dict[str, list[float]] = {}
+    monkeypatch.setattr(Axes, "plot", lambda axes, x, y, label="", **look: drawn.update({label: y}))
+    monkeypatch.setattr(Axes, "legend", lambda axes: None)
+    trained = [("discriminator", "generator"), ("generator",), ("discriminator",), ()]
+    rows = [
+        {"kimg": k / 10, **{f"{name}_steps": k for name in COLOURS}, **{f"{name}/loss": 1.0 for name in names}}
+        for k, names in enumerate(trained)
+    ]
+
+    plot_losses(rows, tmp_path / "losses.png", "title")
+
+    gaps = {name: [math.isnan(loss) for loss in drawn[name]] for name in COLOURS}
+    assert gaps == {"discriminator": [False, True, False], "generator": [False, False, True]}

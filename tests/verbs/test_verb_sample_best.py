@@ -12,7 +12,7 @@ from launching import TINY, launch
 from PIL import Image
 from torch import Tensor
 
-from gan_experiments.drawing import draw
+from gan_experiments.drawing import Drawn, draw, join
 from gan_experiments.evaluation.extractors.classifier import ClassifierExtractor
 from gan_experiments.judges import kept_labels
 from gan_experiments.picking import Choice, pick
@@ -112,7 +112,15 @@ def test_not_all_images_are_held_and_how_far_it_is_is_told(
     def few_values(pixels: Tensor, labels: Tensor) -> Tensor:
         return (pixels.sum((1, 2, 3)) % 5).double()
 
+    held: list[int] = []
+
+    def joined(parts: list[Drawn]) -> Drawn:
+        held.append(sum(len(part.labels) for part in parts))
+        return join(parts)
+
+    monkeypatch.setattr("gan_experiments.picking.join", joined)
     drawn, standings = pick(generator, few_values, [4, 6], Choice(3, 30, "discriminator"), seed=0)
+    assert max(held) <= 2 * 3 + 4
     for place in range(2):
         mine = slice(30 * place, 30 * place + 30)
         scores = few_values(every.pixels[mine], every.labels[mine])
