@@ -47,7 +47,10 @@ def write_result(
         "alarms": [{key: alarm[key] for key in ("alarm", "kimg", "action")} for alarm in manifest["alarms"]],
         "num_samples": measured.get("num_samples"),
         "not_applicable": measured.get("not_applicable", {}),
-        "at_the_end": {key: results[key] for key in results if "/" in key},
+        "at_the_end": {
+            **{key: results[key] for key in results if "/" in key},
+            **{f"autoencoder/{key}": error for key, error in manifest["data"].get("autoencoder", {}).items()},
+        },
         "values": values,
     }
     if full:

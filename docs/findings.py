@@ -14,22 +14,28 @@ With `at_kimg: 60`, `min: true` or `last_third: true` the values are those of th
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from scipy.special import stdtr  # type: ignore[import-untyped]
-from study_results import NOT_RUN, Result, Runs, correlations, counted, load, over_seeds, runs_of, seeds_of, values
+from claim_values import Claim, against, alike, anchors, named, of_run, shown, side_values, undecided
+from study_results import (
+    NOT_RUN,
+    Runs,
+    counted,
+    load,
+    over_seeds,
+    runs_of,
+    seeds_of,
+)
 
 from gan_experiments.reporting.statistics import holm, welch
 
 LEVEL = 0.05
 VERDICTS = ("holds", "does not hold", "the opposite holds", "inconclusive", "not measured")
 UNLIKE = "†"  # of measures whose protocols differ
-Claim = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,8 @@ def findings_table(study: dict[str, Any], runs: Runs) -> str:
     for claim, finding in zip(study["claims"], found, strict=True):
         p, verdict = "", finding.verdict
         if finding.p is not None:
-            p, verdict = f"{finding.p:.2g}", _verdict(next(adjusted), finding.as_claimed)
+            of_family = next(adjusted)
+            p, verdict = f"{of_family:.2g}", _verdict(of_family, finding.as_claimed)
         ours = claim.get("ours")
         said = f"{finding.claim} (ours)" if ours else finding.claim
         lines.append(f"| {said} | {finding.measure} | {finding.value} | {p} | {verdict} |")
@@ -75,9 +82,11 @@ def findings_table(study: dict[str, Any], runs: Runs) -> str:
     if tested:
         notes.append(
             "p: two-sided t-test over them (Welch's for two variants, paired within one, of one mean against a "
-            f"number); a claim is decided where it is significant at {LEVEL:.0%} by Holm's procedure over the "
-            f"{counted(len(tested), 'claim')} with a p."
+            f"number), adjusted by Holm's procedure over the {counted(len(tested), 'claim')} with a p; below "
+            f"{LEVEL:g} a claim is decided."
         )
+    if any("real " in finding.value for finding in found):
+        notes.append("real, noise: what other real images and noise score in place of samples.")
     if any(finding.read_off for finding in found):
         notes.append("Without p where no value differs from run to run: such a claim is read off the values.")
     if any(finding.measure.startswith("alarm ") for finding in found):
@@ -129,28 +138,32 @@ def _finding(claim: Claim, runs: Runs) -> Finding:
 
 
 def _of_two(claim: Claim, runs: Runs) -> Finding:
-    low, high = _side(claim["lower"], claim, runs), _side(claim["than"], claim, runs)
+    low, high = side_values(claim["lower"], claim, runs), side_values(claim["than"], claim, runs)
     low_variant, high_variant = claim["lower"][0], claim["than"][0]
-    where = f"{_named(claim['lower'], claim)} of {low_variant} below {_named(claim['than'], claim)} of {high_variant}"
-    value = f"{_shown(low)} against {_shown(high)}" if low or high else ""
+    where = f"{named(claim['lower'], claim)} of {low_variant} below {named(claim['than'], claim)} of {high_variant}"
+    value = f"{shown(low)} against {shown(high)}" if low or high else ""
     if low and len(low) == len(high):
         value = f"{over_seeds(low)} against {over_seeds(high)} ({counted(len(low), 'run')} each)"
-    if not _alike(claim, runs):
+    if not alike(claim, runs):
         value += f" {UNLIKE}"
-    undecided = _undecided(low, high)
+    of_low, of_high = anchors(claim["lower"], claim, runs), anchors(claim["than"], claim, runs)
+    both = of_low and of_high and of_low != of_high
+    said = f"{low_variant}: {of_low}; {high_variant}: {of_high}" if both else of_low or of_high
+    value += f"; {said}" if said else ""
+    reason = undecided(low, high)
     if low_variant == high_variant:  # seed by seed
         pairs = [
-            zip(_of_run(claim["lower"][1:], claim, run), _of_run(claim["than"][1:], claim, run), strict=False)
+            zip(of_run(claim["lower"][1:], claim, run), of_run(claim["than"][1:], claim, run), strict=False)
             for run in runs_of(runs, low_variant)
         ]
         differences = [of_high - of_low for pair in pairs for of_low, of_high in pair]
-        if not undecided and len(differences) < max(len(low), len(high)):
-            undecided = "inconclusive: not measured in every run"
+        if not reason and len(differences) < max(len(low), len(high)):
+            reason = "inconclusive: not measured in every run"
         sides = [differences]
     else:
         sides, differences = [low, high], []
-    if undecided:
-        return Finding(claim["claim"], where, value, undecided)
+    if reason:
+        return Finding(claim["claim"], where, value, reason)
     above = fmean(high) - fmean(low)
     if all(len(set(side)) == 1 for side in sides):
         return Finding(claim["claim"], where, value, _read_off(above), read_off=True)
@@ -159,16 +172,18 @@ def _of_two(claim: Claim, runs: Runs) -> Finding:
 
 
 def _of_one(claim: Claim, runs: Runs) -> Finding:
-    found = _side(claim["of"], claim, runs)
+    found = side_values(claim["of"], claim, runs)
     side, number = ("above", claim["above"]) if "above" in claim else ("below", claim["below"])
-    where = f"{_named(claim['of'], claim)} of {claim['of'][0]} {side} {number:g}"
-    undecided = _undecided(found)
-    if undecided:
-        return Finding(claim["claim"], where, _shown(found), undecided)
+    where = f"{named(claim['of'], claim)} of {claim['of'][0]} {side} {number:g}"
+    said = anchors(claim["of"], claim, runs)
+    value = f"{shown(found)}; {said}" if said else shown(found)
+    reason = undecided(found)
+    if reason:
+        return Finding(claim["claim"], where, value, reason)
     above = (fmean(found) - number) * (1 if side == "above" else -1)
     if len(set(found)) == 1:
-        return Finding(claim["claim"], where, _shown(found), _read_off(above), read_off=True)
-    return Finding(claim["claim"], where, _shown(found), p=against(found, number), as_claimed=above > 0)
+        return Finding(claim["claim"], where, value, _read_off(above), read_off=True)
+    return Finding(claim["claim"], where, value, p=against(found, number), as_claimed=above > 0)
 
 
 def _read_off(above: float) -> str:
@@ -193,55 +208,3 @@ def _of_alarm(claim: Claim, runs: Runs) -> Finding:
     if 0 < len(ringing) < len(of_seeds):
         return Finding(claim["claim"], where, value, "inconclusive")
     return Finding(claim["claim"], where, value, "holds" if bool(ringing) == ("alarm" in claim) else "does not hold")
-
-
-def _side(side: list[str], claim: Claim, runs: Runs) -> list[float]:
-    """Give the values of [variant, key] over seeds, or of [variant, key, the key that is subtracted]."""
-    return [value for run in runs_of(runs, side[0]) for value in _of_run(side[1:], claim, run)]
-
-
-def _of_run(keys: list[str], claim: Claim, run: Result) -> list[float]:
-    """Give a run's value of `_side`; none where it was not measured."""
-    if claim.get("correlation"):
-        return correlations([run], keys[0], keys[1])
-    parts = [values([run], key, claim) for key in keys]
-    return [parts[0][0] - sum(subtracted[0] for subtracted in parts[1:])] if all(parts) else []
-
-
-def _alike(claim: Claim, runs: Runs) -> bool:
-    """Tell whether the sides of a claim about the same keys had one protocol for each, as far as they are known."""
-    (low, *low_keys), (high, *high_keys) = claim["lower"], claim["than"]
-    every = [run for side in (low, high) for run in runs_of(runs, side)]
-    protocols = [{run["values"].get(key, {}).get("protocol") for run in every} - {None} for key in low_keys]
-    return low_keys != high_keys or all(len(of_key) < 2 for of_key in protocols)
-
-
-def _named(side: list[str], claim: Claim) -> str:
-    """Name what is measured; `fid` where the name of its extractor is that of the classifier."""
-    names = [key.partition("/")[0] if key.endswith("_classifier") else key for key in side[1:]]
-    taken = {"at_kimg": f", its last by {claim.get('at_kimg')} kimg", "min": ", its lowest"}
-    taken["last_third"] = ", mean of the last third"
-    if claim.get("correlation"):
-        return f"correlation of `{names[0]}` and `{names[1]}` about their trends,"
-    return " less ".join(f"`{name}`" for name in names) + "".join(said for key, said in taken.items() if key in claim)
-
-
-def _shown(found: list[float]) -> str:
-    return f"{over_seeds(found)} ({counted(len(found), 'run')})" if found else "not measured"
-
-
-def _undecided(*sides: list[float]) -> str:
-    """Say why values decide nothing; empty if they may."""
-    if not all(sides):
-        return "not measured" if not any(sides) else "inconclusive: one side is not measured"
-    undefined = sum(not math.isfinite(value) for side in sides for value in side)
-    if undefined:
-        return f"inconclusive: undefined in {undefined} of {sum(map(len, sides))} runs"
-    return "inconclusive: one run tells no spread" if min(map(len, sides)) < 2 else ""
-
-
-def against(found: list[float], number: float) -> float:
-    """Give the two-sided p value of Student's t test of a mean against a number, of values that are not all alike."""
-    mean = fmean(found)
-    error = math.sqrt(math.fsum((value - mean) ** 2 for value in found) / (len(found) - 1) / len(found))
-    return float(2 * stdtr(len(found) - 1, -abs(mean - number) / error))

@@ -9,7 +9,7 @@ import re
 import shlex
 from typing import Any
 
-from study_results import NOT_RUN, Result, counted, load, made_by, of_variant, picture_of, place, seeds_of, short
+from study_results import NOT_RUN, Result, load, made_by, of_variant, picture_of, place, seeds_of, short
 
 COMMAND = ("python", "-m", "gan_experiments")
 NOT_COLLECTED = "The runs that are here kept none.\n"
@@ -18,7 +18,7 @@ WIDE = ("inspection", "autoencoder")  # those that want a line of their own
 FIRST = ("real", "samples", "drawn")  # those that want to be compared
 SIDE_BY_SIDE = 3  # pictures
 SAME_PACE = (  # what leaves the time of a step as it is, or nearly so
-    "budget.", "evaluation", "sample_every_kimg=", "checkpoint_every_kimg=", "task.memory_format=",
+    "budget.", "evaluation", "sample_every_kimg=", "checkpoint_every_kimg=",
     "regime=first_n", "regime.num_images=",
 )  # fmt: skip
 LOSSES = ("discriminator/loss", "generator/loss")
@@ -32,16 +32,28 @@ def experiments_section(name: str) -> str:
         written = of_variant(study, variant)
         overrides = sorted([*study.get("common", []), *written["overrides"]], key=lambda word: not _is_experiment(word))
         full = written.get("full", [word for word in overrides if _is_experiment(word)])
-        brief = _code(overrides) if overrides != full else "the same"
-        ended = f"{len(of_seeds)} of {counted(len(seeds_of(study, variant)), 'seed')}" if of_seeds else "not run yet"
+        seeds = seeds_of(study, variant)
+        brief, then = _code([*overrides, f"seed={seeds[0]}"]), _afterwards(study, variant)
+        counts = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+        ended = counts + f": {len(of_seeds)} ended" * (len(of_seeds) < len(seeds)) if of_seeds else "not run yet"
         same_pace = all(word in full or word.startswith(SAME_PACE) for word in overrides)
         long_time, time = _times(of_seeds, same_pace)
         long = f"{_code(full)}{long_time}" if full else "none: ours"
-        lines.append(f"| {variant}<br>{ended} | {long} | {brief}{time} |")
+        lines.append(f"| {variant}<br>{ended} | {long} | {brief}{time}{then} |")
     return "\n".join(lines) + (
-        "\n\nThe numbers and pictures below are of the short form, and its time is that of the fastest seed. "
-        "That of the full form is estimated from it where the networks are the same.\n" + made_by(name, runs)
+        "\n\nThe numbers below are of the short form over the seeds named, its pictures of the first of them, its time "
+        "that of the fastest. That of the full form is estimated from it where a step does the same work.\n"
+        + made_by(name, runs)
     )
+
+
+def _afterwards(study: dict[str, Any], variant: str) -> str:
+    """Write the verbs that are called on each of a variant's runs."""
+    further = study.get("evaluate_with")
+    verbs = [["evaluate", *further]] if further else []
+    verbs += [[verb, *words] for verb, *words in study.get("after", {}).get(variant, [])]
+    calls = [shlex.join(["gan-experiments", verb, "RUN", *words]) for verb, *words in verbs]
+    return "".join(f"<br>then <code>{html.escape(call, quote=False)}</code>" for call in calls)
 
 
 def _is_experiment(word: str) -> bool:

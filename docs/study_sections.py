@@ -37,7 +37,7 @@ def alarms_section(name: str) -> str:
     _, runs = load(name)
     if not any(runs.values()):
         return NOT_RUN
-    lines = ["| runs | seeds | alarms | FID at the end |", "|---|---|---|---|"]
+    lines = ["| runs | seeds | alarms | FID in the run, at its end |", "|---|---|---|---|"]
     for variant, of_seeds in runs.items():
         if not of_seeds:
             lines.append(f"| {variant} | 0 | not run yet | |")
@@ -54,7 +54,7 @@ def alarms_section(name: str) -> str:
         lines.append(f"| {variant} | {len(of_seeds)} | {said or 'none'} | {ended} |")
     every = [run for of_seeds in runs.values() for run in of_seeds]
     ringing = sum(bool(run["alarms"]) for run in every)
-    lines.append(f"\nAlarms rang in {ringing} of {len(every)} runs.\n")
+    lines.append(f"\nAlarms rang in {ringing} of {len(every)} runs. The FIDs are of one draw of samples.\n")
     return "\n".join(lines)
 
 

@@ -108,8 +108,20 @@ def test_a_mean_is_held_against_a_number(tmp_path: Path, sections: Any) -> None:
     ]  # fmt: skip
 
 
+def test_what_real_images_and_noise_score_stands_beside_a_value(tmp_path: Path, sections: Any) -> None:
+    write(tmp_path, {"a": [1.0, 1.1], "b": [5.0, 5.1]}, [claim("a", "b"), of_one("a", below=2)])
+    for variant, noise in (("a", 9.0), ("b", 7.5)):
+        entry = {"num_seeds": 4, "higher_is_better": False, "protocol": "p", "floor": 0.5, "ceiling": noise}
+        change(tmp_path, variant, values=[{"fid/x": {**entry, "value": value}} for value in (1.0, 1.1)])
+
+    page = sections.study_section("toy")
+    assert "(2 runs each); a: real 0.5, noise 9; b: real 0.5, noise 7.5 |" in page
+    assert "(2 runs); real 0.5, noise 9 |" in page
+    assert "real, noise: what other real images and noise score in place of samples." in page
+
+
 def test_the_p_of_a_mean_against_a_number_is_that_of_scipy(sections: Any) -> None:
-    from findings import against
+    from claim_values import against
     from scipy import stats  # type: ignore[import-untyped]
 
     values = [1.0, 1.5, 0.7, 1.9]

@@ -25,6 +25,7 @@ def test_a_variant_may_have_seeds_of_its_own(tmp_path: Path, sections: Any) -> N
             "full": ["+experiment=dear", "a=<|>"],
         },
     }
+    study |= {"evaluate_with": ["+evaluation/metric=center_patch"], "after": {"dear": [["sample", "--best", "20"]]}}
     (tmp_path / "toy.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(study)))
     change(tmp_path, "cheap", share_of_full=[0.01] * 3)
 
@@ -35,10 +36,16 @@ def test_a_variant_may_have_seeds_of_its_own(tmp_path: Path, sections: Any) -> N
     page = experiments_section("toy")
     assert "<code>python -m gan_experiments +experiment=dear 'a=&lt;&#124;&gt;'</code>" in page
     assert "| dear<br>not run yet |" in page
-    assert "<code>python -m gan_experiments +experiment=dear batch_size=64 budget.kimg=1</code> |" in page
-    assert "+experiment=cheap batch_size=64 'budget.kimg=${data_dir}'</code><br>1 min |" in page
-    assert "| cheap<br>3 of 3 seeds |" in page
+    assert "<code>python -m gan_experiments +experiment=dear batch_size=64 budget.kimg=1 seed=0</code>" in page
+    assert "+experiment=cheap batch_size=64 'budget.kimg=${data_dir}' seed=0</code><br>1 min<br>then" in page
+    assert "| cheap<br>seeds 0, 1, 2 |" in page
+    measuring = "then <code>gan-experiments evaluate RUN +evaluation/metric=center_patch</code>"
+    assert page.count(f"{measuring} |") == 1
+    assert f"{measuring}<br>then <code>gan-experiments sample RUN --best 20</code> |" in page
     assert "about" not in page, "another batch size has another pace"
+
+    (tmp_path / "results" / "toy" / "cheap-s1.json").unlink()
+    assert "| cheap<br>seeds 0, 1, 2: 2 ended |" in experiments_section("toy")
 
     (tmp_path / "toy.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({**study, "common": []})))
     assert "<code>python -m gan_experiments +experiment=cheap</code><br>about 2 h |" in experiments_section("toy")

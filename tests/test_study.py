@@ -56,6 +56,7 @@ class Machine:
             "status": "finished", "overrides": words, "seed": int(words[-2].removeprefix("seed=")), "error": None,
             "git": {}, "started": "2026-01-01T00", "machine": {"processor": "p"}, "versions": {"torch": "t"},
             "sessions": [{"device": "cpu", "seconds": 1.0}], "alarms": [], "config": self.config,
+            "data": {"autoencoder": {"mean_squared_error": 0.25}},
         }  # fmt: skip
         (directory / "manifest.json").write_text(json.dumps(manifest))
         (directory / "results.json").write_text(json.dumps({"kimg": 9.0, "generator_steps": 9, "generator/loss": 1.5}))
