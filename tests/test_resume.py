@@ -280,7 +280,7 @@ def test_a_killed_session_leaves_its_trace_and_goes_on_in_the_same_wandb_run(bas
     manifest = read_manifest(run)
     assert manifest["tracker_ids"] == killed["tracker_ids"]
     assert [session["status"] for session in manifest["sessions"]] == ["running", "finished"]
-    names = [path.name.rpartition("-")[2] for path in (run / "wandb").glob("offline-run-*")]
+    names = [path.name.split("-")[3] for path in (run / "wandb").glob("offline-run-*")]
     assert set(names) == {manifest["tracker_ids"]["wandb"]}
 
 
