@@ -118,7 +118,7 @@ def run(job: Job) -> str:
             return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, env=environment).returncode == 0
 
         asked = [*job.overrides, f"seed={job.seed}"]
-        if _status(directory) != "missing" and _overrides(directory) != asked:
+        if _status(directory) != "missing" and _overrides(directory) != portable(asked, "${data_dir}"):
             return f"{job.name}: not run, since {directory} holds a run with other overrides: remove it first"
         if _status(directory) not in ("finished", "failed"):
             if list(directory.glob("checkpoints/*.pt")):

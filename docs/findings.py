@@ -21,15 +21,7 @@ from statistics import fmean
 from typing import Any
 
 from claim_values import Claim, against, alike, anchors, named, of_run, shown, side_values, undecided
-from study_results import (
-    NOT_RUN,
-    Runs,
-    counted,
-    load,
-    over_seeds,
-    runs_of,
-    seeds_of,
-)
+from study_results import NOT_RUN, Runs, counted, load, over_seeds, runs_of, seeds_of
 
 from gan_experiments.reporting.statistics import holm, welch
 
