@@ -48,16 +48,16 @@ def write_result(
         "num_samples": measured.get("num_samples"),
         "not_applicable": measured.get("not_applicable", {}),
         "at_the_end": {
-            **{key: results[key] for key in results if "/" in key},
+            **{key: results[key] for key in results if "/" in key or key == "share_of_pixels_clipped"},
             **{f"autoencoder/{key}": error for key, error in manifest["data"].get("autoencoder", {}).items()},
         },
         "values": values,
     }
     if full:
         result["share_of_full"] = _share_of(full, results)
-    inspected = _inspected(directory)
-    if inspected:
-        result["inspection"] = inspected
+    for place in ("inspection", "drawn"):
+        if found := _found_by_verbs(directory, place):
+            result[place] = found
     if curves:
         result["curves"] = _curves(directory, curves)
     if grids is not None:
@@ -136,11 +136,11 @@ def _values(directory: Path, target: Path) -> tuple[dict[str, Any], dict[str, An
     return values, measured
 
 
-def _inspected(directory: Path) -> dict[str, float]:
-    """Give the numbers of a run's inspections, each under the path that leads to it, joined by slashes."""
+def _found_by_verbs(directory: Path, place: str) -> dict[str, float]:
+    """Give the numbers that verbs have left in a run, each under the path that leads to it, joined by slashes."""
     found: dict[str, float] = {}
-    for path in _oldest_first(directory / "inspection", "**/*.json"):
-        found |= _numbers(read_json(path), "inspection")
+    for path in _oldest_first(directory / place, "**/*.json"):
+        found |= _numbers(read_json(path), place)
     return found
 
 

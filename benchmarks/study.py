@@ -1,6 +1,6 @@
 """Run a study: variants of an experiment times seeds, each measured at its end; results go to docs/results/.
 
-    python benchmarks/study.py benchmarks/studies/report_e.yaml [--jobs 2] [--only VARIANT ...]
+    python benchmarks/study.py benchmarks/studies/report_e.yaml [--jobs 2] [--only VARIANT ...] [--seeds SEED ...]
 
 The yaml of a study holds `seeds`, `common` (overrides of every run) and `variants`: a name and further overrides each,
 or a mapping with `overrides`, `seeds` of its own and `full` (the overrides of the long form, for the pages). Optional:
@@ -25,6 +25,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,20 +170,29 @@ def _status(directory: Path) -> str:
     return str(read_json(path)["status"]) if path.exists() else "missing"
 
 
+def _listed(words: Iterable[object]) -> str:
+    return ", ".join(str(word) for word in sorted(words, key=str))
+
+
 def main() -> int:
     """Run the command line above."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--only", nargs="+", metavar="VARIANT", help="these variants alone")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="these seeds alone, such as those to come")
     arguments = parser.parse_args()
     jobs = read_study(arguments.study)
-    unknown = set(arguments.only or []) - {job.variant for job in jobs}
-    if unknown:
-        parser.error(f"{arguments.study} has no variant {', '.join(sorted(unknown))}")
+    for what, asked, known in (
+        ("variant", arguments.only, {job.variant for job in jobs}),
+        ("seed", arguments.seeds, {job.seed for job in jobs}),
+    ):
+        if unknown := set(asked or []) - known:
+            parser.error(f"{arguments.study} has no {what} {_listed(unknown)}; it has {_listed(known)}")
+        jobs = [job for job in jobs if not asked or getattr(job, what) in asked]
     unfinished = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        waiting = [pool.submit(run, job) for job in jobs if not arguments.only or job.variant in arguments.only]
+        waiting = [pool.submit(run, job) for job in jobs]
         for future in waiting:
             line = future.result()
             unfinished += ": not " in line

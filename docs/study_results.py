@@ -82,7 +82,7 @@ def _value(result: Result, key: str, claim: dict[str, Any]) -> tuple[float | Non
         return (_of_curve(curve, claim), True) if curve and curve["value"] else (None, False)
     if key in result["values"]:
         return result["values"][key]["value"], True
-    for place in ("at_the_end", "inspection"):
+    for place in ("at_the_end", "inspection", "drawn"):
         if key in result.get(place, {}):
             return result[place][key], True
     return None, False

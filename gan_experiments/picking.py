@@ -1,7 +1,7 @@
 """The best of many samples, by a stated score: what a generator can do at most, not what it does as a rule."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
@@ -12,7 +12,7 @@ from torch import Tensor
 from gan_experiments.drawing import Drawn, draw_blocks, join
 from gan_experiments.evaluation.extractors.base import Extractor, fit_pixels
 from gan_experiments.evaluation.sampling import evaluating
-from gan_experiments.judges import kept_labels
+from gan_experiments.judges import find_judges, kept_labels
 from gan_experiments.preparation import build_extractors, why_no_class_head
 from gan_experiments.runs import Run
 from gan_experiments.trained import TrainedGenerator, load_discriminator
@@ -21,6 +21,8 @@ from gan_experiments.types import UserError
 By = Literal["discriminator", "class", "extractor"]
 Scorer = Callable[[Tensor, Tensor], Tensor]
 """Pixels (uint8, N×C×H×W) and labels (int64, N) to scores (float64, N), high for good."""
+Recognizer = Callable[[Tensor, Tensor], Tensor]
+"""The same to whether an image is recognised as what was asked for (bool, N)."""
 log = logging.getLogger(__name__)
 BATCH_SIZE = 100
 MOST_HELD = 10_000  # images in memory, beside twice as many as are kept
@@ -42,12 +44,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Standing:
-    """The scores of a class's images that were kept, against those of all."""
+    """The scores of a class's images that were kept, against those of all; shares are None where nobody judges."""
 
     label: int
     best: float
     worst_kept: float
     median_of_all: float
+    recognized: float | None = None  # share of those kept
+    recognized_of_all: float | None = None
 
 
 def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) -> Scorer:
@@ -81,6 +85,37 @@ def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) 
     return scorer
 
 
+def make_recognizer(run: Run, generator: TrainedGenerator, by: By) -> tuple[Recognizer, str]:
+    """Make what recognises images, and name it: a classifier that was trained separately, on the run's data.
+
+    Where the generator takes no label, an image is to be of any of the classes that the regime keeps.
+
+    Raises:
+        UserError: there is none, the images are picked by it, or whatever is drawn would be recognised.
+    """
+    if by == "extractor":
+        raise UserError("--judge: --by extractor has that judge pick the images. Write --by discriminator or class.")
+    kept, num_classes = kept_labels(run.config), run.config.dataset.num_classes
+    if not generator.conditional and len(kept) == num_classes:
+        raise UserError(
+            "--judge: this generator takes no label and was trained on all classes, so any image would be recognised. "
+            "Leave --judge out; `gan-experiments evaluate` measures such a generator."
+        )
+    judges, reason = find_judges(run.config, num_classes)
+    if not judges:
+        raise UserError(f"--judge: {reason}. Leave --judge out.")
+    judge = judges[0].to("cuda" if torch.cuda.is_available() else "cpu")
+    device = next(judge.parameters()).device
+
+    def recognizer(pixels: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            _, logits = judge(fit_pixels(pixels, judge).to(device))
+        seen = logits.argmax(1).cpu()
+        return seen == labels.cpu() if generator.conditional else torch.isin(seen, torch.tensor(kept))
+
+    return recognizer, judge.name
+
+
 def pick(
     generator: TrainedGenerator,
     scorer: Scorer,
@@ -88,6 +123,7 @@ def pick(
     choice: Choice,
     seed: int,
     truncation: float | None = None,
+    recognizer: Recognizer | None = None,
 ) -> tuple[Drawn, list[Standing]]:
     """Draw images of each class as `draw` does and keep the best, best first; equal scores keep their order.
 
@@ -101,22 +137,41 @@ def pick(
     )
     parts, standings = [], []
     for label, own in groupby(blocks, lambda block: int(block.labels[0])):
-        kept, scores = _best(own, choice.best)
+        hits: list[Tensor] = []
+        kept, scores = _best(_judged(own, recognizer, hits), choice.best)
         parts.append(kept)
         assert kept.scores is not None
-        standings.append(Standing(label, float(kept.scores[0]), float(kept.scores[-1]), float(scores.quantile(0.5))))
+        standing = Standing(label, float(kept.scores[0]), float(kept.scores[-1]), float(scores.quantile(0.5)))
+        if recognizer:
+            of_kept, of_all = (
+                found.double().mean().item() for found in (_in_batches(recognizer, kept), torch.cat(hits))
+            )
+            standing = replace(standing, recognized=of_kept, recognized_of_all=of_all)
+        standings.append(standing)
     return join(parts), standings
 
 
 def _scored(drawn: Drawn, scorer: Scorer, generator: TrainedGenerator) -> Drawn:
-    batches = zip(torch.split(drawn.pixels, BATCH_SIZE), torch.split(drawn.labels, BATCH_SIZE), strict=True)
-    scores = torch.cat([scorer(pixels, asked) for pixels, asked in batches])
+    scores = _in_batches(scorer, drawn)
     if not scores.isfinite().all():
         raise UserError(
             f"{generator.checkpoint}: the scores are not finite: training has diverged. Choose an earlier one "
             "(--checkpoint)."
         )
     return replace(drawn, scores=scores)
+
+
+def _judged(blocks: Iterable[Drawn], recognizer: Recognizer | None, hits: list[Tensor]) -> Iterator[Drawn]:
+    """Pass blocks on, and note which of their images are recognised."""
+    for block in blocks:
+        if recognizer:
+            hits.append(_in_batches(recognizer, block))
+        yield block
+
+
+def _in_batches(what: Scorer | Recognizer, drawn: Drawn) -> Tensor:
+    batches = zip(torch.split(drawn.pixels, BATCH_SIZE), torch.split(drawn.labels, BATCH_SIZE), strict=True)
+    return torch.cat([what(pixels, asked) for pixels, asked in batches])
 
 
 def _best(blocks: Iterable[Drawn], best: int) -> tuple[Drawn, Tensor]:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gan_experiments.files import write_json
 from gan_experiments.runs import Run
 from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError
@@ -66,6 +68,13 @@ def sample(
             "or that of the run's extractor; where the generator takes no label, in the likeliest one trained on."
         ),
     ] = None,
+    judge: Annotated[
+        bool,
+        typer.Option(
+            "--judge",
+            help="With --best: say what share of those kept, and of all, a separately trained classifier recognises.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the latents; image i of a class depends on it alone.")] = 0,
     truncation: Annotated[
         float | None,
@@ -89,7 +98,7 @@ def sample(
         raise UserError(f"--truncation {truncation:g}: write a number above 0 and at most 1, or leave it out.")
     if output is not None and to in SUFFIXES and output.suffix != SUFFIXES[to]:
         raise UserError(f"-o {output}: --to {to.value} writes a {SUFFIXES[to]} file; give it that ending.")
-    chosen = _choice(num, best, of, by)
+    chosen = _choice(num, best, of, by, judge)
     record = open_record(run)
     from gan_experiments import drawing, picking
     from gan_experiments.judges import kept_labels
@@ -101,29 +110,35 @@ def sample(
     labels = drawing.find_labels(generator, classes or [], trained)
     count = chosen.best if chosen else num or COUNT[generator.conditional]
     scorer = picking.make_scorer(opened, generator, checkpoint, chosen.by) if chosen else None
+    recognizer, judge_name = picking.make_recognizer(opened, generator, chosen.by) if chosen and judge else (None, "")
 
     def make() -> "tuple[Drawn, list[Standing]]":
         if chosen is None or scorer is None:
             return drawing.draw(generator, labels, count, seed, truncation), []
-        return picking.pick(generator, scorer, labels, chosen, seed, truncation)
+        return picking.pick(generator, scorer, labels, chosen, seed, truncation, recognizer)
 
     amount = f"best{chosen.best}of{chosen.of}-by_{chosen.by}" if chosen else f"n{count}"
     name = _name(generator, labels if classes else [], amount, seed, truncation)
     place = output or record.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
     columns = count if generator.conditional else math.ceil(math.sqrt(count))
     drawn, standings = _write(make, to, place, force, generator.class_names, columns)
-    _tell(drawn, standings, chosen, generator, place, as_json)
+    facts = _facts(drawn, standings, chosen, judge_name, generator, place)
+    if chosen and output is None:
+        write_json(place.with_name(f"{place.name.removesuffix('.png').removesuffix('.npz')}.json"), facts)
+    if as_json:
+        print_json(facts)
+    else:
+        _tell(facts, chosen)
 
 
 SUFFIXES = {Layout.grid: ".png", Layout.npz: ".npz"}
 
 
-def _choice(num: int | None, best: int | None, of: int | None, by: By | None) -> "Choice | None":
+def _choice(num: int | None, best: int | None, of: int | None, by: By | None, judge: bool) -> "Choice | None":
     if best is None:
-        if of is not None or by is not None:
-            raise UserError(
-                f"--{'by' if of is None else 'of'} says how the best are picked: add --best K, how many to keep."
-            )
+        for word, given in {"of": of is not None, "by": by is not None, "judge": judge}.items():
+            if given:
+                raise UserError(f"--{word} is about the best images: add --best K, how many to keep.")
         return None
     if num is not None:
         raise UserError(f"--num {num} and --best {best}: --best says how many are kept, --of how many are drawn.")
@@ -165,45 +180,58 @@ def _write(
     return drawn, standings
 
 
-def _tell(
+def _facts(
     drawn: "Drawn",
     standings: "list[Standing]",
     chosen: "Choice | None",
+    judge_name: str,
     generator: "TrainedGenerator",
     place: Path,
-    as_json: bool,
-) -> None:
-    names = [generator.class_names[one.label] if generator.conditional else None for one in standings]
-    if as_json:
-        scores = [
-            {**asdict(one), "class": name, "label": one.label if generator.conditional else None}
-            for name, one in zip(names, standings, strict=True)
-        ]
-        print_json(
-            {
-                "path": str(place),
-                "images": len(drawn.pixels),
-                "weights": generator.weights,
-                "iteration": generator.iteration,
-                "kimg": generator.kimg,
-                "share_clipped": drawn.share_clipped,
-                "picked": {**asdict(chosen), "scores": scores} if chosen else None,
-            }
-        )
-        return
-    say(f"{len(drawn.pixels):,} images of the {generator.weights} generator at {generator.kimg:,.1f} kimg: {place}")
+) -> dict[str, Any]:
+    """Give what is said of the images, here and in the file beside them."""
+    facts: dict[str, Any] = {
+        "path": str(place),
+        "images": len(drawn.pixels),
+        "weights": generator.weights,
+        "iteration": generator.iteration,
+        "kimg": generator.kimg,
+        "value_range": list(generator.value_range),
+        "share_clipped": drawn.share_clipped,
+        "picked": None,
+    }
+    if chosen:
+        scores = [asdict(one) for one in standings]
+        for one in scores:
+            one["class"] = generator.class_names[one["label"]] if generator.conditional else None
+            one["label"] = one["label"] if generator.conditional else None
+        facts["picked"] = {**asdict(chosen), "scores": scores}
+        if judge_name:
+            shares = {"kept": "recognized", "all": "recognized_of_all"}
+            means = {name: fmean(one[key] for one in scores) for name, key in shares.items()}
+            facts["picked"]["recognized"] = {"judge": judge_name, **means}
+    return facts
+
+
+def _tell(facts: dict[str, Any], chosen: "Choice | None") -> None:
+    say(f"{facts['images']:,} images of the {facts['weights']} generator at {facts['kimg']:,.1f} kimg: {facts['path']}")
     if chosen:
         from gan_experiments.picking import SCORES
 
-        each = " of each class" if generator.conditional else ""
+        scores = facts["picked"]["scores"]
+        each = " of each class" if scores[0]["class"] is not None else ""
         say(f"The best {chosen.best:,} of {chosen.of:,}{each}, best first, by {SCORES[chosen.by]}:")
+        columns = ["best", "worst kept", "median of all"]
         rows = [
-            [name or "all", f"{one.best:.4g}", f"{one.worst_kept:.4g}", f"{one.median_of_all:.4g}"]
-            for name, one in zip(names, standings, strict=True)
+            [one["class"] or "all", *(f"{one[column.replace(' ', '_')]:.4g}" for column in columns)] for one in scores
         ]
-        print_table(["class", "best", "worst kept", "median of all"], rows, right="best,worst kept,median of all")
-    if drawn.share_clipped:
-        say(f"{drawn.share_clipped:.2%} of its values lay outside {list(generator.value_range)} and were clipped.")
+        print_table(["class", *columns], rows, right=",".join(columns))
+        if judged := facts["picked"].get("recognized"):
+            say(
+                f"{judged['kept']:.1%} of those kept, {judged['all']:.1%} of all are recognised by {judged['judge']}, "
+                "trained separately."
+            )
+    if facts["share_clipped"]:
+        say(f"{facts['share_clipped']:.2%} of its values lay outside {facts['value_range']} and were clipped.")
 
 
 def _name(generator: "TrainedGenerator", labels: list[int], amount: str, seed: int, truncation: float | None) -> str:

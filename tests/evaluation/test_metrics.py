@@ -375,10 +375,15 @@ def test_only_the_middle_counts_and_colours_are_averaged() -> None:
     real = squares(*torch.linspace(0, 1, 50).tolist()).repeat(1, 3, 1, 1)
     frame = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     frame[:, 0, 3:5, 3:5] = 255
-    assert middle(frame, real)["center_darkness"] == pytest.approx(2 / 3)
+    found = middle(frame, real)
+    assert found["center_darkness"] == pytest.approx(2 / 3)
+    assert found["center_contrast"] == pytest.approx(1 / 3 - 4 / (3 * 64))
+    assert middle(255 - frame, real)["center_contrast"] == pytest.approx(4 / (3 * 64) - 1 / 3)
     whole = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     whole[..., :4] = 255
-    assert middle(whole, real, side=1)["center_darkness"] == pytest.approx(0.5)
+    found = middle(whole, real, side=1)
+    assert found["center_darkness"] == pytest.approx(0.5)
+    assert found["center_contrast"] == 0
 
 
 # Diversity and copies

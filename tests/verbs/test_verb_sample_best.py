@@ -10,9 +10,11 @@ import pytest
 import torch
 from launching import TINY, launch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_experiments.drawing import Drawn, draw, join
+from gan_experiments.evaluation.extractors.base import Extractor
 from gan_experiments.evaluation.extractors.classifier import ClassifierExtractor
 from gan_experiments.judges import kept_labels
 from gan_experiments.picking import Choice, pick
@@ -147,8 +149,11 @@ def test_what_was_picked_is_told_and_named(verb: Verb, copy_of: Copy, finished: 
     said = verb("sample", run, "--best", 2, "--class", 3, "--by", "class")
     assert said.code == 0, said.err
     assert "The best 2 of 40 of each class, best first, by the discriminator's confidence in the class" in said.out
-    (grid,) = (run / "drawn").iterdir()
+    told, grid = sorted((run / "drawn").iterdir())
     assert grid.name == "iteration_000000020-best2of40-by_class-seed0-class3.png"
+    assert told.name == grid.with_suffix(".json").name
+    (scores,) = json.loads(told.read_text())["picked"]["scores"]
+    assert (scores["label"], scores["class"]) == (3, "3")
     with Image.open(grid) as image:
         assert image.size == (2 * 42 + 2, 42 + 2)
 
@@ -193,6 +198,53 @@ def test_without_a_label_the_likeliest_class_that_was_trained_on_counts(verb: Ve
     assert np.array_equal(kept["latents"], every["latents"][best.indices])
 
 
+class Judge(Extractor):
+    """Takes bright images for 3s and dark ones for 0s."""
+
+    name, channels, image_size, num_classes, knows_classes = "judge", 1, 8, 10, True
+
+    def __init__(self, bright: float) -> None:
+        super().__init__()
+        self.bright = nn.Parameter(torch.tensor(bright))
+
+    def seen(self, pixels: Tensor) -> Tensor:
+        return 3 * (pixels.double().mean((1, 2, 3)) > self.bright)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        return pixels.flatten(1), F.one_hot(self.seen(pixels), 10)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_separate_classifier_says_how_many_it_recognises(
+    verb: Verb, two_classes: Path, two_unlabelled: Path, labelled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = two_classes if labelled else two_unlabelled
+    every, kept = arrays(verb, run, "-n", 30), arrays(verb, run, "--best", 6, "--of", 30)
+    judge = Judge(float(np.median(every["images"].mean((1, 2)))))
+    monkeypatch.setattr("gan_experiments.picking.find_judges", lambda *_: ([judge], None))
+
+    def share(drawn: dict[str, np.ndarray[Any, Any]]) -> float:
+        seen = judge.seen(torch.from_numpy(drawn["images"])[:, None]).numpy()
+        return float((seen == (drawn["labels"] if labelled else 3)).mean())
+
+    words = ["sample", run, "--best", 6, "--of", 30, "--judge"]
+    said = verb(*words, "-o", "judged.png", "--json")
+    assert said.code == 0, said.err
+    picked = json.loads(said.out)["picked"]
+    assert picked["recognized"] == {"judge": "judge", "kept": share(kept), "all": share(every)}
+    assert 0 < share(every) < 1
+    assert share(every) != share(kept)
+    assert len(picked["scores"]) == 1 + labelled
+    assert not Path("judged.json").exists()  # beside a file of the user's own nothing else is written
+
+    text = verb(*words, "-o", "again.png").out
+    assert f"{share(kept):.1%} of those kept, {share(every):.1%} of all are recognised by judge" in text
+
+    monkeypatch.setattr("gan_experiments.picking.find_judges", lambda *_: ([], "none is shipped"))
+    said = verb(*words, "-o", "none.png")
+    assert (said.code, "--judge: none is shipped" in said.err) == (2, True)
+
+
 def test_what_cannot_be_picked_is_said_and_nothing_is_written(
     verb: Verb, finished: Path, unconditional: Path, two_unlabelled: Path, tmp_path: Path
 ) -> None:
@@ -202,6 +254,9 @@ def test_what_cannot_be_picked_is_said_and_nothing_is_written(
         (finished, ["--best", 20_000_000], ["--best: write 10000000 or less"]),
         (finished, ["--of", 4], ["--of", "add --best"]),
         (finished, ["--by", "class"], ["--by", "add --best"]),
+        (finished, ["--judge"], ["--judge", "add --best"]),
+        (finished, ["--best", 1, "--by", "extractor", "--judge"], ["that judge pick the images", "--by discriminator"]),
+        (unconditional, ["--best", 1, "--judge"], ["any image would be recognised"]),
         (finished, ["--best", 2, "-n", 3], ["--num 3 and --best 2"]),
         (finished, ["--best", 0], ["--best"]),
         (finished, ["--best", 1, "--by", "beauty"], ["--by"]),
