@@ -54,7 +54,7 @@ def draw(name: str) -> None:
             places = [point for point in of_variant["points"] if point[0] > 0 and _drawable(point[column])]
             axis.plot(
                 [point[0] for point in places], [point[column] for point in places], marker,
-                color=f"C{number % 10}", label=variant,
+                color=f"C{number % 10}", markerfacecolor="none", label=variant,
             )  # fmt: skip
         axis.set(xscale="log", yscale="log", xlabel="updates of D for one of G", ylabel=label)
         low, high = axis.get_xlim()
@@ -62,7 +62,8 @@ def draw(name: str) -> None:
         axis.xaxis.set_major_formatter("{x:g}")
         axis.xaxis.set_minor_formatter("")
         axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("{x:g}")
+        bottom, top = axis.get_ylim()
+        axis.yaxis.set_minor_formatter("{x:g}" if top < 10 * bottom else "")  # over decades, powers of ten are enough
         axis.grid(alpha=0.3, which="both")
     axes[1].legend(fontsize="small")
     save(figure, place(name) / PICTURE, points)

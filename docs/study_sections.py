@@ -64,9 +64,24 @@ def made_section(name: str) -> str:
 
 
 def _values(name: str, runs: Runs) -> str:
+    """Write a table for the variants of each extractor; those that asked none stand beside the first."""
+    first = _extractor([run for of_seeds in runs.values() for run in of_seeds])
+    by_extractor: dict[str, Runs] = {}
+    for variant, of_seeds in runs.items():
+        if any(run["values"] for run in of_seeds):
+            by_extractor.setdefault(_extractor(of_seeds) or first, {})[variant] = of_seeds
+    return "\n".join(_table(name, extractor, of) for extractor, of in by_extractor.items())
+
+
+def _extractor(runs: list[Result]) -> str:
+    """Name the first extractor of some runs; empty where none was asked."""
+    keys = (key for run in runs for key in run["values"])
+    return next((key.partition("/")[2] for key in keys if not key.endswith(NO_EXTRACTOR)), "")
+
+
+def _table(name: str, first: str, runs: Runs) -> str:
     every = [run for of_seeds in runs.values() for run in of_seeds if run["values"]]
     keys = dict.fromkeys(key for run in every for key in run["values"] if not key.startswith("class_fid_"))
-    first = next((key.partition("/")[2] for key in keys if not key.endswith(NO_EXTRACTOR)), "")
     heads = [f"{variant} ({_count(of_seeds)})" for variant, of_seeds in runs.items()]
     lines = [
         f"| {' | '.join(['', *heads, 'floor', 'ceiling', 'better'])} |",

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from gan_experiments.config import group_choices, register_schema
-from gan_experiments.explain import COMPOSITION_ERRORS, explain
+from gan_experiments.explain import COMPOSITION_ERRORS, explain, explain_plain
 from gan_experiments.keys import override_key
 from gan_experiments.options import CONFIG_DIR
 from gan_experiments.runs import Launch, plan_launch
@@ -100,8 +100,8 @@ def _report(error: Exception) -> int:
                 "\njoblib, submitit and optuna come with the extra sweeps: in the checkout of gan_experiments, run pip "
                 "install -c constraints.txt '.[sweeps]'."
             )
-    elif isinstance(error, ValueError) and str(error).startswith("Config group override must be"):  # Hydra's own
-        message = "a group is set to a number or to null: write group=NAME; --help lists the names"
+    elif isinstance(error, ValueError | TypeError) and (said := explain_plain(error, sys.argv[1:])):
+        message = said
     elif isinstance(error, OSError) and (error.errno in STORAGE_ERRORS or _cannot_be_made(error)):
         message = (
             f"cannot write: {error}. Make room, or write hydra.run.dir=DIRECTORY (with -m, hydra.sweep.dir), a place "
@@ -116,7 +116,7 @@ def _report(error: Exception) -> int:
 def _cannot_be_made(error: OSError) -> bool:
     """Say whether what is missing is the directory to be made, or one above it: its place takes none, such as /proc."""
     words = (word for word in sys.argv if override_key(word) in ("hydra.run.dir", "hydra.sweep.dir"))
-    asked = [Path(word.partition("=")[2].strip("'\"")).absolute() for word in words]
+    asked = [Path(word.partition("=")[2].strip("'\"")).absolute() for word in words] or [Path("outputs").absolute()]
     missing = Path(str(error.filename)).absolute()
     return error.errno == errno.ENOENT and any(place.is_relative_to(missing) for place in asked)
 

@@ -1,7 +1,7 @@
 """Errors of composition in the project's own words: the key, what is wrong with it, what to write instead."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -12,6 +12,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from gan_experiments.checks import FURTHER_GROUPS
 from gan_experiments.components import nearest, suggest, suggest_key, takes
 from gan_experiments.config import Root
+from gan_experiments.keys import override_key
 from gan_experiments.options import CONFIG_DIR
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
@@ -46,6 +47,28 @@ def explain(error: Exception) -> str:
     if twice:
         return _named_twice(twice.group(1))
     return text.partition("\nSee https://hydra.cc")[0]  # Hydra's page is about its grammar as a whole
+
+
+def explain_plain(error: ValueError | TypeError, words: Iterable[str]) -> str | None:
+    """Do so with an error of Python's own that composition has let through; None where it is of another origin.
+
+    Args:
+        error: what was raised.
+        words: of the command line.
+    """
+    text = str(error)
+    if text.startswith("Config group override must be"):
+        return "a group is set to a number or to null: write group=NAME; --help lists the names"
+    place = re.fullmatch(
+        r"(?:invalid literal for int\(\) with base 10:|Index) '(.*?)'(?: \(str\) is not an int)?", text
+    )
+    if place is None:
+        return None
+    for key in map(override_key, words):
+        parent, named, _ = key.partition(f".{place[1]}")
+        if named:
+            return f"{key}: {parent} is a list, whose entries have numbers: write {parent}=[...] or {parent}.0=VALUE"
+    return None
 
 
 def _options(group: str) -> list[str]:

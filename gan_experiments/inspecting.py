@@ -68,21 +68,10 @@ def look(subject: Subject, looks: Sequence[str], wish: Wish) -> Found:
     check_finite(subject, real)
     if "perturbation" in looks:
         log.info("Altering %s real images.", f"{num:,}")
-        known = labels[:num].to(subject.device)
-        altered = perturb(trained.network, real[:num], known, trained.value_range, wish.step, wish.steps)
-        settings = {"split": split, "step": wish.step, "steps": wish.steps}
-        facts["perturbation"] = settings | fooled(altered.before, altered.after, altered.towards, known)
-        pictures["perturbed.png"] = _perturbed_sheet(subject, altered, known, facts["perturbation"])
+        facts["perturbation"], pictures["perturbed.png"] = _alter(subject, real[:num], labels[:num], split, wish)
     if "classes" in looks:
         log.info("Making images that maximise each class.")
-        images, asked = maximize_classes(
-            trained.network, real[:NUM_REAL], trained.value_range, kept_labels(subject.config), wish.per_class, how
-        )
-        made, _ = to_uint8(images.cpu(), trained.value_range)
-        facts["classes"], judge = _judged(subject, images, made, asked.cpu())
-        pictures["classes.png"] = class_sheet(
-            subject.name, made, asked.cpu(), judge, subject.class_name, facts["classes"]
-        )
+        facts["classes"], pictures["classes.png"] = _make_classes(subject, real[:NUM_REAL], wish.per_class, how)
     if "layers" in looks:
         facts["layers"] = []
         for name in subject.layers:
@@ -120,6 +109,27 @@ def log_pictures(run: Run, directory: Path, kimg: float) -> bool:
     for close in hooks(trackers, "close"):
         close({}, exit_code=0 if run.manifest.get("status") == "finished" else 1)
     return bool(trackers)
+
+
+def _alter(
+    subject: Subject, real: Tensor, labels: Tensor, split: str, wish: Wish
+) -> tuple[dict[str, Any], Image.Image]:
+    known = labels.to(subject.device)
+    altered = perturb(subject.trained.network, real, known, subject.trained.value_range, wish.step, wish.steps)
+    facts = {"split": split, "step": wish.step, "steps": wish.steps}
+    facts |= fooled(altered.before, altered.after, altered.towards, known)
+    return facts, _perturbed_sheet(subject, altered, known, facts)
+
+
+def _make_classes(
+    subject: Subject, real: Tensor, per_class: int, how: Maximization
+) -> tuple[dict[str, Any], Image.Image]:
+    trained = subject.trained
+    kept = kept_labels(subject.config)
+    images, asked = maximize_classes(trained.network, real, trained.value_range, kept, per_class, how)
+    made, asked = to_uint8(images.cpu(), trained.value_range)[0], asked.cpu()
+    facts, seen = _judged(subject, images, made, asked)
+    return facts, class_sheet(subject.name, made, asked, seen, subject.class_name, facts)
 
 
 def _perturbed_sheet(subject: Subject, altered: Perturbed, labels: Tensor, facts: dict[str, Any]) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
+from torch import nn
 
 from gan_experiments.assemble import assemble
 from gan_experiments.callbacks.evaluation import SEED
@@ -16,6 +17,7 @@ from gan_experiments.evaluation.evaluate import anchors, evaluate, summarize
 from gan_experiments.evaluation.metrics.memorization import Memorization
 from gan_experiments.evaluation.pairs import nearest_pairs
 from gan_experiments.evaluation.pixels import save_grid
+from gan_experiments.evaluation.protocol import Protocol
 from gan_experiments.files import write_json
 from gan_experiments.preparation import build_extractors, check_evaluation, open_training_images, prepare_protocol
 from gan_experiments.runs import Run
@@ -84,10 +86,12 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     directory.mkdir(exist_ok=True)
     target = directory / f"{path.stem}-{how}.json"
     write_json(target, result)
-    sampler = module.sampler
-    if sampler is not None and any(isinstance(metric, Memorization) for metric in protocol.metrics.values()):
-        samples, trained_on = nearest_pairs(sampler, protocol, SEED, NUM_PAIRS)
-        rows = zip(torch.split(samples, COLUMNS), torch.split(trained_on, COLUMNS), strict=True)
-        pairs = torch.cat([row for pair in rows for row in pair])
-        save_grid(pairs, COLUMNS, target.with_name(f"{target.stem}-nearest.png"))
+    if module.sampler is not None and any(isinstance(metric, Memorization) for metric in protocol.metrics.values()):
+        _save_nearest(module.sampler, protocol, target.with_name(f"{target.stem}-nearest.png"))
     return target, result
+
+
+def _save_nearest(sampler: nn.Module, protocol: Protocol, path: Path) -> None:
+    samples, trained_on = nearest_pairs(sampler, protocol, SEED, NUM_PAIRS)
+    rows = zip(torch.split(samples, COLUMNS), torch.split(trained_on, COLUMNS), strict=True)
+    save_grid(torch.cat([row for pair in rows for row in pair]), COLUMNS, path)

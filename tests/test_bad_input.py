@@ -474,11 +474,12 @@ def ended_badly(result: subprocess.CompletedProcess[str], directory: Path, *left
         (["sed=3"], "did you mean 'seed'"),
         (["model=dcgan"], "model=dcgan_class_head"),
         (["model=3"], "group=NAME"),
+        (["model.value_range.low=0"], "write model.value_range=[...] or model.value_range.0=VALUE"),
         (["hydra.run.dir=file/run"], "hydra.run.dir=DIRECTORY"),
         (["hydra.run.dir=file"], "hydra.run.dir=DIRECTORY"),
         (["hydra.run.dir=/proc/run"], "cannot write"),
     ],
-    ids=["composition", "cross-check", "group", "below a file", "a file", "where none can be made"],
+    ids=["composition", "cross-check", "group", "place in a list", "below a file", "a file", "where none can be made"],
 )
 def test_the_command_says_so_at_once_with_exit_code_2_and_leaves_nothing(
     arguments: list[str], part: str, tmp_path: Path
@@ -498,6 +499,8 @@ def test_a_missing_file_is_no_place_that_cannot_be_written(monkeypatch: pytest.M
     assert _report(FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/mine")) == 2
     with pytest.raises(FileNotFoundError):
         _report(FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/mine/run/networks.json"))
+    monkeypatch.setattr("sys.argv", ["gan_experiments"])
+    assert _report(FileNotFoundError(errno.ENOENT, "No such file or directory", "outputs")) == 2
 
 
 def test_a_description_stands_for_the_reasons_of_a_union_only() -> None:

@@ -52,6 +52,19 @@ def test_values_by_different_protocols_are_marked(tmp_path: Path, sections: Any)
     assert "† not quite one measure" in page
 
 
+def test_values_by_different_extractors_stand_in_tables_of_their_own(tmp_path: Path, sections: Any) -> None:
+    write(tmp_path, {"a": [1.0], "b": [2.0], "c": [3.0], "none": []}, [])
+    accuracy = {"value": 0.5, "num_seeds": 1, "higher_is_better": True, "protocol": "p"}
+    change(tmp_path, "b", values=[{"fid/y": {**accuracy, "value": 2.0}}])
+    change(tmp_path, "c", values=[{"class_head_accuracy/discriminator": accuracy}])
+
+    page = sections.study_section("toy")
+    assert "|  | a (1 seed) | c (1 seed) | floor" in page  # what asks no extractor stands beside the first
+    assert "|  | b (1 seed) | floor" in page
+    assert page.count("| `fid` |") == 2
+    assert "none" not in page
+
+
 def test_a_value_that_is_undefined_decides_nothing(tmp_path: Path, sections: Any) -> None:
     write(tmp_path, {"a": [1.0, None, 1.0], "b": [5.0, 5.0, 5.1]}, [claim("a", "b"), claim("b", "a")])
 
