@@ -48,7 +48,8 @@ def write_result(
         "num_samples": measured.get("num_samples"),
         "not_applicable": measured.get("not_applicable", {}),
         "at_the_end": {
-            **{key: results[key] for key in results if "/" in key or key == "share_of_pixels_clipped"},
+            **{key: results[key] for key in results if "/" in key},
+            **{key: measured[key] for key in ("share_of_pixels_clipped",) if key in measured},
             **{f"autoencoder/{key}": error for key, error in manifest["data"].get("autoencoder", {}).items()},
         },
         "values": values,
@@ -137,10 +138,14 @@ def _values(directory: Path, target: Path) -> tuple[dict[str, Any], dict[str, An
 
 
 def _found_by_verbs(directory: Path, place: str) -> dict[str, float]:
-    """Give the numbers that verbs have left in a run, each under the path that leads to it, joined by slashes."""
+    """Give the numbers that verbs have left in a run, each under the path that leads to it, joined by slashes.
+
+    What was drawn is told apart by the file's name, of inspections the newest counts.
+    """
     found: dict[str, float] = {}
     for path in _oldest_first(directory / place, "**/*.json"):
-        found |= _numbers(read_json(path), place)
+        name = f"{place}/{re.sub(MADE_AT, '', path.stem)}" if place == "drawn" else place
+        found |= _numbers(read_json(path), name)
     return found
 
 

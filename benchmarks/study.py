@@ -170,8 +170,8 @@ def _status(directory: Path) -> str:
     return str(read_json(path)["status"]) if path.exists() else "missing"
 
 
-def _listed(words: Iterable[object]) -> str:
-    return ", ".join(str(word) for word in sorted(words, key=str))
+def _listed(words: Iterable[Any]) -> str:
+    return ", ".join(map(str, sorted(words)))
 
 
 def main() -> int:
@@ -183,12 +183,10 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="these seeds alone, such as those to come")
     arguments = parser.parse_args()
     jobs = read_study(arguments.study)
-    for what, asked, known in (
-        ("variant", arguments.only, {job.variant for job in jobs}),
-        ("seed", arguments.seeds, {job.seed for job in jobs}),
-    ):
+    for what, asked in (("variant", arguments.only), ("seed", arguments.seeds)):
+        known = {getattr(job, what) for job in jobs}  # seeds are those of the variants asked for
         if unknown := set(asked or []) - known:
-            parser.error(f"{arguments.study} has no {what} {_listed(unknown)}; it has {_listed(known)}")
+            parser.error(f"there is no {what} {_listed(unknown)} to run, but {_listed(known)}")
         jobs = [job for job in jobs if not asked or getattr(job, what) in asked]
     unfinished = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:

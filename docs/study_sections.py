@@ -68,7 +68,7 @@ def _values(name: str, runs: Runs) -> str:
     first = _extractor([run for of_seeds in runs.values() for run in of_seeds])
     by_extractor: dict[str, Runs] = {}
     for variant, of_seeds in runs.items():
-        if any(run["values"] for run in of_seeds):
+        if of_seeds:
             by_extractor.setdefault(_extractor(of_seeds) or first, {})[variant] = of_seeds
     return "\n".join(_table(name, extractor, of) for extractor, of in by_extractor.items())
 
@@ -79,7 +79,7 @@ def _extractor(runs: list[Result]) -> str:
     return next((key.partition("/")[2] for key in keys if not key.endswith(NO_EXTRACTOR)), "")
 
 
-def _table(name: str, first: str, runs: Runs) -> str:
+def _table(name: str, extractor: str, runs: Runs) -> str:
     every = [run for of_seeds in runs.values() for run in of_seeds if run["values"]]
     keys = dict.fromkeys(key for run in every for key in run["values"] if not key.startswith("class_fid_"))
     heads = [f"{variant} ({_count(of_seeds)})" for variant, of_seeds in runs.items()]
@@ -93,7 +93,7 @@ def _table(name: str, first: str, runs: Runs) -> str:
         metric, _, measure = key.partition("/")
         entries = [run["values"][key] for run in every if key in run["values"]]
         alike = len({entry["protocol"] for entry in entries}) == 1
-        shown = f"`{metric if measure == first else key}`" + "†" * (not alike)
+        shown = f"`{metric if measure == extractor else key}`" + "†" * (not alike)
         differing |= set() if alike else _differing(name, {entry["protocol"] for entry in entries})
         cells = [_cell(of_seeds, key) for of_seeds in runs.values()]
         anchors = [short(entries[0][anchor]) if alike and anchor in entries[0] else "" for anchor in ANCHORS]
@@ -112,13 +112,14 @@ def _table(name: str, first: str, runs: Runs) -> str:
         notes.append("* of fewer images than samples, which makes a FID larger.")
     if "†" in table:
         notes.append(f"† not the same measure in all columns: protocols differ in {', '.join(sorted(differing))}.")
-    return f"{table}\n\n{_how(every, first)} {' '.join(notes)}\n"
+    return f"{table}\n\n{_how(every, extractor)} {' '.join(notes)}\n"
 
 
 def _cell(of_seeds: list[Result], key: str) -> str:
-    """Write a variant's value; empty where it was not measured."""
+    """Write a variant's value, and in how many runs it was measured if not in all; empty where in none."""
     found = values(of_seeds, key)
-    return over_seeds(found) if found else ""
+    some = f" ({len(found)} of {counted(len(of_seeds), 'run')})" if len(found) < len(of_seeds) else ""
+    return over_seeds(found) + some if found else ""
 
 
 def _differing(name: str, protocols: set[str]) -> set[str]:

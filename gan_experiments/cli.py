@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from gan_experiments.explain import COMPOSITION_ERRORS, explain
+from gan_experiments.explain import COMPOSITION_ERRORS, explain, explain_plain
 from gan_experiments.types import RunFailedError, UserError
 from gan_experiments.verbs.clean import clean
 from gan_experiments.verbs.compare import compare
@@ -50,6 +50,11 @@ def main() -> None:
         sys.exit(_fail(str(error)))
     except COMPOSITION_ERRORS as error:
         sys.exit(_fail(explain(error)))
+    except (ValueError, TypeError) as error:
+        said = explain_plain(error, sys.argv[1:])
+        if said is None:
+            raise
+        sys.exit(_fail(said))
 
 
 def _fail(message: str) -> int:

@@ -37,6 +37,7 @@ class Drawn:
     latents: Tensor  # float32, N×latent_dim
     share_clipped: float  # of the generator's values, which lay outside its range
     scores: Tensor | None = None  # float64, N, where these were picked by them
+    recognized: Tensor | None = None  # bool, N, where a classifier judged them
 
 
 def find_labels(generator: TrainedGenerator, asked: Sequence[str], trained: Sequence[int]) -> list[int]:
@@ -152,8 +153,14 @@ def join(parts: Sequence[Drawn]) -> Drawn:
         torch.cat([part.labels for part in parts]),
         torch.cat([part.latents for part in parts]),
         sum(part.share_clipped * len(part.labels) for part in parts) / total,
-        None if parts[0].scores is None else torch.cat([part.scores for part in parts if part.scores is not None]),
+        _joined([part.scores for part in parts]),
+        _joined([part.recognized for part in parts]),
     )
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    given = [part for part in parts if part is not None]
+    return torch.cat(given) if given else None
 
 
 def write_files(drawn: Drawn, class_names: Sequence[str], directory: Path) -> None:

@@ -50,14 +50,14 @@ def explain(error: Exception) -> str:
 
 
 def explain_plain(error: ValueError | TypeError, words: Iterable[str]) -> str | None:
-    """Do so with an error of Python's own that composition has let through; None where it is of another origin.
+    """Turn one of Python's own errors that composition lets through into such a message; None if it is no such one.
 
     Args:
         error: what was raised.
         words: of the command line.
     """
     text = str(error)
-    if text.startswith("Config group override must be"):
+    if text.startswith("Config group override"):
         return "a group is set to a number or to null: write group=NAME; --help lists the names"
     place = re.fullmatch(
         r"(?:invalid literal for int\(\) with base 10:|Index) '(.*?)'(?: \(str\) is not an int)?", text
@@ -65,8 +65,9 @@ def explain_plain(error: ValueError | TypeError, words: Iterable[str]) -> str | 
     if place is None:
         return None
     for key in map(override_key, words):
-        parent, named, _ = key.partition(f".{place[1]}")
-        if named:
+        above, *parts = key.split(".")
+        if place[1] in parts:
+            parent = ".".join([above, *parts[: parts.index(place[1])]])
             return f"{key}: {parent} is a list, whose entries have numbers: write {parent}=[...] or {parent}.0=VALUE"
     return None
 

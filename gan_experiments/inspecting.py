@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_experiments.evaluation.extractors.base import fit_pixels
+from gan_experiments.evaluation.extractors.base import logits_of
 from gan_experiments.evaluation.pixels import to_uint8
 from gan_experiments.files import is_locked, write_json
 from gan_experiments.inspected import Subject, Wish, check_finite
@@ -156,11 +156,7 @@ def _judged(subject: Subject, images: Tensor, pixels: Tensor, asked: Tensor) -> 
     assert own is not None, "made from its class logits"
     num_classes = own.shape[1]
     judges, reason = find_judges(subject.config, num_classes)
-    seen: dict[str, Tensor] = {}
-    for judge in judges:
-        with torch.no_grad():
-            _, logits = judge(fit_pixels(pixels, judge))
-        seen[judge.name] = logits.argmax(1)
+    seen = {judge.name: logits_of(judge, pixels).argmax(1) for judge in judges}
     facts = {
         "num_images": len(asked),
         "recognized_by_itself": (own.argmax(1).cpu() == asked).float().mean().item(),

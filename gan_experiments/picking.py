@@ -1,16 +1,16 @@
 """The best of many samples, by a stated score: what a generator can do at most, not what it does as a rule."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from gan_experiments.drawing import Drawn, draw_blocks, join
-from gan_experiments.evaluation.extractors.base import Extractor, fit_pixels
+from gan_experiments.evaluation.extractors.base import Extractor, logits_of
 from gan_experiments.evaluation.sampling import evaluating
 from gan_experiments.judges import find_judges, kept_labels
 from gan_experiments.preparation import build_extractors, why_no_class_head
@@ -22,7 +22,7 @@ By = Literal["discriminator", "class", "extractor"]
 Scorer = Callable[[Tensor, Tensor], Tensor]
 """Pixels (uint8, N×C×H×W) and labels (int64, N) to scores (float64, N), high for good."""
 Recognizer = Callable[[Tensor, Tensor], Tensor]
-"""The same to whether an image is recognised as what was asked for (bool, N)."""
+"""Likewise to whether an image is recognised as what was asked for (bool, N)."""
 log = logging.getLogger(__name__)
 BATCH_SIZE = 100
 MOST_HELD = 10_000  # images in memory, beside twice as many as are kept
@@ -85,8 +85,8 @@ def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) 
     return scorer
 
 
-def make_recognizer(run: Run, generator: TrainedGenerator, by: By) -> tuple[Recognizer, str]:
-    """Make what recognises images, and name it: a classifier that was trained separately, on the run's data.
+def make_recognizer(run: Run, generator: TrainedGenerator, by: By) -> tuple[Recognizer, dict[str, Any]]:
+    """Make what recognises images, and state its facts: a classifier that was trained separately, on the run's data.
 
     Where the generator takes no label, an image is to be of any of the classes that the regime keeps.
 
@@ -96,6 +96,8 @@ def make_recognizer(run: Run, generator: TrainedGenerator, by: By) -> tuple[Reco
     if by == "extractor":
         raise UserError("--judge: --by extractor has that judge pick the images. Write --by discriminator or class.")
     kept, num_classes = kept_labels(run.config), run.config.dataset.num_classes
+    if not num_classes:
+        raise UserError(f"--judge: the images of {run.directory} have no classes to be recognised. Leave --judge out.")
     if not generator.conditional and len(kept) == num_classes:
         raise UserError(
             "--judge: this generator takes no label and was trained on all classes, so any image would be recognised. "
@@ -103,17 +105,17 @@ def make_recognizer(run: Run, generator: TrainedGenerator, by: By) -> tuple[Reco
         )
     judges, reason = find_judges(run.config, num_classes)
     if not judges:
-        raise UserError(f"--judge: {reason}. Leave --judge out.")
+        raise UserError(
+            f"--judge: {str(reason).rstrip('.')}. Leave --judge out, or train with "
+            "evaluation.extractors.classifier.weights=FILE, which `gan-experiments fit-extractor` makes."
+        )
     judge = judges[0].to("cuda" if torch.cuda.is_available() else "cpu")
-    device = next(judge.parameters()).device
 
     def recognizer(pixels: Tensor, labels: Tensor) -> Tensor:
-        with torch.no_grad():
-            _, logits = judge(fit_pixels(pixels, judge).to(device))
-        seen = logits.argmax(1).cpu()
+        seen = logits_of(judge, pixels).argmax(1)
         return seen == labels.cpu() if generator.conditional else torch.isin(seen, torch.tensor(kept))
 
-    return recognizer, judge.name
+    return recognizer, judge.facts()
 
 
 def pick(
@@ -132,61 +134,49 @@ def pick(
     """
     each = f" of each of {len(labels)} classes" if len(labels) > 1 else ""
     log.info("Drawing %s images%s, of which the best %s are kept.", f"{choice.of:,}", each, f"{choice.best:,}")
-    blocks = (
-        _scored(block, scorer, generator) for block in draw_blocks(generator, labels, choice.of, seed, truncation)
-    )
+    blocks = draw_blocks(generator, labels, choice.of, seed, truncation)
+    scored = (_scored(block, scorer, recognizer, generator) for block in blocks)
     parts, standings = [], []
-    for label, own in groupby(blocks, lambda block: int(block.labels[0])):
-        hits: list[Tensor] = []
-        kept, scores = _best(_judged(own, recognizer, hits), choice.best)
+    for label, own in groupby(scored, lambda block: int(block.labels[0])):
+        kept, scores, hits = _best(own, choice.best)
         parts.append(kept)
         assert kept.scores is not None
-        standing = Standing(label, float(kept.scores[0]), float(kept.scores[-1]), float(scores.quantile(0.5)))
-        if recognizer:
-            of_kept, of_all = (
-                found.double().mean().item() for found in (_in_batches(recognizer, kept), torch.cat(hits))
-            )
-            standing = replace(standing, recognized=of_kept, recognized_of_all=of_all)
-        standings.append(standing)
+        of_scores = float(kept.scores[0]), float(kept.scores[-1]), float(scores.quantile(0.5))
+        standings.append(Standing(label, *of_scores, _share(kept.recognized), _share(hits)))
     return join(parts), standings
 
 
-def _scored(drawn: Drawn, scorer: Scorer, generator: TrainedGenerator) -> Drawn:
-    scores = _in_batches(scorer, drawn)
+def _scored(drawn: Drawn, scorer: Scorer, recognizer: Recognizer | None, generator: TrainedGenerator) -> Drawn:
+    batches = list(zip(torch.split(drawn.pixels, BATCH_SIZE), torch.split(drawn.labels, BATCH_SIZE), strict=True))
+    scores = torch.cat([scorer(pixels, asked) for pixels, asked in batches])
     if not scores.isfinite().all():
         raise UserError(
             f"{generator.checkpoint}: the scores are not finite: training has diverged. Choose an earlier one "
             "(--checkpoint)."
         )
-    return replace(drawn, scores=scores)
+    hits = torch.cat([recognizer(pixels, asked) for pixels, asked in batches]) if recognizer else None
+    return replace(drawn, scores=scores, recognized=hits)
 
 
-def _judged(blocks: Iterable[Drawn], recognizer: Recognizer | None, hits: list[Tensor]) -> Iterator[Drawn]:
-    """Pass blocks on, and note which of their images are recognised."""
-    for block in blocks:
-        if recognizer:
-            hits.append(_in_batches(recognizer, block))
-        yield block
+def _share(hits: Tensor | None) -> float | None:
+    return None if hits is None else hits.double().mean().item()
 
 
-def _in_batches(what: Scorer | Recognizer, drawn: Drawn) -> Tensor:
-    batches = zip(torch.split(drawn.pixels, BATCH_SIZE), torch.split(drawn.labels, BATCH_SIZE), strict=True)
-    return torch.cat([what(pixels, asked) for pixels, asked in batches])
-
-
-def _best(blocks: Iterable[Drawn], best: int) -> tuple[Drawn, Tensor]:
-    """Give the best of many images, and the scores of all; not all images are in memory at once."""
+def _best(blocks: Iterable[Drawn], best: int) -> tuple[Drawn, Tensor, Tensor | None]:
+    """Give the best of many images, and scores and recognition of all; not all images are in memory at once."""
     held: list[Drawn] = []
-    scores, clipped = [], 0.0
+    scores, hits, clipped = [], [], 0.0
     for block in blocks:
         assert block.scores is not None
         scores.append(block.scores)
+        hits += [] if block.recognized is None else [block.recognized]
         clipped += block.share_clipped * len(block.labels)
         held.append(block)
         if sum(len(one.labels) for one in held) > 2 * best + MOST_HELD:
             held = [_first(join(held), best)]
     found = torch.cat(scores)
-    return replace(_first(join(held), best), share_clipped=clipped / len(found)), found
+    kept = replace(_first(join(held), best), share_clipped=clipped / len(found))
+    return kept, found, torch.cat(hits) if hits else None
 
 
 def _first(drawn: Drawn, best: int) -> Drawn:
@@ -194,7 +184,8 @@ def _first(drawn: Drawn, best: int) -> Drawn:
     assert drawn.scores is not None
     order = drawn.scores.argsort(descending=True, stable=True)[:best]
     parts = (drawn.pixels[order], drawn.labels[order], drawn.latents[order])
-    return Drawn(*parts, drawn.share_clipped, drawn.scores[order])
+    recognized = None if drawn.recognized is None else drawn.recognized[order]
+    return Drawn(*parts, drawn.share_clipped, drawn.scores[order], recognized)
 
 
 def _find_extractor(run: Run) -> Extractor:
@@ -210,14 +201,7 @@ def _find_extractor(run: Run) -> Extractor:
 
 
 def _extractor_scorer(extractor: Extractor, kept: Tensor | None) -> Scorer:
-    device = next(extractor.parameters()).device
-
-    def scorer(pixels: Tensor, labels: Tensor) -> Tensor:
-        with torch.no_grad():
-            _, logits = extractor(fit_pixels(pixels, extractor).to(device))
-        return _confidence(logits, labels, kept)
-
-    return scorer
+    return lambda pixels, labels: _confidence(logits_of(extractor, pixels), labels, kept)
 
 
 def _confidence(logits: Tensor, labels: Tensor, kept: Tensor | None) -> Tensor:

@@ -474,12 +474,22 @@ def ended_badly(result: subprocess.CompletedProcess[str], directory: Path, *left
         (["sed=3"], "did you mean 'seed'"),
         (["model=dcgan"], "model=dcgan_class_head"),
         (["model=3"], "group=NAME"),
-        (["model.value_range.low=0"], "write model.value_range=[...] or model.value_range.0=VALUE"),
+        (["+model.lowest=3", "model.value_range.low=0"], "write model.value_range=[...] or model.value_range.0=VALUE"),
+        (["model.value_range.low.x=0"], "write model.value_range=[...] or model.value_range.0=VALUE"),
         (["hydra.run.dir=file/run"], "hydra.run.dir=DIRECTORY"),
         (["hydra.run.dir=file"], "hydra.run.dir=DIRECTORY"),
         (["hydra.run.dir=/proc/run"], "cannot write"),
     ],
-    ids=["composition", "cross-check", "group", "place in a list", "below a file", "a file", "where none can be made"],
+    ids=[
+        "composition",
+        "cross-check",
+        "group",
+        "place in a list",
+        "below a list",
+        "below a file",
+        "a file",
+        "where none can be made",
+    ],
 )
 def test_the_command_says_so_at_once_with_exit_code_2_and_leaves_nothing(
     arguments: list[str], part: str, tmp_path: Path

@@ -65,6 +65,25 @@ def test_values_by_different_extractors_stand_in_tables_of_their_own(tmp_path: P
     assert "none" not in page
 
 
+def test_runs_that_failed_or_were_measured_otherwise_are_counted(tmp_path: Path, sections: Any) -> None:
+    write(tmp_path, {"a": [1.0, 2.0], "failed": [1.0]}, [])
+    of_first = {"fid/x": {"value": 1.0, "num_seeds": 4, "higher_is_better": False, "protocol": "p"}}
+    change(tmp_path, "a", values=[of_first | {"kid/x": of_first["fid/x"]}, of_first])
+    change(tmp_path, "failed", values=[{}], status=["failed"])
+
+    page = sections.study_section("toy")
+    assert "|  | a (2 seeds) | failed (1 seed, 1 failed) | floor" in page
+    assert "| `kid` | 1 (1 of 2 runs) |  |" in page
+
+
+def test_a_value_may_be_one_that_a_verb_has_left(sections: Any) -> None:
+    import study_results
+
+    found = {"inspection": {"inspection/a": 1.0}, "drawn": {"drawn/b": 2.0}}
+    run = {"values": {}, "at_the_end": {}, **found}
+    assert [study_results.values([run], key) for key in ("inspection/a", "drawn/b", "drawn/c")] == [[1.0], [2.0], []]
+
+
 def test_a_value_that_is_undefined_decides_nothing(tmp_path: Path, sections: Any) -> None:
     write(tmp_path, {"a": [1.0, None, 1.0], "b": [5.0, 5.0, 5.1]}, [claim("a", "b"), claim("b", "a")])
 

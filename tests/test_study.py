@@ -42,6 +42,15 @@ class Machine:
             return subprocess.CompletedProcess(command, 0)
         verb, directory, *arguments = command[3:]
         self.called.append([verb, *arguments])
+        left: dict[str, tuple[str, dict[str, Any]]] = {
+            "evaluate": ("evaluation/iteration_000000899-0123abcd", {"values": {}, "share_of_pixels_clipped": 0.125}),
+            "sample": ("drawn/iteration_000000899-best2of9", {"picked": {"recognized": {"all": 0.5}}}),
+        }
+        if verb in left:
+            name, facts = left[verb]
+            file = Path(directory) / f"{name}.json"
+            file.parent.mkdir()
+            file.write_text(json.dumps(facts))
         if verb == "inspect":
             place = Path(directory) / "inspection" / "iteration_000000899-0123abcd"
             place.mkdir(parents=True, exist_ok=True)
@@ -118,17 +127,22 @@ def test_some_variants_and_seeds_can_be_run_alone(
     study: Any, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yaml = tmp_path / "toy.yaml"
-    yaml.write_text("seeds: [0, 1, 2]\nvariants: {a: [x=1], b: [x=2], c: [x=3]}\n")
+    yaml.write_text("seeds: [0, 1, 2]\nvariants: {a: [x=1], b: [x=2], c: [x=3], d: {overrides: [x=4], seeds: [10]}}\n")
     command = ["study.py", str(yaml), "--jobs", "1"]
     monkeypatch.setattr("sys.argv", [*command, "--only", "a", "c", "--seeds", "1", "2"])
     assert study.main() == 0
     names = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
     assert names == ["a-s1", "c-s1", "a-s2", "c-s2"]
 
-    monkeypatch.setattr("sys.argv", [*command, "--seeds", "2", "7"])
-    with pytest.raises(SystemExit, match="2"):
-        study.main()
-    assert "has no seed 7; it has 0, 1, 2" in capsys.readouterr().err
+    for words, said in (
+        (["--seeds", "2", "7"], "there is no seed 7 to run, but 0, 1, 2, 10"),
+        (["--only", "a", "--seeds", "10"], "there is no seed 10 to run, but 0, 1, 2"),
+        (["--only", "e"], "there is no variant e to run, but a, b, c, d"),
+    ):
+        monkeypatch.setattr("sys.argv", [*command, *words])
+        with pytest.raises(SystemExit, match="2"):
+            study.main()
+        assert f"{said}\n" in capsys.readouterr().err
 
 
 def test_verbs_after_a_run_are_called_once(study: Any, machine: Machine, tmp_path: Path) -> None:
@@ -152,13 +166,17 @@ def test_verbs_after_a_run_are_called_once(study: Any, machine: Machine, tmp_pat
 
 def test_a_result_holds_numbers_and_small_pictures(study: Any, machine: Machine, tmp_path: Path) -> None:
     key, full = "generator/loss", ["+experiment=fmnist_dense"]
-    study.run(study.Job("toy", "a", 3, ["x=1"], after=[["inspect"]], curves=[key, "absent"], grids=2, full=full))
+    after = [["inspect"], ["sample"]]
+    study.run(study.Job("toy", "a", 3, ["x=1"], ["y=1"], after, curves=[key, "absent"], grids=2, full=full))
 
     target = tmp_path / "docs" / "results" / "toy"
     result = json.loads((target / "a-s3.json").read_text())
     assert result["command"] == "python -m gan_experiments x=1 seed=3"
     assert result["generator_steps"] == 9
-    assert result["at_the_end"] == {key: 1.5, "autoencoder/mean_squared_error": 0.25}
+    assert result["at_the_end"] == {
+        key: 1.5, "share_of_pixels_clipped": 0.125, "autoencoder/mean_squared_error": 0.25,
+    }  # fmt: skip
+    assert result["drawn"] == {"drawn/best2of9/picked/recognized/all": 0.5}
     assert result["share_of_full"] == 9 / 60_000
     assert result["inspection"] == {"inspection/perturbed/accuracy": 0.25}
     curve = result["curves"][key]

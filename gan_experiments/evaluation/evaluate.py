@@ -95,6 +95,7 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
         metrics = {name: metric for name, metric in protocol.sample_metrics.items() if metric.has_anchors}
         facts = [
             protocol.real.facts,
+            [metric.names for metric in metrics.values()],
             *(protocol.facts(extractor, metric, metric.names[0]) for metric in metrics.values()),
         ]
         content = json.dumps(facts, sort_keys=True)

@@ -110,7 +110,7 @@ def sample(
     labels = drawing.find_labels(generator, classes or [], trained)
     count = chosen.best if chosen else num or COUNT[generator.conditional]
     scorer = picking.make_scorer(opened, generator, checkpoint, chosen.by) if chosen else None
-    recognizer, judge_name = picking.make_recognizer(opened, generator, chosen.by) if chosen and judge else (None, "")
+    recognizer, judging = picking.make_recognizer(opened, generator, chosen.by) if chosen and judge else (None, {})
 
     def make() -> "tuple[Drawn, list[Standing]]":
         if chosen is None or scorer is None:
@@ -122,13 +122,14 @@ def sample(
     place = output or record.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
     columns = count if generator.conditional else math.ceil(math.sqrt(count))
     drawn, standings = _write(make, to, place, force, generator.class_names, columns)
-    facts = _facts(drawn, standings, chosen, judge_name, generator, place)
+    facts = {"images": len(drawn.pixels), "seed": seed, "truncation": truncation, **_facts(drawn, generator)}
+    facts["picked"] = _picked(chosen, standings, judging, generator) if chosen else None
     if chosen and output is None:
-        write_json(place.with_name(f"{place.name.removesuffix('.png').removesuffix('.npz')}.json"), facts)
+        _write_beside(record.directory / "drawn" / f"{name}.json", facts)
     if as_json:
-        print_json(facts)
+        print_json({"path": str(place), **facts})
     else:
-        _tell(facts, chosen)
+        _tell(facts, chosen, place)
 
 
 SUFFIXES = {Layout.grid: ".png", Layout.npz: ".npz"}
@@ -180,40 +181,41 @@ def _write(
     return drawn, standings
 
 
-def _facts(
-    drawn: "Drawn",
-    standings: "list[Standing]",
-    chosen: "Choice | None",
-    judge_name: str,
-    generator: "TrainedGenerator",
-    place: Path,
-) -> dict[str, Any]:
-    """Give what is said of the images, here and in the file beside them."""
-    facts: dict[str, Any] = {
-        "path": str(place),
-        "images": len(drawn.pixels),
+def _write_beside(file: Path, facts: dict[str, Any]) -> None:
+    try:
+        write_json(file, facts)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error}. Name another place with -o.") from error
+
+
+def _facts(drawn: "Drawn", generator: "TrainedGenerator") -> dict[str, Any]:
+    return {
         "weights": generator.weights,
         "iteration": generator.iteration,
         "kimg": generator.kimg,
         "value_range": list(generator.value_range),
         "share_clipped": drawn.share_clipped,
-        "picked": None,
     }
-    if chosen:
-        scores = [asdict(one) for one in standings]
-        for one in scores:
-            one["class"] = generator.class_names[one["label"]] if generator.conditional else None
-            one["label"] = one["label"] if generator.conditional else None
-        facts["picked"] = {**asdict(chosen), "scores": scores}
-        if judge_name:
-            shares = {"kept": "recognized", "all": "recognized_of_all"}
-            means = {name: fmean(one[key] for one in scores) for name, key in shares.items()}
-            facts["picked"]["recognized"] = {"judge": judge_name, **means}
-    return facts
 
 
-def _tell(facts: dict[str, Any], chosen: "Choice | None") -> None:
-    say(f"{facts['images']:,} images of the {facts['weights']} generator at {facts['kimg']:,.1f} kimg: {facts['path']}")
+def _picked(
+    chosen: "Choice", standings: "list[Standing]", judging: dict[str, Any], generator: "TrainedGenerator"
+) -> dict[str, Any]:
+    """Say how the images were picked and how they stand, for each class and, where they were judged, as a whole."""
+    scores = [asdict(one) for one in standings]
+    for one in scores:
+        one["class"] = generator.class_names[one["label"]] if generator.conditional else None
+        one["label"] = one["label"] if generator.conditional else None
+    picked = {**asdict(chosen), "scores": scores}
+    if judging:
+        shares = {"kept": "recognized", "all": "recognized_of_all"}
+        picked["recognized"] = {name: fmean(one[key] for one in scores) for name, key in shares.items()}
+        picked["judge"] = judging
+    return picked
+
+
+def _tell(facts: dict[str, Any], chosen: "Choice | None", place: Path) -> None:
+    say(f"{facts['images']:,} images of the {facts['weights']} generator at {facts['kimg']:,.1f} kimg: {place}")
     if chosen:
         from gan_experiments.picking import SCORES
 
@@ -225,10 +227,10 @@ def _tell(facts: dict[str, Any], chosen: "Choice | None") -> None:
             [one["class"] or "all", *(f"{one[column.replace(' ', '_')]:.4g}" for column in columns)] for one in scores
         ]
         print_table(["class", *columns], rows, right=",".join(columns))
-        if judged := facts["picked"].get("recognized"):
+        if shares := facts["picked"].get("recognized"):
+            judge = facts["picked"]["judge"]["name"]
             say(
-                f"{judged['kept']:.1%} of those kept, {judged['all']:.1%} of all are recognised by {judged['judge']}, "
-                "trained separately."
+                f"{judge}, trained separately, recognises {shares['kept']:.1%} of these and {shares['all']:.1%} of all."
             )
     if facts["share_clipped"]:
         say(f"{facts['share_clipped']:.2%} of its values lay outside {facts['value_range']} and were clipped.")

@@ -475,3 +475,14 @@ def test_anchors_of_pixels_are_those_of_held_out_images_and_of_noise(tmp_path: P
     assert found["center_darkness/pixels"]["ceiling"] == pytest.approx(0.5, abs=0.02)
     assert found["center_outliers/pixels"]["floor"] < 0.06
     assert found["center_dark_outliers/pixels"]["ceiling"] > 0.99
+
+
+def test_anchors_are_measured_anew_where_a_metric_has_a_new_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measuring = protocol({"center": CenterPatch()}, tmp_path, real=RealImages("toys", [], *(images(50, seed=0),) * 3))
+    with monkeypatch.context() as before:
+        before.setattr(CenterPatch, "names", CenterPatch.names[:1])
+        anchors(measuring)
+    assert "center_contrast/pixels" in anchors(measuring)
+    assert len(list(tmp_path.glob("anchors-*.json"))) == 2

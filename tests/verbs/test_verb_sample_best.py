@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -231,18 +232,31 @@ def test_a_separate_classifier_says_how_many_it_recognises(
     said = verb(*words, "-o", "judged.png", "--json")
     assert said.code == 0, said.err
     picked = json.loads(said.out)["picked"]
-    assert picked["recognized"] == {"judge": "judge", "kept": share(kept), "all": share(every)}
+    assert picked["recognized"] == pytest.approx({"kept": share(kept), "all": share(every)})
+    assert picked["judge"] == judge.facts()
     assert 0 < share(every) < 1
     assert share(every) != share(kept)
     assert len(picked["scores"]) == 1 + labelled
     assert not Path("judged.json").exists()  # beside a file of the user's own nothing else is written
 
     text = verb(*words, "-o", "again.png").out
-    assert f"{share(kept):.1%} of those kept, {share(every):.1%} of all are recognised by judge" in text
+    assert f"judge, trained separately, recognises {share(kept):.1%} of these and {share(every):.1%} of all." in text
 
     monkeypatch.setattr("gan_experiments.picking.find_judges", lambda *_: ([], "none is shipped"))
     said = verb(*words, "-o", "none.png")
-    assert (said.code, "--judge: none is shipped" in said.err) == (2, True)
+    assert (said.code, "--judge: none is shipped. Leave --judge out" in said.err) == (2, True)
+
+
+def test_what_was_picked_stands_beside_what_is_drawn(verb: Verb, finished: Path, copy_of: Copy) -> None:
+    run = copy_of(finished, "run")
+    for layout, ending in (("grid", ".png"), ("npz", ".npz"), ("files", "")):
+        assert verb("sample", run, "--best", 1, "--class", 3, "--truncation", 0.5, "--to", layout).code == 0
+        told, drawn = sorted((run / "drawn").iterdir(), key=lambda path: path.suffix != ".json")
+        stem = "iteration_000000020-best1of20-by_discriminator-seed0-class3-truncation0.5"
+        assert (told.name, drawn.name) == (f"{stem}.json", f"{stem}{ending}")
+        facts = json.loads(told.read_text())
+        assert (facts["seed"], facts["truncation"], facts["picked"]["of"]) == (0, 0.5, 20)
+        shutil.rmtree(run / "drawn")
 
 
 def test_what_cannot_be_picked_is_said_and_nothing_is_written(

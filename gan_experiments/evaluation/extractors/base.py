@@ -84,6 +84,14 @@ def fit_pixels(pixels: Tensor, extractor: Extractor) -> Tensor:
     return pixels
 
 
+def logits_of(extractor: Extractor, pixels: Tensor) -> Tensor:
+    """Give the class logits (N×K, on the CPU) that an extractor of these classes has of N×C×H×W pixels (uint8)."""
+    device = next(extractor.parameters(), pixels).device
+    with torch.no_grad():
+        _, logits = extractor(fit_pixels(pixels, extractor).to(device))
+    return logits.cpu()  # type: ignore[no-any-return]  # of a module
+
+
 def fitting(channels: int, side: int, extractor: Extractor) -> dict[str, str]:
     """Say in words what `fit_pixels` does to images, for the protocol."""
     repeated = channels == 1 and extractor.channels == 3
