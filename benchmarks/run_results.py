@@ -144,7 +144,7 @@ def _found_by_verbs(directory: Path, place: str) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for path in _oldest_first(directory / place, "**/*.json"):
-        name = f"{place}/{re.sub(MADE_AT, '', path.stem)}" if place == "drawn" else place
+        name = f"{place}/{re.sub(MADE_AT, '', path.name.partition('.png')[0])}" if place == "drawn" else place
         found |= _numbers(read_json(path), name)
     return found
 

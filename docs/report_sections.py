@@ -40,10 +40,14 @@ def experiments_section(name: str) -> str:
         long_time, time = _times(of_seeds, same_pace)
         long = f"{_code(full)}{long_time}" if full else "none: ours"
         lines.append(f"| {variant}<br>{ended} | {long} | {brief}{time}{then} |")
+    estimated = (
+        ""
+        if not any("<br>about " in line for line in lines)
+        else (" That of the full form is estimated from it where a step does the same work.")
+    )
     return "\n".join(lines) + (
         "\n\nThe numbers below are of the short form over the seeds named, its pictures of the first of them, its time "
-        "that of the fastest. That of the full form is estimated from it where a step does the same work.\n"
-        + made_by(name, runs)
+        f"that of the fastest.{estimated}\n" + made_by(name, runs)
     )
 
 

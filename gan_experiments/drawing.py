@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gan_experiments.components import suggest
 from gan_experiments.data.order import stream_seed
+from gan_experiments.data.regimes.classes import find_class
 from gan_experiments.evaluation.pixels import save_grid, to_uint8
 from gan_experiments.evaluation.sampling import BLOCK_SIZE, generate
 from gan_experiments.files import write_atomically
@@ -63,8 +64,9 @@ def find_labels(generator: TrainedGenerator, asked: Sequence[str], trained: Sequ
         return [UNLABELLED]
     labels = []
     for word in asked:
-        if word in names:
-            labels.append(names.index(word))
+        named = find_class(word, names)
+        if named is not None:
+            labels.append(named)
         elif word.isdecimal() and int(word) < len(names):
             labels.append(int(word))
         else:

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
+from statistics import fmean
 from typing import Any, Literal
 
 import torch
@@ -86,9 +87,12 @@ def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) 
 
 
 def make_recognizer(run: Run, generator: TrainedGenerator, by: By) -> tuple[Recognizer, dict[str, Any]]:
-    """Make what recognises images, and state its facts: a classifier that was trained separately, on the run's data.
+    """Make what recognises images: a classifier that was trained separately, on the run's data.
 
     Where the generator takes no label, an image is to be of any of the classes that the regime keeps.
+
+    Returns:
+        The recogniser; the `judge`'s facts, and `as` what it is to recognise images.
 
     Raises:
         UserError: there is none, the images are picked by it, or whatever is drawn would be recognised.
@@ -115,7 +119,8 @@ def make_recognizer(run: Run, generator: TrainedGenerator, by: By) -> tuple[Reco
         seen = logits_of(judge, pixels).argmax(1)
         return seen == labels.cpu() if generator.conditional else torch.isin(seen, torch.tensor(kept))
 
-    return recognizer, judge.facts()
+    names = " or ".join(run.config.dataset.class_names[label] for label in kept)
+    return recognizer, {"judge": judge.facts(), "as": "asked for" if generator.conditional else names}
 
 
 def pick(
@@ -144,6 +149,30 @@ def pick(
         of_scores = float(kept.scores[0]), float(kept.scores[-1]), float(scores.quantile(0.5))
         standings.append(Standing(label, *of_scores, _share(kept.recognized), _share(hits)))
     return join(parts), standings
+
+
+def describe(
+    choice: Choice, standings: Sequence[Standing], judging: dict[str, Any], generator: TrainedGenerator
+) -> dict[str, Any]:
+    """Say how images were picked and how they stand, for each class and, where they were judged, as a whole.
+
+    Args:
+        choice: what was asked for.
+        standings: of each class.
+        judging: from `make_recognizer`; empty where nobody judges.
+        generator: what drew them.
+    """
+    scores = [asdict(one) for one in standings]
+    for one in scores:
+        one["class"] = generator.class_names[one["label"]] if generator.conditional else None
+        one["label"] = one["label"] if generator.conditional else None
+    picked = {**asdict(choice), "scores": scores}
+    if judging:
+        shares = {"kept": "recognized", "all": "recognized_of_all"}
+        picked["recognized"] = {name: fmean(one[key] for one in scores) for name, key in shares.items()}
+        picked["recognized"]["as"] = judging["as"]
+        picked["judge"] = judging["judge"]
+    return picked
 
 
 def _scored(drawn: Drawn, scorer: Scorer, recognizer: Recognizer | None, generator: TrainedGenerator) -> Drawn:

@@ -44,7 +44,7 @@ class Machine:
         self.called.append([verb, *arguments])
         left: dict[str, tuple[str, dict[str, Any]]] = {
             "evaluate": ("evaluation/iteration_000000899-0123abcd", {"values": {}, "share_of_pixels_clipped": 0.125}),
-            "sample": ("drawn/iteration_000000899-best2of9", {"picked": {"recognized": {"all": 0.5}}}),
+            "sample": ("drawn/iteration_000000899-best2of9.png", {"picked": {"recognized": {"all": 0.5}}}),
         }
         if verb in left:
             name, facts = left[verb]

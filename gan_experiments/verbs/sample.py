@@ -2,10 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +12,7 @@ from gan_experiments.files import write_json
 from gan_experiments.runs import Run
 from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError
-from gan_experiments.verbs.given import new_directory, new_file, open_record
+from gan_experiments.verbs.given import check_directory, new_directory, new_file, open_record
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help must not
     from gan_experiments.drawing import Drawn
@@ -88,7 +86,12 @@ def sample(
     raw: Annotated[bool, typer.Option("--raw", help="The raw generator in place of the averaged (EMA) one.")] = False,
     to: Annotated[Layout, typer.Option(help="One PNG, a PNG for each image, or arrays.")] = Layout.grid,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file, or the directory of files. Left out: RUN/drawn/...")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file, or the directory of files; RUN/drawn/... if left out. Scores go to NAME.json beside it.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Say what was written, and the scores, as JSON.")] = False,
@@ -98,12 +101,15 @@ def sample(
         raise UserError(f"--truncation {truncation:g}: write a number above 0 and at most 1, or leave it out.")
     if output is not None and to in SUFFIXES and output.suffix != SUFFIXES[to]:
         raise UserError(f"-o {output}: --to {to.value} writes a {SUFFIXES[to]} file; give it that ending.")
-    chosen = _choice(num, best, of, by, judge)
+    _check_choice(num, best, of, by, judge)
     record = open_record(run)
+    if output is not None:  # before what takes long
+        _check_place(output, to, force)
     from gan_experiments import drawing, picking
     from gan_experiments.judges import kept_labels
     from gan_experiments.trained import load_generator
 
+    chosen = picking.Choice(best, of or min(best * PER_BEST, MOST), (by or By.discriminator).value) if best else None
     opened = Run(record.directory, record.manifest)
     generator = load_generator(opened, checkpoint, "raw" if raw else "averaged")
     trained = kept_labels(opened.config) if generator.conditional else []
@@ -123,9 +129,9 @@ def sample(
     columns = count if generator.conditional else math.ceil(math.sqrt(count))
     drawn, standings = _write(make, to, place, force, generator.class_names, columns)
     facts = {"images": len(drawn.pixels), "seed": seed, "truncation": truncation, **_facts(drawn, generator)}
-    facts["picked"] = _picked(chosen, standings, judging, generator) if chosen else None
-    if chosen and output is None:
-        _write_beside(record.directory / "drawn" / f"{name}.json", facts)
+    facts["picked"] = picking.describe(chosen, standings, judging, generator) if chosen else None
+    if chosen:
+        _write_beside(place.expanduser(), facts)
     if as_json:
         print_json({"path": str(place), **facts})
     else:
@@ -135,22 +141,25 @@ def sample(
 SUFFIXES = {Layout.grid: ".png", Layout.npz: ".npz"}
 
 
-def _choice(num: int | None, best: int | None, of: int | None, by: By | None, judge: bool) -> "Choice | None":
+def _check_choice(num: int | None, best: int | None, of: int | None, by: By | None, judge: bool) -> None:
     if best is None:
         for word, given in {"of": of is not None, "by": by is not None, "judge": judge}.items():
             if given:
                 raise UserError(f"--{word} is about the best images: add --best K, how many to keep.")
-        return None
+        return
     if num is not None:
         raise UserError(f"--num {num} and --best {best}: --best says how many are kept, --of how many are drawn.")
     if best > MOST or (of or 0) > MOST:
         raise UserError(f"--{'best' if best > MOST else 'of'}: write {MOST} or less; more are never drawn.")
-    of = of or min(best * PER_BEST, MOST)
-    if best > of:
+    if of is not None and best > of:
         raise UserError(f"--best {best} --of {of}: there are only {of} to pick from. Write --of {best} or more.")
-    from gan_experiments.picking import Choice
 
-    return Choice(best, of, (by or By.discriminator).value)
+
+def _check_place(output: Path, to: Layout, force: bool) -> None:
+    if to is Layout.files:
+        check_directory(output, force)
+    elif output.expanduser().exists():
+        new_file(output, force)
 
 
 def _write(
@@ -181,7 +190,8 @@ def _write(
     return drawn, standings
 
 
-def _write_beside(file: Path, facts: dict[str, Any]) -> None:
+def _write_beside(place: Path, facts: dict[str, Any]) -> None:
+    file = place.with_name(f"{place.name}.json")
     try:
         write_json(file, facts)
     except OSError as error:
@@ -198,22 +208,6 @@ def _facts(drawn: "Drawn", generator: "TrainedGenerator") -> dict[str, Any]:
     }
 
 
-def _picked(
-    chosen: "Choice", standings: "list[Standing]", judging: dict[str, Any], generator: "TrainedGenerator"
-) -> dict[str, Any]:
-    """Say how the images were picked and how they stand, for each class and, where they were judged, as a whole."""
-    scores = [asdict(one) for one in standings]
-    for one in scores:
-        one["class"] = generator.class_names[one["label"]] if generator.conditional else None
-        one["label"] = one["label"] if generator.conditional else None
-    picked = {**asdict(chosen), "scores": scores}
-    if judging:
-        shares = {"kept": "recognized", "all": "recognized_of_all"}
-        picked["recognized"] = {name: fmean(one[key] for one in scores) for name, key in shares.items()}
-        picked["judge"] = judging
-    return picked
-
-
 def _tell(facts: dict[str, Any], chosen: "Choice | None", place: Path) -> None:
     say(f"{facts['images']:,} images of the {facts['weights']} generator at {facts['kimg']:,.1f} kimg: {place}")
     if chosen:
@@ -222,15 +216,20 @@ def _tell(facts: dict[str, Any], chosen: "Choice | None", place: Path) -> None:
         scores = facts["picked"]["scores"]
         each = " of each class" if scores[0]["class"] is not None else ""
         say(f"The best {chosen.best:,} of {chosen.of:,}{each}, best first, by {SCORES[chosen.by]}:")
-        columns = ["best", "worst kept", "median of all"]
-        rows = [
-            [one["class"] or "all", *(f"{one[column.replace(' ', '_')]:.4g}" for column in columns)] for one in scores
-        ]
-        print_table(["class", *columns], rows, right=",".join(columns))
-        if shares := facts["picked"].get("recognized"):
-            judge = facts["picked"]["judge"]["name"]
+        columns = {"best": "best", "worst kept": "worst_kept", "median of all": "median_of_all"}
+        rows = [[one["class"] or "all", *(f"{one[key]:.4g}" for key in columns.values())] for one in scores]
+        headers = ["class", *columns]
+        if judged := facts["picked"].get("recognized"):
+            headers += ["recognised", "of all"]
+            rows = [
+                [*row, f"{one['recognized']:.1%}", f"{one['recognized_of_all']:.1%}"]
+                for row, one in zip(rows, scores, strict=True)
+            ]
+        print_table(headers, rows, right=",".join(headers[1:]))
+        if judged:
             say(
-                f"{judge}, trained separately, recognises {shares['kept']:.1%} of these and {shares['all']:.1%} of all."
+                f"{facts['picked']['judge']['name']}, trained separately, recognises {judged['kept']:.1%} of these and "
+                f"{judged['all']:.1%} of all as {judged['as']}."
             )
     if facts["share_clipped"]:
         say(f"{facts['share_clipped']:.2%} of its values lay outside {facts['value_range']} and were clipped.")

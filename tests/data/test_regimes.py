@@ -13,7 +13,7 @@ from gan_experiments.data.image_set import TensorImageSet
 from gan_experiments.data.pipeline import fingerprint, read_all
 from gan_experiments.data.regimes.base import Whole
 from gan_experiments.data.regimes.chain import Chain
-from gan_experiments.data.regimes.classes import Classes
+from gan_experiments.data.regimes.classes import Classes, find_class
 from gan_experiments.data.regimes.first_n import FirstN
 from gan_experiments.data.regimes.first_n_per_class import FirstNPerClass
 from gan_experiments.data.regimes.label_noise import LabelNoise
@@ -91,6 +91,14 @@ def test_steps_work_on_what_the_one_before_leaves() -> None:
     assert which(Chain({"few": few, "classes": classes})) == [2]
     assert which(Chain({"classes": classes, "few": FirstNPerClass(1)})) == [2, 4]
     assert Chain({"few": few, "noise": Noise(["gaussian", "poisson"])}).count(FACTS) == 9
+    assert Chain({"few": FirstN(1), "classes": Classes("cat", NAMES)}).count(FACTS) == 1  # the others need not be there
+
+
+def test_the_case_of_a_name_matters_where_another_is_spelt_so_only() -> None:
+    assert find_class("Dog", NAMES) == find_class("dog", NAMES) == 1
+    assert find_class("Dog", ["dog", "Dog"]) == 1
+    assert find_class("DOG", ["dog", "Dog"]) is None
+    assert Classes(["Cat", "DOG"], NAMES).numbers() == [0, 1]
 
 
 def test_wrong_labels_count_where_a_later_step_chooses_by_them() -> None:

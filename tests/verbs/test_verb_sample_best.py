@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +149,9 @@ def test_what_was_picked_is_told_and_named(verb: Verb, copy_of: Copy, finished: 
     said = verb("sample", run, "--best", 2, "--class", 3, "--by", "class")
     assert said.code == 0, said.err
     assert "The best 2 of 40 of each class, best first, by the discriminator's confidence in the class" in said.out
-    told, grid = sorted((run / "drawn").iterdir())
+    grid, told = sorted((run / "drawn").iterdir())
     assert grid.name == "iteration_000000020-best2of40-by_class-seed0-class3.png"
-    assert told.name == grid.with_suffix(".json").name
+    assert told.name == f"{grid.name}.json"
     (scores,) = json.loads(told.read_text())["picked"]["scores"]
     assert (scores["label"], scores["class"]) == (3, "3")
     with Image.open(grid) as image:
@@ -232,15 +231,21 @@ def test_a_separate_classifier_says_how_many_it_recognises(
     said = verb(*words, "-o", "judged.png", "--json")
     assert said.code == 0, said.err
     picked = json.loads(said.out)["picked"]
-    assert picked["recognized"] == pytest.approx({"kept": share(kept), "all": share(every)})
+    expected = {"kept": share(kept), "all": share(every), "as": "asked for" if labelled else "3 or 5"}
+    assert picked["recognized"] == pytest.approx(expected)
     assert picked["judge"] == judge.facts()
     assert 0 < share(every) < 1
     assert share(every) != share(kept)
     assert len(picked["scores"]) == 1 + labelled
-    assert not Path("judged.json").exists()  # beside a file of the user's own nothing else is written
+    assert json.loads(Path("judged.png.json").read_text())["picked"] == picked
 
     text = verb(*words, "-o", "again.png").out
-    assert f"judge, trained separately, recognises {share(kept):.1%} of these and {share(every):.1%} of all." in text
+    assert f"judge, trained separately, recognises {share(kept):.1%} of these and" in text
+    assert f"of all as {expected['as']}." in text
+    if labelled:
+        one = picked["scores"][1]
+        (row,) = (line for line in text.splitlines() if line.split()[:1] == ["5"])
+        assert row.split()[-2:] == [f"{one['recognized']:.1%}", f"{one['recognized_of_all']:.1%}"]
 
     monkeypatch.setattr("gan_experiments.picking.find_judges", lambda *_: ([], "none is shipped"))
     said = verb(*words, "-o", "none.png")
@@ -251,12 +256,11 @@ def test_what_was_picked_stands_beside_what_is_drawn(verb: Verb, finished: Path,
     run = copy_of(finished, "run")
     for layout, ending in (("grid", ".png"), ("npz", ".npz"), ("files", "")):
         assert verb("sample", run, "--best", 1, "--class", 3, "--truncation", 0.5, "--to", layout).code == 0
-        told, drawn = sorted((run / "drawn").iterdir(), key=lambda path: path.suffix != ".json")
-        stem = "iteration_000000020-best1of20-by_discriminator-seed0-class3-truncation0.5"
-        assert (told.name, drawn.name) == (f"{stem}.json", f"{stem}{ending}")
-        facts = json.loads(told.read_text())
+        name = f"iteration_000000020-best1of20-by_discriminator-seed0-class3-truncation0.5{ending}"
+        assert (run / "drawn" / name).exists()
+        facts = json.loads((run / "drawn" / f"{name}.json").read_text())
         assert (facts["seed"], facts["truncation"], facts["picked"]["of"]) == (0, 0.5, 20)
-        shutil.rmtree(run / "drawn")
+    assert len(list((run / "drawn").iterdir())) == 6
 
 
 def test_what_cannot_be_picked_is_said_and_nothing_is_written(

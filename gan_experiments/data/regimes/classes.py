@@ -27,12 +27,13 @@ class Classes(Regime):
     class_names: Sequence[str]  # of the data set, by number
 
     def count(self, facts: DatasetFacts) -> int:
-        """Give the most that it can leave: all images but one for each class left out, since none is empty.
+        """Give the most that it can leave, all: only labels tell, and a step before it may have left one class alone.
 
         Raises:
             UserError: none is named, or the data set has no such class; lists those that it has.
         """
-        return facts.num_train - (facts.num_classes - len(self.numbers()))
+        self.numbers()
+        return facts.num_train
 
     def count_classes(self, facts: DatasetFacts) -> int:
         """Give how many are named."""
@@ -86,10 +87,19 @@ class Classes(Regime):
 
     def _number(self, wanted: Class) -> int:
         names = list(self.class_names)
-        if str(wanted) in names:  # the command line cannot tell the name 2019 from a number
-            return names.index(str(wanted))
+        named = find_class(str(wanted), names)  # the command line cannot tell the name 2019 from a number
+        if named is not None:
+            return named
         if isinstance(wanted, int) and 0 <= wanted < len(names):
             return wanted
         raise UserError(
             f"regime.classes: the data set has no class {wanted!r}. Write a name or a number of these: {self._there()}."
         )
+
+
+def find_class(word: str, names: Sequence[str]) -> int | None:
+    """Give the number of a class by its name, in any case where only one is spelt so; None where there is none."""
+    folded = [name.casefold() for name in names]
+    if word in names:
+        return list(names).index(word)
+    return folded.index(word.casefold()) if folded.count(word.casefold()) == 1 else None
