@@ -124,7 +124,7 @@ def _values(directory: Path, target: Path) -> tuple[dict[str, Any], dict[str, An
     protocols: dict[str, Any] = read_json(path) if path.exists() else {}
     values: dict[str, Any] = {}
     measured: dict[str, Any] = {}
-    for file in sorted(directory.glob("evaluation/*.json")):
+    for file in _oldest_first(directory / "evaluation", "*.json"):
         measured = read_json(file)
         for key, entry in measured["values"].items():
             protocol = entry.pop("protocol")
@@ -144,8 +144,8 @@ def _found_by_verbs(directory: Path, place: str) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for path in _oldest_first(directory / place, "**/*.json"):
-        name = f"{place}/{re.sub(MADE_AT, '', path.name.partition('.png')[0])}" if place == "drawn" else place
-        found |= _numbers(read_json(path), name)
+        drawing = re.sub(MADE_AT, "", path.name.removesuffix(".json").removesuffix(".png").removesuffix(".npz"))
+        found |= _numbers(read_json(path), f"{place}/{drawing}" if place == "drawn" else place)
     return found
 
 

@@ -117,7 +117,7 @@ def _table(name: str, extractor: str, runs: Runs) -> str:
 
 def _cell(of_seeds: list[Result], key: str) -> str:
     """Write a variant's value, and in how many runs it was measured if not in all; empty where in none."""
-    found = values(of_seeds, key)
+    found = values([run for run in of_seeds if key in run["values"]], key)
     some = f" ({len(found)} of {counted(len(of_seeds), 'run')})" if len(found) < len(of_seeds) else ""
     return over_seeds(found) + some if found else ""
 

@@ -50,7 +50,7 @@ def explain(error: Exception) -> str:
 
 
 def explain_plain(error: ValueError | TypeError, words: Iterable[str]) -> str | None:
-    """Turn one of Python's own errors that composition lets through into such a message; None if it is no such one.
+    """Turn one of Python's own errors that composition lets through into a message with a remedy; None if no such.
 
     Args:
         error: what was raised.
@@ -58,7 +58,9 @@ def explain_plain(error: ValueError | TypeError, words: Iterable[str]) -> str | 
     """
     text = str(error)
     if text.startswith("Config group override"):
-        return "a group is set to a number or to null: write group=NAME; --help lists the names"
+        return (
+            "a group is given a number or null, no name: write group=NAME; `gan-experiments list GROUP` lists the names"
+        )
     place = re.fullmatch(
         r"(?:invalid literal for int\(\) with base 10:|Index) '(.*?)'(?: \(str\) is not an int)?", text
     )

@@ -76,7 +76,7 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
         "num_samples": protocol.num_samples,
         "values": values,
         "not_applicable": evaluations[0].not_applicable,
-        "share_of_pixels_clipped": evaluations[0].share_clipped,
+        **({} if module.sampler is None else {"share_of_pixels_clipped": evaluations[0].share_clipped}),
         "extractors": {extractor.name: extractor.facts() for extractor in extractors.values()},
         "seconds_per_seed": seconds / len(evaluations),
         "seconds": evaluations[-1].seconds,

@@ -23,7 +23,7 @@ By = Literal["discriminator", "class", "extractor"]
 Scorer = Callable[[Tensor, Tensor], Tensor]
 """Pixels (uint8, N×C×H×W) and labels (int64, N) to scores (float64, N), high for good."""
 Recognizer = Callable[[Tensor, Tensor], Tensor]
-"""Likewise to whether an image is recognised as what was asked for (bool, N)."""
+"""Pixels (uint8, N×C×H×W) and labels (int64, N) to whether each is recognised as what was asked for (bool, N)."""
 log = logging.getLogger(__name__)
 BATCH_SIZE = 100
 MOST_HELD = 10_000  # images in memory, beside twice as many as are kept
@@ -86,19 +86,17 @@ def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) 
     return scorer
 
 
-def make_recognizer(run: Run, generator: TrainedGenerator, by: By) -> tuple[Recognizer, dict[str, Any]]:
+def make_recognizer(run: Run, generator: TrainedGenerator) -> tuple[Recognizer, dict[str, Any]]:
     """Make what recognises images: a classifier that was trained separately, on the run's data.
 
     Where the generator takes no label, an image is to be of any of the classes that the regime keeps.
 
     Returns:
-        The recogniser; the `judge`'s facts, and `as` what it is to recognise images.
+        The recogniser, and a mapping: `judge`, the classifier's facts; `as`, what images are to be recognised as.
 
     Raises:
-        UserError: there is none, the images are picked by it, or whatever is drawn would be recognised.
+        UserError: there is none, or whatever is drawn would be recognised.
     """
-    if by == "extractor":
-        raise UserError("--judge: --by extractor has that judge pick the images. Write --by discriminator or class.")
     kept, num_classes = kept_labels(run.config), run.config.dataset.num_classes
     if not num_classes:
         raise UserError(f"--judge: the images of {run.directory} have no classes to be recognised. Leave --judge out.")
@@ -110,8 +108,7 @@ def make_recognizer(run: Run, generator: TrainedGenerator, by: By) -> tuple[Reco
     judges, reason = find_judges(run.config, num_classes)
     if not judges:
         raise UserError(
-            f"--judge: {str(reason).rstrip('.')}. Leave --judge out, or train with "
-            "evaluation.extractors.classifier.weights=FILE, which `gan-experiments fit-extractor` makes."
+            f"--judge: {str(reason).rstrip('.')}. Leave --judge out, or train with +evaluation/extractor=classifier."
         )
     judge = judges[0].to("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -69,6 +69,7 @@ def test_runs_that_failed_or_were_measured_otherwise_are_counted(tmp_path: Path,
     write(tmp_path, {"a": [1.0, 2.0], "failed": [1.0]}, [])
     of_first = {"fid/x": {"value": 1.0, "num_seeds": 4, "higher_is_better": False, "protocol": "p"}}
     change(tmp_path, "a", values=[of_first | {"kid/x": of_first["fid/x"]}, of_first])
+    change(tmp_path, "a", at_the_end=[{}, {"kid/x": 9.0}])  # of one draw, in training
     change(tmp_path, "failed", values=[{}], status=["failed"])
 
     page = sections.study_section("toy")

@@ -176,6 +176,11 @@ def test_a_result_holds_numbers_and_small_pictures(study: Any, machine: Machine,
     assert result["at_the_end"] == {
         key: 1.5, "share_of_pixels_clipped": 0.125, "autoencoder/mean_squared_error": 0.25,
     }  # fmt: skip
+    directory = tmp_path / "outputs" / "studies" / "toy" / "a-s3"
+    (directory / "drawn" / "iteration_000000899-best2of9.npz.json").write_text('{"picked": {"best": 2}}')
+    study.run(study.Job("toy", "a", 3, ["x=1"], ["y=1"], after, curves=[key, "absent"], grids=2, full=full))
+    again = json.loads((target / "a-s3.json").read_text())["drawn"]
+    assert again == {"drawn/best2of9/picked/recognized/all": 0.5, "drawn/best2of9/picked/best": 2}
     assert result["drawn"] == {"drawn/best2of9/picked/recognized/all": 0.5}
     assert result["share_of_full"] == 9 / 60_000
     assert result["inspection"] == {"inspection/perturbed/accuracy": 0.25}

@@ -26,19 +26,30 @@ def open_record(directory: Path) -> Record:
     return record
 
 
+def check_file(path: Path, force: bool) -> Path:
+    """Make sure that `new_file` could give this file, before what takes long; gives its absolute path.
+
+    Raises:
+        UserError: it is there already, or cannot be made.
+    """
+    path = path.expanduser().absolute()
+    with writing(path):
+        if path.is_dir():
+            raise UserError(f"{path} is a directory: name a file with -o.")
+        if path.exists() and not force:
+            raise UserError(f"{path} exists: name another with -o, or overwrite it with --force.")
+        _try(path)
+    return path
+
+
 def new_file(path: Path, force: bool) -> Path:
     """Give the absolute path of a file to be written, and make its directory.
 
     Raises:
         UserError: it is there already, or cannot be made.
     """
-    path = path.expanduser().absolute()
-    with _writing(path):
-        if path.is_dir():
-            raise UserError(f"{path} is a directory: name a file with -o.")
-        if path.exists() and not force:
-            raise UserError(f"{path} exists: name another with -o, or overwrite it with --force.")
-        _try(path)
+    path = check_file(path, force)
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -52,7 +63,7 @@ def check_directory(path: Path, force: bool | None) -> None:
         UserError: there is something at `path` already, or it cannot be made.
     """
     path = path.expanduser().absolute()
-    with _writing(path):
+    with writing(path):
         if path.exists() and not path.is_dir():
             raise UserError(f"{path} is a file: name a directory with -o.")
         if path.is_dir() and any(path.iterdir()) and not force:
@@ -72,7 +83,7 @@ def new_directory(path: Path, force: bool) -> Iterator[Path]:
     """
     check_directory(path, force)
     path = path.expanduser().absolute()
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=path.parent) as name:
             made = Path(name)
@@ -93,7 +104,8 @@ def _try(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Tell what goes wrong in writing to `path` as a UserError."""
     try:
         yield
     except OSError as error:

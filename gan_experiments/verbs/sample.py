@@ -1,6 +1,7 @@
 """`sample`."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,7 @@ from gan_experiments.files import write_json
 from gan_experiments.runs import Run
 from gan_experiments.terminal import print_json, print_table, say
 from gan_experiments.types import UserError
-from gan_experiments.verbs.given import check_directory, new_directory, new_file, open_record
+from gan_experiments.verbs.given import check_directory, check_file, new_directory, new_file, open_record, writing
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help must not
     from gan_experiments.drawing import Drawn
@@ -38,6 +39,9 @@ class Layout(StrEnum):
     grid = "grid"
     files = "files"
     npz = "npz"
+
+
+SUFFIXES = {Layout.grid: ".png", Layout.npz: ".npz"}
 
 
 def sample(
@@ -104,7 +108,7 @@ def sample(
     _check_choice(num, best, of, by, judge)
     record = open_record(run)
     if output is not None:  # before what takes long
-        _check_place(output, to, force)
+        _check_place(output, to, force, best is not None)
     from gan_experiments import drawing, picking
     from gan_experiments.judges import kept_labels
     from gan_experiments.trained import load_generator
@@ -115,30 +119,40 @@ def sample(
     trained = kept_labels(opened.config) if generator.conditional else []
     labels = drawing.find_labels(generator, classes or [], trained)
     count = chosen.best if chosen else num or COUNT[generator.conditional]
+    amount = f"best{chosen.best}of{chosen.of}-by_{chosen.by}" if chosen else f"n{count}"
+    name = _name(generator, labels if classes else [], amount, seed, truncation)
+    place = output or record.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
+    _check_place(place, to, force, best is not None)
     scorer = picking.make_scorer(opened, generator, checkpoint, chosen.by) if chosen else None
-    recognizer, judging = picking.make_recognizer(opened, generator, chosen.by) if chosen and judge else (None, {})
+    recognizer, judging = picking.make_recognizer(opened, generator) if chosen and judge else (None, {})
 
     def make() -> "tuple[Drawn, list[Standing]]":
         if chosen is None or scorer is None:
             return drawing.draw(generator, labels, count, seed, truncation), []
         return picking.pick(generator, scorer, labels, chosen, seed, truncation, recognizer)
 
-    amount = f"best{chosen.best}of{chosen.of}-by_{chosen.by}" if chosen else f"n{count}"
-    name = _name(generator, labels if classes else [], amount, seed, truncation)
-    place = output or record.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
     columns = count if generator.conditional else math.ceil(math.sqrt(count))
     drawn, standings = _write(make, to, place, force, generator.class_names, columns)
-    facts = {"images": len(drawn.pixels), "seed": seed, "truncation": truncation, **_facts(drawn, generator)}
-    facts["picked"] = picking.describe(chosen, standings, judging, generator) if chosen else None
-    if chosen:
-        _write_beside(place.expanduser(), facts)
+    facts = {
+        "images": len(drawn.pixels),
+        "seed": seed,
+        "truncation": truncation,
+        "weights": generator.weights,
+        "iteration": generator.iteration,
+        "kimg": generator.kimg,
+        "value_range": list(generator.value_range),
+        "share_clipped": drawn.share_clipped,
+        "picked": picking.describe(chosen, standings, judging, generator) if chosen else None,
+    }
+    with writing(_beside(place)):
+        if chosen:
+            write_json(_beside(place), facts)
+        elif force:  # those of what was overwritten
+            _beside(place).unlink(missing_ok=True)
     if as_json:
         print_json({"path": str(place), **facts})
     else:
         _tell(facts, chosen, place)
-
-
-SUFFIXES = {Layout.grid: ".png", Layout.npz: ".npz"}
 
 
 def _check_choice(num: int | None, best: int | None, of: int | None, by: By | None, judge: bool) -> None:
@@ -153,13 +167,23 @@ def _check_choice(num: int | None, best: int | None, of: int | None, by: By | No
         raise UserError(f"--{'best' if best > MOST else 'of'}: write {MOST} or less; more are never drawn.")
     if of is not None and best > of:
         raise UserError(f"--best {best} --of {of}: there are only {of} to pick from. Write --of {best} or more.")
+    if judge and by is By.extractor:
+        raise UserError("--judge: --by extractor has that judge pick the images. Write --by discriminator or class.")
 
 
-def _check_place(output: Path, to: Layout, force: bool) -> None:
+def _check_place(place: Path, to: Layout, force: bool, picked: bool) -> None:
     if to is Layout.files:
-        check_directory(output, force)
-    elif output.expanduser().exists():
-        new_file(output, force)
+        check_directory(place, force)
+    else:
+        check_file(place, force)
+    if picked:
+        check_file(_beside(place), force)
+
+
+def _beside(place: Path) -> Path:
+    """Name the file of scores of what is drawn."""
+    path = Path(os.path.abspath(place.expanduser()))  # noqa: PTH100  # without `..`, but links stay
+    return path.with_name(f"{path.name}.json")
 
 
 def _write(
@@ -180,32 +204,12 @@ def _write(
         return drawn, standings
     file = new_file(place, force)
     drawn, standings = make()
-    try:
+    with writing(file):
         if to is Layout.npz:
             drawing.write_npz(drawn, class_names, file)
         else:
             drawing.write_grid(drawn, columns, file)
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error}. Name another place with -o.") from error
     return drawn, standings
-
-
-def _write_beside(place: Path, facts: dict[str, Any]) -> None:
-    file = place.with_name(f"{place.name}.json")
-    try:
-        write_json(file, facts)
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error}. Name another place with -o.") from error
-
-
-def _facts(drawn: "Drawn", generator: "TrainedGenerator") -> dict[str, Any]:
-    return {
-        "weights": generator.weights,
-        "iteration": generator.iteration,
-        "kimg": generator.kimg,
-        "value_range": list(generator.value_range),
-        "share_clipped": drawn.share_clipped,
-    }
 
 
 def _tell(facts: dict[str, Any], chosen: "Choice | None", place: Path) -> None:
@@ -221,10 +225,8 @@ def _tell(facts: dict[str, Any], chosen: "Choice | None", place: Path) -> None:
         headers = ["class", *columns]
         if judged := facts["picked"].get("recognized"):
             headers += ["recognised", "of all"]
-            rows = [
-                [*row, f"{one['recognized']:.1%}", f"{one['recognized_of_all']:.1%}"]
-                for row, one in zip(rows, scores, strict=True)
-            ]
+            for row, one in zip(rows, scores, strict=True):
+                row.extend([f"{one['recognized']:.1%}", f"{one['recognized_of_all']:.1%}"])
         print_table(headers, rows, right=",".join(headers[1:]))
         if judged:
             say(

@@ -263,6 +263,27 @@ def test_what_was_picked_stands_beside_what_is_drawn(verb: Verb, finished: Path,
     assert len(list((run / "drawn").iterdir())) == 6
 
 
+def test_scores_of_another_drawing_stay_or_go_with_it(verb: Verb, finished: Path) -> None:
+    words = ["sample", finished, "--class", 3, "-o", "drawn.png"]
+    Path("drawn.png.json").write_text("mine")
+    said = verb(*words, "--best", 1)
+    assert (said.code, "drawn.png.json exists" in said.err) == (2, True)
+    assert not Path("drawn.png").exists()
+    assert verb(*words, "-n", 2).code == 0  # writes none
+    assert Path("drawn.png.json").read_text() == "mine"
+
+    assert verb(*words, "--best", 1, "--force").code == 0
+    assert "picked" in json.loads(Path("drawn.png.json").read_text())
+    assert verb(*words, "-n", 2, "--force").code == 0
+    assert not Path("drawn.png.json").exists()
+
+    Path("here").mkdir()
+    assert verb("sample", finished, "--best", 1, "--class", 3, "--to", "files", "-o", "here/../here/").code == 0
+    assert Path("here.json").exists()
+    said = verb("sample", finished, "--best", 1, "-o", "x" * 300 + ".png")
+    assert (said.code, "cannot write" in said.err) == (2, True)
+
+
 def test_what_cannot_be_picked_is_said_and_nothing_is_written(
     verb: Verb, finished: Path, unconditional: Path, two_unlabelled: Path, tmp_path: Path
 ) -> None:

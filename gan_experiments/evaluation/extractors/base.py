@@ -85,7 +85,7 @@ def fit_pixels(pixels: Tensor, extractor: Extractor) -> Tensor:
 
 
 def logits_of(extractor: Extractor, pixels: Tensor) -> Tensor:
-    """Give the class logits (N×K, on the CPU) that an extractor of these classes has of N×C×H×W pixels (uint8)."""
+    """Give the class logits (N×K, on the CPU) of an extractor that has such, of N×C×H×W pixels (uint8)."""
     device = next(extractor.parameters(), pixels).device
     with torch.no_grad():
         _, logits = extractor(fit_pixels(pixels, extractor).to(device))
