@@ -48,15 +48,14 @@ from side_by_side import SideBySide, differences
 from training import machine
 from workloads import WORKLOADS, stopwatch
 
-from gan_experiments.assemble import assemble
+from gan_experiments.build import assemble, build_extractors, prepare_protocol
 from gan_experiments.callbacks.evaluation import SEED
-from gan_experiments.components import build
-from gan_experiments.config import prepare, register_schema
-from gan_experiments.evaluation.evaluate import Results, evaluate
-from gan_experiments.evaluation.protocol import Protocol
-from gan_experiments.options import CONFIG_DIR
-from gan_experiments.preparation import build_extractors, prepare_protocol
-from gan_experiments.training.gan import GAN
+from gan_experiments.config.instantiate import instantiate
+from gan_experiments.config.schema import prepare, register_schema
+from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.engine.gan import GAN
+from gan_experiments.metrics.evaluate import Results, evaluate
+from gan_experiments.metrics.protocol import Protocol
 from gan_experiments.types import UserError
 
 QUICK = ("fid", "inception_score", "kid", "precision_recall", "density_coverage", "class_balance", "class_fid")
@@ -67,7 +66,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def prepared(num_samples: int, overrides: list[str], cache_dir: Path) -> tuple[GAN, Protocol, float]:
-    """Give the networks, the protocol, and the default interval of evaluation in kimg, by the path of a run."""
+    """Return the networks, the protocol, and the default interval of evaluation in kimg, by the path of a run."""
     command_line = ["+experiment=fmnist_acgan", f"evaluation.num_samples={num_samples}", *overrides]
     register_schema()
     GlobalHydra.instance().clear()
@@ -76,7 +75,7 @@ def prepared(num_samples: int, overrides: list[str], cache_dir: Path) -> tuple[G
     extractors = build_extractors(cfg)
     gan, _ = assemble(cfg)
     assert isinstance(gan, GAN)
-    whole = build(cfg.dataset.source, "dataset.source").open("train")
+    whole = instantiate(cfg.dataset.source, "dataset.source").open("train")
     protocol = prepare_protocol(cfg, extractors, whole, whole)
     assert protocol is not None
     assert protocol.real.held_out is not None
@@ -103,15 +102,15 @@ class Times:
         return value
 
     def median(self, name: str) -> float:
-        """Give the median over the rounds."""
+        """Return the median over the rounds."""
         return statistics.median(self.found[name])
 
     def parts(self, name: str) -> dict[str, float]:
-        """Give the medians of what is noted as `<name> <part>`, by part."""
+        """Return the medians of what is noted as `<name> <part>`, by part."""
         return {key.removeprefix(f"{name} "): self.median(key) for key in self.found if key.startswith(f"{name} ")}
 
     def ratio(self, above: str, below: str) -> float:
-        """Give the median of the ratios within a round."""
+        """Return the median of the ratios within a round."""
         pairs = zip(self.found[above], self.found[below], strict=True)
         return statistics.median(one / other for one, other in pairs)
 

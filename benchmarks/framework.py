@@ -13,11 +13,11 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import open_dict
 from workloads import Workload, stopwatch
 
-from gan_experiments.config import register_schema
-from gan_experiments.options import CONFIG_DIR
-from gan_experiments.runs import plan_launch
+from gan_experiments.config.schema import register_schema
+from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.engine.gan import GAN
+from gan_experiments.runs.launch import plan_launch
 from gan_experiments.train import run
-from gan_experiments.training.gan import GAN
 
 
 class TimedGAN(GAN):

@@ -28,11 +28,11 @@ class Images(Dataset[tuple[Tensor, int]]):
         self.transform = transform
 
     def __len__(self) -> int:
-        """Give the number of images."""
+        """Return the number of images."""
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Give an image and its label."""
+        """Return an image and its label."""
         return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
 
 

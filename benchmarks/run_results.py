@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from gan_experiments.tracking.rows import read_metrics
+from gan_experiments.runs.metrics_csv import read_metrics
 
 LOCAL = ("hydra.", "data_dir=", "cache_dir=", "logger=")
 MADE_AT = re.compile(r"iteration_\d+-([0-9a-f]{8}/)?")  # what names of pictures tell beside what they show
@@ -70,7 +70,7 @@ def write_result(
 
 
 def _share_of(full: list[str], results: dict[str, Any]) -> float | None:
-    """Give what a run reached over the budget of its long form; None where it reached no end."""
+    """Return what a run reached over the budget of its long form; None where it reached no end."""
     budget = _composed(full).budget
     unit, amount = next((unit, amount) for unit, amount in budget.items() if amount is not None)
     return results[unit] / amount if unit in results else None
@@ -85,10 +85,10 @@ def _write_networks(directory: Path, manifest: dict[str, Any], full: list[str], 
 
 
 def networks_of(full: list[str], dataset: dict[str, Any]) -> dict[str, Any]:
-    """Give the layers of an experiment's networks, as networks.json does; the data are not read."""
-    from gan_experiments.assemble import assemble
-    from gan_experiments.config import prepare
-    from gan_experiments.tracking.summary import table_facts
+    """Return the layers of an experiment's networks, as networks.json does; the data are not read."""
+    from gan_experiments.build import assemble
+    from gan_experiments.config.schema import prepare
+    from gan_experiments.models.summary import table_facts
 
     cfg = _composed(full)
     cfg.dataset = dataset
@@ -100,8 +100,8 @@ def _composed(overrides: list[str]) -> Any:
     """Compose the config of a run."""
     from hydra import compose, initialize_config_dir
 
-    from gan_experiments.config import register_schema
-    from gan_experiments.options import CONFIG_DIR
+    from gan_experiments.config.schema import register_schema
+    from gan_experiments.config.suggestions import CONFIG_DIR
 
     register_schema()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
@@ -119,7 +119,7 @@ def read_json(path: Path) -> Any:
 
 
 def _values(directory: Path, target: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give all that was measured, and the last measurement; keep the protocols once for the whole study."""
+    """Return all that was measured, and the last measurement; keep the protocols once for the whole study."""
     path = target / "protocols.json"
     protocols: dict[str, Any] = read_json(path) if path.exists() else {}
     values: dict[str, Any] = {}
@@ -138,7 +138,7 @@ def _values(directory: Path, target: Path) -> tuple[dict[str, Any], dict[str, An
 
 
 def _found_by_verbs(directory: Path, place: str) -> dict[str, float]:
-    """Give the numbers that verbs have left in a run, each under the path that leads to it, joined by slashes.
+    """Return the numbers that verbs have left in a run, each under the path that leads to it, joined by slashes.
 
     What was drawn is told apart by the file's name, of inspections the newest counts.
     """
@@ -163,7 +163,7 @@ def _numbers(value: Any, name: str) -> dict[str, float]:
 
 
 def _curves(directory: Path, keys: list[str]) -> dict[str, Any]:
-    """Give metrics during training, thinned, and where they were measured; the lowest and means are of all points."""
+    """Return metrics during training, thinned, and where they were measured; the lowest and means are of all points."""
     rows = read_metrics(directory / "metrics.csv")
     return {key: _curve([row for row in rows if key in row], key) for key in keys}
 
@@ -183,7 +183,7 @@ def _curve(rows: list[dict[str, float]], key: str) -> dict[str, Any]:
 
 
 def _epoch_means(rows: list[dict[str, float]], key: str) -> list[float]:
-    """Give the mean of each epoch in which there are values, such as those that a network was trained in."""
+    """Return the mean of each epoch in which there are values, such as those that a network was trained in."""
     epochs: dict[int, list[float]] = {}
     for row in rows:
         if "epoch" in row:

@@ -12,16 +12,16 @@ from torch_fidelity import GenerativeModelBase, calculate_metrics, register_feat
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_experiments.callbacks.evaluation import SEED
-from gan_experiments.data.pipeline import fingerprint, read_all
-from gan_experiments.evaluation.evaluate import evaluate
-from gan_experiments.evaluation.extractors.base import Extractor
-from gan_experiments.evaluation.features import BATCH_SIZE
-from gan_experiments.evaluation.metrics.fid import FrechetDistance
-from gan_experiments.evaluation.metrics.inception_score import InceptionScore
-from gan_experiments.evaluation.metrics.kid import KernelDistance
-from gan_experiments.evaluation.metrics.precision_recall import PrecisionRecall
-from gan_experiments.evaluation.protocol import Protocol
-from gan_experiments.evaluation.sampling import shuffle
+from gan_experiments.datasets.loader import fingerprint, read_all
+from gan_experiments.metrics.evaluate import evaluate
+from gan_experiments.metrics.extractors.base import Extractor
+from gan_experiments.metrics.features import BATCH_SIZE
+from gan_experiments.metrics.fid import FrechetDistance
+from gan_experiments.metrics.inception_score import InceptionScore
+from gan_experiments.metrics.kid import KernelDistance
+from gan_experiments.metrics.precision_recall import PrecisionRecall
+from gan_experiments.metrics.protocol import Protocol
+from gan_experiments.sampling.generate import shuffle
 from gan_experiments.types import ImageSet
 
 EXTRACTOR = "the_same"
@@ -51,7 +51,7 @@ class Replay(nn.Module):
         self.position = 0
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Give as many images as there are latents."""
+        """Return as many images as there are latents."""
         images = self.images[self.position : self.position + len(latents)]
         self.position = (self.position + len(latents)) % len(self.images)
         return images.float() / 255
@@ -68,7 +68,7 @@ class TheirReplay(GenerativeModelBase):  # type: ignore[misc] # torch-fidelity h
         self.position = 0
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Give as many images as there are rows of noise."""
+        """Return as many images as there are rows of noise."""
         images = self.images[self.position : self.position + len(noise)]
         self.position = (self.position + len(noise)) % len(self.images)
         return images
@@ -96,13 +96,13 @@ class SameExtractor(FeatureExtractorBase):  # type: ignore[misc] # torch-fidelit
 
     @staticmethod
     def get_dummy_input_for_compile() -> None:
-        """Give nothing: it is not compiled."""
+        """Return nothing: it is not compiled."""
 
     def __init__(self, name: str, features_list: list[str], **_: Any) -> None:
         super().__init__(name, features_list)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Give what was asked for, in that order."""
+        """Return what was asked for, in that order."""
         features, logits = self.network(pixels)
         return tuple({"features": features, "logits": logits}[name] for name in self.features_list)
 
@@ -181,7 +181,7 @@ class SideBySide:
 
 
 def differences(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, dict[str, float]]:
-    """Give the values of both sides, and how they differ as a share of theirs."""
+    """Return the values of both sides, and how they differ as a share of theirs."""
     found = {}
     for name, value in ours.items():
         share = abs(value - theirs[name]) / max(abs(theirs[name]), 1e-9)  # precision can be 0

@@ -36,7 +36,7 @@ from omegaconf import OmegaConf
 from run_results import portable, read_json, write_result
 
 ROOT = Path(__file__).resolve().parents[1]
-VERB = ("-c", "from gan_experiments.cli import main; main()")
+VERB = ("-c", "from gan_experiments.cli.app import main; main()")
 writing = Lock()
 
 
@@ -83,7 +83,7 @@ class Job:
 
 
 def read_study(path: Path) -> list[Job]:
-    """Give the runs that a study's yaml asks for, the first seeds first."""
+    """Return the runs that a study's yaml asks for, the first seeds first."""
     study: Any = OmegaConf.to_container(OmegaConf.load(path))
     jobs = []
     for variant, written in study["variants"].items():
@@ -138,7 +138,7 @@ def run(job: Job) -> str:
 
 
 def _due(job: Job) -> list[list[str]]:
-    """Give the verbs that are still to be called on a run that has finished; a failed one is left alone."""
+    """Return the verbs that are still to be called on a run that has finished; a failed one is left alone."""
     if _status(job.directory) != "finished":
         return []
     done = read_json(job.calls) if job.calls.exists() else []

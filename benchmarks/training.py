@@ -114,7 +114,7 @@ def peak_memory_ratio(name: str, data: Path, iterations: int) -> dict[str, float
 def speeds(
     workload: Workload, data: Path, candidates: list[str], options: argparse.Namespace
 ) -> dict[str, list[float]]:
-    """Give the images per second of each candidate in each round."""
+    """Return the images per second of each candidate in each round."""
     measured: dict[str, list[float]] = {candidate: [] for candidate in candidates}
     for number in range(options.rounds):
         start = number % len(candidates)
@@ -126,7 +126,7 @@ def speeds(
 
 
 def median_ratio(above: list[float], below: list[float]) -> float:
-    """Give the median over rounds of the ratios within a round."""
+    """Return the median over rounds of the ratios within a round."""
     return round(statistics.median(one / other for one, other in zip(above, below, strict=True)), 3)
 
 

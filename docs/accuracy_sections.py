@@ -32,7 +32,7 @@ def accuracy_section(name: str) -> str:
 
 
 def is_current(name: str) -> bool:
-    """Say whether the picture of a study is that of its results."""
+    """Return whether the picture of a study is that of its results."""
     runs = _load(name)
     return not runs or is_drawn_of(place(name) / PICTURE, _drawn(runs))
 
@@ -57,7 +57,7 @@ def draw(name: str) -> None:
 
 
 def _load(name: str) -> Runs:
-    """Give the runs, by variant, in which both accuracies were measured."""
+    """Return the runs, by variant, in which both accuracies were measured."""
     _, runs = load(name)
     measured = {
         variant: [run for run in of_seeds if all(run.get("curves", {}).get(key, {}).get("value") for key in LINES)]
@@ -67,5 +67,5 @@ def _load(name: str) -> Runs:
 
 
 def _drawn(runs: Runs) -> Any:
-    """Give what the picture is drawn from."""
+    """Return what the picture is drawn from."""
     return {variant: [[run["curves"][key] for key in LINES] for run in of_seeds] for variant, of_seeds in runs.items()}

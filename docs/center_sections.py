@@ -23,7 +23,7 @@ def centers_section(name: str) -> str:
 
 
 def is_current(name: str) -> bool:
-    """Say whether the picture of a study is that of its results."""
+    """Return whether the picture of a study is that of its results."""
     boxes = _boxes(name)
     return not boxes or is_drawn_of(place(name) / PICTURE, boxes)
 
@@ -45,7 +45,7 @@ def draw(name: str) -> None:
 
 
 def _boxes(name: str) -> dict[str, Any]:
-    """Give five percentiles by label; nothing where no run was measured so."""
+    """Return five percentiles by label; nothing where no run was measured so."""
     _, runs = load(name)
     boxes: dict[str, list[float]] = {}
     for variant, of_seeds in runs.items():

@@ -13,12 +13,12 @@ Claim = dict[str, Any]
 
 
 def side_values(side: list[str], claim: Claim, runs: Runs) -> list[float]:
-    """Give the values of [variant, key] over seeds, or of [variant, key, the key that is subtracted]."""
+    """Return the values of [variant, key] over seeds, or of [variant, key, the key that is subtracted]."""
     return [value for run in runs_of(runs, side[0]) for value in of_run(side[1:], claim, run)]
 
 
 def of_run(keys: list[str], claim: Claim, run: Result) -> list[float]:
-    """Give a run's value of `side_values`; none where it was not measured."""
+    """Return a run's value of `side_values`; none where it was not measured."""
     if claim.get("correlation"):
         return correlations([run], keys[0], keys[1])
     parts = [values([run], key, claim) for key in keys]
@@ -26,7 +26,7 @@ def of_run(keys: list[str], claim: Claim, run: Result) -> list[float]:
 
 
 def alike(claim: Claim, runs: Runs) -> bool:
-    """Tell whether the sides of a claim about the same keys had one protocol for each, as far as they are known."""
+    """Return whether the sides of a claim about the same keys had one protocol for each, as far as they are known."""
     (low, *low_keys), (high, *high_keys) = claim["lower"], claim["than"]
     every = [run for side in (low, high) for run in runs_of(runs, side)]
     protocols = [{run["values"].get(key, {}).get("protocol") for run in every} - {None} for key in low_keys]
@@ -34,7 +34,7 @@ def alike(claim: Claim, runs: Runs) -> bool:
 
 
 def anchors(side: list[str], claim: Claim, runs: Runs) -> str:
-    """Say what other real images and noise score in place of samples; empty where that was not measured so."""
+    """Return what other real images and noise score in place of samples; empty where that was not measured so."""
     variant, key, *others = side
     entries = [run["values"].get(key, {}) for run in runs_of(runs, variant)]
     anchored = [entry for entry in entries if entry.get("floor") is not None and entry.get("ceiling") is not None]
@@ -59,7 +59,7 @@ def shown(found: list[float]) -> str:
 
 
 def undecided(*sides: list[float]) -> str:
-    """Say why values decide nothing; empty if they may."""
+    """Return why values decide nothing; empty if they may."""
     if not all(sides):
         return "not measured" if not any(sides) else "inconclusive: one side is not measured"
     undefined = sum(not math.isfinite(value) for side in sides for value in side)
@@ -69,7 +69,7 @@ def undecided(*sides: list[float]) -> str:
 
 
 def against(found: list[float], number: float) -> float:
-    """Give the two-sided p value of Student's t test of a mean against a number, of values that are not all alike."""
+    """Return the two-sided p value of Student's t test of a mean against a number, of values that are not all alike."""
     mean = fmean(found)
     error = math.sqrt(math.fsum((value - mean) ** 2 for value in found) / (len(found) - 1) / len(found))
     return float(2 * stdtr(len(found) - 1, -abs(mean - number) / error))

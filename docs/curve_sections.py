@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pictures import is_drawn_of, save
 from study_results import NOT_RUN, Runs, load, over_seeds, place, short
 
-from gan_experiments.reporting.statistics import differences
+from gan_experiments.reports.statistics import differences
 
 AXES = {"kimg": "thousands of real images drawn (kimg)", "generator_steps": "steps of the generator"}
 PICTURE = "curves.png"
@@ -25,7 +25,7 @@ def curves_section(name: str) -> str:
 
 
 def _load(name: str) -> tuple[dict[str, Any], Runs]:
-    """Give a study with those of its runs that have reached their end."""
+    """Return a study with those of its runs that have reached their end."""
     study, runs = load(name)
     return study, {
         variant: [run for run in of_seeds if run["status"] == "finished" and "curves" in run]
@@ -34,7 +34,7 @@ def _load(name: str) -> tuple[dict[str, Any], Runs]:
 
 
 def is_current(name: str) -> bool:
-    """Say whether the picture of a study is that of its results."""
+    """Return whether the picture of a study is that of its results."""
     study, runs = _load(name)
     return not all(runs.values()) or is_drawn_of(place(name) / PICTURE, _drawn(study, runs))
 
@@ -66,12 +66,12 @@ def draw(name: str) -> None:
 
 
 def _drawn(study: dict[str, Any], runs: Runs) -> list[Any]:
-    """Give what the picture is drawn from."""
+    """Return what the picture is drawn from."""
     return [study["curves"], {variant: [run["curves"] for run in of_seeds] for variant, of_seeds in runs.items()}]
 
 
 def _mean(of_seeds: list[dict[str, Any]], key: str, unit: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give the mean over seeds at the places of the first; seeds are measured at the same ones."""
+    """Return the mean over seeds at the places of the first; seeds are measured at the same ones."""
     places = np.array(of_seeds[0]["curves"][key][unit])
     return places, np.mean([np.interp(places, *_points(run, key, unit)) for run in of_seeds], axis=0)
 
@@ -81,7 +81,7 @@ def _points(run: dict[str, Any], key: str, unit: str) -> tuple[list[float], list
 
 
 def _at_equal(key: str, runs: Runs) -> str:
-    """Give a table of values at equal images and at equal generator steps, and a sentence about each."""
+    """Return a table of values at equal images and at equal generator steps, and a sentence about each."""
     kimg = min(run["curves"][key]["kimg"][-1] for of_seeds in runs.values() for run in of_seeds)
     ends = {variant: min(run["curves"][key]["generator_steps"][-1] for run in of) for variant, of in runs.items()}
     at = {f"{kimg:,.0f} kimg": _values(runs, key, "kimg", kimg)}
@@ -103,7 +103,7 @@ def _values(runs: Runs, key: str, unit: str, place: float) -> dict[str, list[flo
 
 
 def _sentence(where: str, values: dict[str, list[float]]) -> str:
-    """Say which variant is best, and which others differ from it by Welch's test, adjusted by Holm for all pairs."""
+    """Return which variant is best, and which others differ from it by Welch's test, adjusted by Holm for all pairs."""
     order = sorted(values, key=lambda variant: float(np.mean(values[variant])))
     tests = differences([values[variant] for variant in order])
     apart = [order[test.second] for test in tests if test.first == 0 and test.significant]

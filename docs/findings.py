@@ -23,7 +23,7 @@ from typing import Any
 from claim_values import Claim, against, alike, anchors, named, of_run, shown, side_values, undecided
 from study_results import NOT_RUN, Runs, counted, load, over_seeds, runs_of, seeds_of
 
-from gan_experiments.reporting.statistics import holm, welch
+from gan_experiments.reports.statistics import holm, welch
 
 LEVEL = 0.05
 VERDICTS = ("holds", "does not hold", "the opposite holds", "inconclusive", "not measured")
@@ -90,7 +90,7 @@ def findings_table(study: dict[str, Any], runs: Runs) -> str:
 
 
 def _summary(verdicts: dict[str, list[str]]) -> str:
-    """Say how many claims are decided, and which way."""
+    """Return how many claims are decided, and which way."""
     parts = []
     for whose, of_claims in verdicts.items():
         if of_claims:
@@ -106,7 +106,7 @@ def _kind(verdict: str) -> str:
 
 
 def _missing(study: dict[str, Any], runs: Runs) -> str:
-    """Say how many runs these findings rest on while some have not ended; empty at the end."""
+    """Return how many runs these findings rest on while some have not ended; empty at the end."""
     planned = sum(len(seeds_of(study, variant)) for variant in study["variants"])
     ended = sum(map(len, runs.values()))
     return f" {ended} of {planned} runs have ended so far." if ended < planned else ""

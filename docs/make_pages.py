@@ -36,8 +36,8 @@ def collect(run: Path, study: str) -> None:
     """Copy what a page shows of a run: numbers, a thinned curve, and one picture of real beside generated images."""
     from PIL import Image
 
-    from gan_experiments.tracking.plots import plot_losses
-    from gan_experiments.tracking.rows import read_metrics
+    from gan_experiments.reports.losses import plot_losses
+    from gan_experiments.runs.metrics_csv import read_metrics
 
     manifest = json.loads((run / "manifest.json").read_text())
     rows = [row for row in read_metrics(run / "metrics.csv") if "discriminator/loss" in row or "generator/loss" in row]
@@ -179,7 +179,7 @@ DRAWN = {  # they draw a picture too
 
 
 def filled(page: Path) -> str:
-    """Give a page with every marked section in its current form; sections of studies link from docs/."""
+    """Return a page with every marked section in its current form; sections of studies link from docs/."""
     up = "../" * (len(page.parent.parts) - len(DOCS.parts))
 
     def section(match: re.Match[str]) -> str:

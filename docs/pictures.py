@@ -17,7 +17,7 @@ def save(figure: Figure, target: Path, data: Any) -> None:
 
 
 def is_drawn_of(picture: Path, data: Any) -> bool:
-    """Say whether a picture is there and was drawn from these data."""
+    """Return whether a picture is there and was drawn from these data."""
     from PIL import Image
 
     if not picture.exists():
@@ -27,5 +27,5 @@ def is_drawn_of(picture: Path, data: Any) -> bool:
 
 
 def digest(data: Any) -> str:
-    """Give a hash of what JSON makes of data."""
+    """Return a hash of what JSON makes of data."""
     return hashlib.sha256(json.dumps(data).encode()).hexdigest()

@@ -35,7 +35,7 @@ def ratios_section(name: str) -> str:
 
 
 def is_current(name: str) -> bool:
-    """Say whether the picture of a study is that of its results."""
+    """Return whether the picture of a study is that of its results."""
     study, runs = _load(name)
     return not runs or is_drawn_of(place(name) / PICTURE, _points(study, runs))
 
@@ -70,7 +70,7 @@ def draw(name: str) -> None:
 
 
 def _load(name: str) -> tuple[dict[str, Any], Runs]:
-    """Give a study with those of its runs whose steps and losses are known."""
+    """Return a study with those of its runs whose steps and losses are known."""
     study, runs = load(name)
     known = {
         variant: [
@@ -86,7 +86,7 @@ def _load(name: str) -> tuple[dict[str, Any], Runs]:
 
 
 def _points(study: dict[str, Any], runs: Runs) -> dict[str, Any]:
-    """Give for each run the ratio, the balance of losses, and the quality; None where one is undefined."""
+    """Return for each run the ratio, the balance of losses, and the quality; None where one is undefined."""
     return {
         variant: {
             "threshold": any("schedule=loss_threshold" in run["command"] for run in of_seeds),
@@ -103,7 +103,7 @@ def _ratio(run: Result) -> float:
 
 
 def _balances(of_seeds: list[Result]) -> list[float]:
-    """Give each run's mean loss of D over that of G, over the last third of training; nan where it is undefined."""
+    """Return each run's mean loss of D over that of G, over the last third of training; nan where it is undefined."""
     both = [values(of_seeds, key, {"last_third": True}) for key in LOSSES]
     return [loss / other if other else math.nan for loss, other in zip(*both, strict=True)]
 

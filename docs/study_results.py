@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from gan_experiments.reporting.statistics import estimate
+from gan_experiments.reports.statistics import estimate
 
 DOCS = Path(__file__).resolve().parent
 STUDIES = DOCS.parent / "benchmarks" / "studies"
@@ -23,12 +23,12 @@ Runs = dict[str, list[Result]]  # by variant
 
 
 def place(name: str) -> Path:
-    """Give the directory of a study's results."""
+    """Return the directory of a study's results."""
     return DOCS / "results" / name
 
 
 def load(name: str) -> tuple[dict[str, Any], Runs]:
-    """Give the yaml of a study, and the results there are by variant."""
+    """Return the yaml of a study, and the results there are by variant."""
     study: Any = OmegaConf.to_container(OmegaConf.load(STUDIES / f"{name}.yaml"))
     runs: Runs = {}
     for variant in study["variants"]:
@@ -38,18 +38,18 @@ def load(name: str) -> tuple[dict[str, Any], Runs]:
 
 
 def of_variant(study: dict[str, Any], variant: str) -> dict[str, Any]:
-    """Give a variant as a mapping; it may be written as the list of its overrides."""
+    """Return a variant as a mapping; it may be written as the list of its overrides."""
     written: Any = study["variants"][variant]
     return dict(written) if isinstance(written, dict) else {"overrides": written}
 
 
 def seeds_of(study: dict[str, Any], variant: str) -> list[int]:
-    """Give the seeds of a variant, its own or the study's."""
+    """Return the seeds of a variant, its own or the study's."""
     return list(of_variant(study, variant).get("seeds", study["seeds"]))
 
 
 def picture_of(name: str, variant: str, title: str) -> str:
-    """Give the place of a picture of a variant's first seed, from docs/; empty where there is none."""
+    """Return the place of a picture of a variant's first seed, from docs/; empty where there is none."""
     study, runs = load(name)
     first = seeds_of(study, variant)[0]
     of_first = [run for run in runs[variant] if run["seed"] == first]
@@ -61,13 +61,13 @@ def picture_of(name: str, variant: str, title: str) -> str:
 
 
 def runs_of(runs: Runs, variant: str) -> list[Result]:
-    """Give the runs of a variant, which may be of another study, as STUDY/VARIANT."""
+    """Return the runs of a variant, which may be of another study, as STUDY/VARIANT."""
     other, _, name = variant.rpartition("/")
     return load(other)[1][name] if other else runs[variant]
 
 
 def values(results: list[Result], key: str, claim: dict[str, Any] | None = None) -> list[float]:
-    """Give a value of each run that has it: measured, or else at its end; nan where it is there and undefined.
+    """Return a value of each run that has it: measured, or else at its end; nan where it is there and undefined.
 
     Of `curves` it is taken where a claim says `at_kimg: 60`, `min: true` or `last_third: true`.
     """
@@ -76,7 +76,7 @@ def values(results: list[Result], key: str, claim: dict[str, Any] | None = None)
 
 
 def _value(result: Result, key: str, claim: dict[str, Any]) -> tuple[float | None, bool]:
-    """Give a value, and whether there is any."""
+    """Return a value, and whether there is any."""
     if claim.keys() & {"at_kimg", "min", "last_third"}:
         curve = result.get("curves", {}).get(key)
         return (_of_curve(curve, claim), True) if curve and curve["value"] else (None, False)
@@ -107,7 +107,7 @@ def _of_curve(curve: dict[str, Any], claim: dict[str, Any]) -> float | None:
 
 
 def correlations(results: list[Result], first: str, second: str) -> list[float]:
-    """Give for each run with both curves how they move together, less the straight trend of each; nan if undefined."""
+    """Return for each run with both curves how they move together, less the straight trend of each (or nan)."""
     found = []
     for result in results:
         curves = [result.get("curves", {}).get(key) for key in (first, second)]
@@ -120,7 +120,7 @@ def correlations(results: list[Result], first: str, second: str) -> list[float]:
 
 
 def _correlation(rows: NDArray[Any]) -> float:
-    """Give Pearson's correlation of columns 1 and 2 about their straight lines over column 0."""
+    """Return Pearson's correlation of columns 1 and 2 about their straight lines over column 0."""
     line = np.vstack([rows[:, 0], np.ones(len(rows))]).T
     rest = rows[:, 1:] - line @ np.linalg.lstsq(line, rows[:, 1:], rcond=None)[0]
     spread = float(np.sqrt((rest**2).sum(axis=0).prod()))

@@ -13,15 +13,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from gan_experiments.config import group_choices, register_schema
-from gan_experiments.explain import COMPOSITION_ERRORS, explain, explain_plain
-from gan_experiments.keys import override_key
-from gan_experiments.options import CONFIG_DIR
-from gan_experiments.runs import Launch, plan_launch
+from gan_experiments.config.errors import COMPOSITION_ERRORS, explain, explain_plain
+from gan_experiments.config.keys import override_key
+from gan_experiments.config.schema import group_choices, register_schema
+from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.runs.launch import Launch, plan_launch
 from gan_experiments.sweeps.conduct import conduct
-from gan_experiments.sweeps.jobs import run_job
+from gan_experiments.sweeps.jobs import Task, run_job
 from gan_experiments.sweeps.place import find_sweep
-from gan_experiments.sweeps.task import Task
 from gan_experiments.types import RunFailedError, UserError
 
 STORAGE_ERRORS = {
@@ -90,7 +89,7 @@ def _launch() -> None:
 
 
 def _report(error: Exception) -> int:
-    """Say what the user can do and give the exit code; what is no mistake of theirs is raised again."""
+    """Return what the user can do and give the exit code; what is no mistake of theirs is raised again."""
     if isinstance(error, UserError | RunFailedError):
         message = str(error)
     elif isinstance(error, COMPOSITION_ERRORS):
@@ -114,7 +113,7 @@ def _report(error: Exception) -> int:
 
 
 def _cannot_be_made(error: OSError) -> bool:
-    """Say whether what is missing is the directory to be made, or one above it: its place takes none, such as /proc."""
+    """Whether what is missing is the directory to be made, or one above it: its place takes none, such as /proc."""
     words = (word for word in sys.argv if override_key(word) in ("hydra.run.dir", "hydra.sweep.dir"))
     asked = [Path(word.partition("=")[2].strip("'\"")).absolute() for word in words] or [Path("outputs").absolute()]
     missing = Path(str(error.filename)).absolute()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeGuard
 
 if TYPE_CHECKING:  # torch takes seconds to import, and composing a config must not
     from torch import Tensor
@@ -58,7 +61,7 @@ class ImageSet(Protocol):
     labels: Tensor  # int64, N
 
     def __len__(self) -> int:
-        """Give the number of images N."""
+        """Return the number of images N."""
         ...
 
     def read(self, indices: Tensor) -> Tensor:
@@ -93,7 +96,7 @@ class Regime(Protocol):
     """What is done to the training images. The constructor only stores its arguments, and imports no torch."""
 
     def count(self, facts: DatasetFacts) -> int:
-        """Give the number of images trained on; where it takes labels to know, the most that there can be.
+        """Return the number of images trained on; where it takes labels to know, the most that there can be.
 
         Raises:
             UserError: the regime asks for what the data set has not.
@@ -101,22 +104,22 @@ class Regime(Protocol):
         ...
 
     def count_classes(self, facts: DatasetFacts) -> int:
-        """Give the number of classes trained on; where it takes labels to know, the most that there can be."""
+        """Return the number of classes trained on; where it takes labels to know, the most that there can be."""
         return facts.num_classes
 
     @property
     def selects_by_label(self) -> bool:
-        """Say whether labels decide which images are left."""
+        """Return whether labels decide which images are left."""
         return False
 
     @property
     def relabels(self) -> bool:
-        """Say whether it changes labels by which no step chooses images."""
+        """Return whether it changes labels by which no step chooses images."""
         return False
 
     @property
     def needs_fit(self) -> bool:
-        """Say whether a network must be trained first, by `fit`."""
+        """Return whether a network must be trained first, by `fit`."""
         return False
 
     def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
@@ -124,7 +127,7 @@ class Regime(Protocol):
         return self
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Give the images trained on, of those of the training split.
+        """Return the images trained on, of those of the training split.
 
         Raises:
             UserError: the regime asks for what these images, by their labels, have not.
@@ -132,7 +135,7 @@ class Regime(Protocol):
         ...
 
     def reference(self, image_set: ImageSet) -> ImageSet:
-        """Give those images of a split that samples are judged by: all, except where classes are left out on purpose.
+        """Return those images of a split that samples are judged by: all, except where classes are left out on purpose.
 
         Fewer, noisy or wrongly labelled images to train on do not change what a generator should make.
         """
@@ -153,3 +156,59 @@ class ImageSource(Protocol):
     def open(self, split: Split) -> ImageSet:
         """Make a split ready for reading, downloading it if it can be had and is not there."""
         ...
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric's value of one run, with what it must be read with."""
+
+    value: float | None  # None: undefined
+    interval: tuple[float, float] | None  # 95%, over sampling seeds
+    protocol: str  # a hash: values with different ones are different measures
+    facts: dict[str, Any]  # of the protocol
+    higher_is_better: bool
+    floor: float | None = None
+    ceiling: float | None = None
+    kimg: float | None = None  # at which it was measured
+    floor_of_fewer: bool = False  # images than samples, which makes a FID larger
+
+    @property
+    def half(self) -> float | None:
+        """Half the width of the interval."""
+        return None if self.interval is None else (self.interval[1] - self.interval[0]) / 2
+
+
+def protocol_hash(facts: Mapping[str, Any]) -> str:
+    """Return eight characters that stand for a protocol."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def read_value(entry: dict[str, Any], kimg: Any) -> Value:
+    """Read an entry of results.json or of an evaluation's file; `kimg` is when it was measured.
+
+    Raises:
+        TypeError, KeyError, ValueError: it is no such entry.
+    """
+    facts = dict(entry["protocol"])
+    low, high = (_finite(bound) for bound in entry.get("interval") or (None, None))
+    return Value(
+        value=_finite(entry["value"]),
+        interval=None if low is None or high is None else (low, high),
+        protocol=protocol_hash(facts),
+        facts=facts,
+        higher_is_better=bool(entry.get("higher_is_better", False)),
+        floor=_finite(entry.get("floor")),
+        ceiling=_finite(entry.get("ceiling")),
+        kimg=float(kimg) if is_number(kimg) else None,
+        floor_of_fewer=entry.get("floor_count", math.inf) < facts.get("num_samples", 0),
+    )
+
+
+def _finite(value: Any) -> float | None:
+    """Return a number; None where it is undefined."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -13,11 +13,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
-from gan_experiments.config import group_choices, register_schema
-from gan_experiments.options import CONFIG_DIR
-from gan_experiments.records import read_record
-from gan_experiments.runs import Launch, plan_launch
-from gan_experiments.values import Value
+from gan_experiments.config.schema import group_choices, register_schema
+from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.runs.launch import Launch, plan_launch
+from gan_experiments.runs.records import read_record
+from gan_experiments.types import Value
 
 TINY = [
     "batch_size=16",
@@ -39,7 +39,7 @@ Nothing is measured and no report is written, which would take longer than the r
 
 
 def values_of(directory: Path) -> dict[str, Value]:
-    """Give a run's newest values by key, whatever their protocol."""
+    """Return a run's newest values by key, whatever their protocol."""
     return {key: value for (key, _), value in read_record(directory).measured().items()}
 
 

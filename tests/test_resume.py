@@ -13,12 +13,12 @@ import pytest
 import torch
 from launching import TINY, launch, launch_in_child, wait_until
 
-from gan_experiments.callbacks.checkpoints import list_checkpoints, load_checkpoint
 from gan_experiments.callbacks.record import DivergenceError
-from gan_experiments.runs import locked
-from gan_experiments.tracking.manifest import read_manifest
-from gan_experiments.tracking.rows import TRAINING_MARK, read_metrics
-from gan_experiments.training.gan import GAN
+from gan_experiments.engine.gan import GAN
+from gan_experiments.runs.checkpoints import list_checkpoints, load_checkpoint
+from gan_experiments.runs.manifest import read_manifest
+from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
+from gan_experiments.runs.run import locked
 from gan_experiments.types import UserError
 
 EVERYTHING = [

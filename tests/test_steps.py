@@ -8,14 +8,14 @@ import torch
 from launching import TINY, composed
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.assemble import assemble
-from gan_experiments.components import build
-from gan_experiments.config import prepare
-from gan_experiments.data.pipeline import Pipeline
-from gan_experiments.options import CONFIG_DIR
-from gan_experiments.schedules.base import Progress, Schedule, Updates
-from gan_experiments.training.feed import EpochRest
-from gan_experiments.training.gan import GAN
+from gan_experiments.build import assemble
+from gan_experiments.config.instantiate import instantiate
+from gan_experiments.config.schema import prepare
+from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.datasets.loader import Pipeline
+from gan_experiments.engine.datamodule import EpochRest
+from gan_experiments.engine.gan import GAN
+from gan_experiments.engine.schedules.base import Progress, Schedule, Updates
 from gan_experiments.types import DiscriminatorOutput
 
 LOSSES = sorted(path.stem for path in (CONFIG_DIR / "loss").glob("*.yaml"))
@@ -36,7 +36,7 @@ def made_gan(*overrides: str) -> tuple[GAN, Pipeline]:
     cfg = prepare(composed(*TINY, *overrides)[0])
     gan, _ = assemble(cfg)
     assert isinstance(gan, GAN)
-    images = build(cfg.dataset.source, "dataset.source").open("train")
+    images = instantiate(cfg.dataset.source, "dataset.source").open("train")
     return gan, Pipeline(images, batch_size=16, seed=0)
 
 

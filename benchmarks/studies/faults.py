@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import PositiveInt
 from torch import Tensor
 
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import Judged, LossTerm
 
 calls = itertools.count(1)
 
@@ -25,5 +25,5 @@ class Spike(LossTerm):
     at_call: PositiveInt
 
     def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give zero, or the spike."""
+        """Return zero, or the spike."""
         return fake.images.square().mean() * (1e8 if next(calls) == self.at_call else 0.0)

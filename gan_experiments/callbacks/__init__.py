@@ -1,1 +1,1 @@
-"""What happens during training besides updates: samples, checkpoints, budget, progress, divergence guard."""
+"""What happens during training besides updates."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.training.module import TrainingModule
+from gan_experiments.engine.module import TrainingModule
 
 
 class BudgetCallback(Callback):
@@ -24,7 +24,7 @@ class BudgetCallback(Callback):
         self.generator_steps = generator_steps
 
     def share_spent(self) -> float:
-        """Give the share of the budget that is spent, 1 or more at the end."""
+        """Return the share of the budget that is spent, 1 or more at the end."""
         clock = self.module.clock
         if self.epochs is not None:
             return clock.iterations / (self.epochs * self.module.batches_per_epoch)

@@ -13,24 +13,14 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.record import AlarmError, DivergenceError, Record, check_finite
-from gan_experiments.files import write_atomically
-from gan_experiments.training.exact_state import collect
-from gan_experiments.training.module import TrainingModule
+from gan_experiments.engine.module import TrainingModule
+from gan_experiments.engine.state import collect
+from gan_experiments.io import write_atomically
+from gan_experiments.runs.checkpoints import BEST, checkpoint_name, list_checkpoints, load_checkpoint
 
-BEST = "best.pt"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONCE_SECONDS = 1.0
 """Signals within so short a time are one: a terminal and a sweep may both pass it on."""
-
-
-def checkpoint_name(iterations: int) -> str:
-    """Name the checkpoint after an iteration; names sort as iterations do."""
-    return f"iteration_{iterations:09d}.pt"
-
-
-def list_checkpoints(directory: Path) -> list[Path]:
-    """List the checkpoints of a directory, oldest first."""
-    return sorted(directory.glob("iteration_*.pt"))
 
 
 @contextlib.contextmanager
@@ -167,9 +157,3 @@ def _diagnosis(module: TrainingModule) -> str:
         "lower optimizer.discriminator.lr and optimizer.generator.lr."
     )
     return " ".join(parts)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint's containers and tensors; never code."""
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state

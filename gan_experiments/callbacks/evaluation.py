@@ -9,12 +9,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.alarms.base import Alarms
-from gan_experiments.callbacks.checkpoints import BEST, Checkpoints
-from gan_experiments.evaluation.evaluate import Results, discriminator_scores, evaluate, summarize
-from gan_experiments.evaluation.protocol import Protocol
-from gan_experiments.tracking.base import hooks
-from gan_experiments.training.module import TrainingModule
-from gan_experiments.values import protocol_hash
+from gan_experiments.callbacks.checkpoints import Checkpoints
+from gan_experiments.engine.module import TrainingModule
+from gan_experiments.loggers.base import hooks
+from gan_experiments.metrics.evaluate import Results, discriminator_scores, evaluate, summarize
+from gan_experiments.metrics.protocol import Protocol
+from gan_experiments.runs.checkpoints import BEST
+from gan_experiments.types import protocol_hash
 
 log = logging.getLogger(__name__)
 MOST_SHOWN = 3  # values that are logged where `evaluation.best` names none
@@ -63,7 +64,7 @@ class Evaluation(Callback):
         self.evaluated = -1  # iteration of the newest one
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what is remembered of the best checkpoint and values."""
+        """Return what is remembered of the best checkpoint and values."""
         return {"best": dict(self.best), "best_values": dict(self.best_values), "last_row": self.last_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.training.module import TrainingModule
+from gan_experiments.engine.module import TrainingModule
 from gan_experiments.types import RunFailedError
 
 

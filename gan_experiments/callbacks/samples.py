@@ -8,11 +8,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.data.order import stream_seed
-from gan_experiments.evaluation.pixels import save_grid, to_uint8
-from gan_experiments.evaluation.sampling import generate
-from gan_experiments.tracking.base import hooks
-from gan_experiments.training.gan import GAN
+from gan_experiments.engine.gan import GAN
+from gan_experiments.loggers.base import hooks
+from gan_experiments.rng import stream_seed
+from gan_experiments.sampling.generate import generate
+from gan_experiments.sampling.images import save_grid, to_uint8
 from gan_experiments.types import ImageSet
 
 SHOWN_CLASSES = 10

@@ -7,8 +7,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.checkpoints import Checkpoints
-from gan_experiments.data.order import stream_seed
-from gan_experiments.training.exact_state import set_random_state
+from gan_experiments.rng import set_random_state, stream_seed
 from gan_experiments.types import UserError
 
 

@@ -23,7 +23,7 @@ def recognized(seen: Tensor, asked: Tensor, num_classes: int) -> dict[str, Any]:
 
 
 def fooled(before: Tensor, after: Tensor, towards: Tensor, labels: Tensor) -> dict[str, Any]:
-    """Say how often the true class was recognised before and after, and how often the one that was aimed at.
+    """Return how often the true class was recognised before and after, and how often the one that was aimed at.
 
     All are classes of the same N images, int64 N.
     """
@@ -40,7 +40,7 @@ def fooled(before: Tensor, after: Tensor, towards: Tensor, labels: Tensor) -> di
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:
-    """Give the 95% interval of a binomial share (Wilson 1927): good for few draws and for shares near 0 or 1."""
+    """Return the 95% interval of a binomial share (Wilson 1927): good for few draws and for shares near 0 or 1."""
     share, squared = hits / total, NORMAL_95**2
     middle = (share + squared / (2 * total)) / (1 + squared / total)
     half = NORMAL_95 * math.sqrt(share * (1 - share) / total + squared / (4 * total**2)) / (1 + squared / total)

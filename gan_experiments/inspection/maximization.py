@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_experiments.data.order import stream_seed
-from gan_experiments.inspection.reading import channel_means, class_logits
+from gan_experiments.inspection.layers import channel_means, class_logits
+from gan_experiments.rng import stream_seed
 
 BLOCK_SIZE = 128  # images at a time
 LEARNING_RATE = 0.05  # of Adam, on the coefficients of the spectrum
@@ -149,7 +149,7 @@ def _ascend(
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """Give the mean difference of neighbours down plus that across, for each of N images (N×C×H×W)."""
+    """Return the mean difference of neighbours down plus that across, for each of N images (N×C×H×W)."""
     down = (images[..., 1:, :] - images[..., :-1, :]).abs().mean((1, 2, 3))
     across = (images[..., 1:] - images[..., :-1]).abs().mean((1, 2, 3))
     return down + across

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_experiments.inspection.reading import class_logits
+from gan_experiments.inspection.layers import class_logits
 
 BLOCK_SIZE = 256  # images at a time
 REACH = 2.5  # all steps together reach so many times as far as they may go: Madry et al. 2018, section 5, on MNIST
@@ -79,7 +79,7 @@ def _perturb(
 
 
 def _loss_gradient(discriminator: nn.Module, images: Tensor, towards: Tensor) -> Tensor:
-    """Give the gradient of the class loss towards a class with respect to each image."""
+    """Return the gradient of the class loss towards a class with respect to each image."""
     leaf = images.detach().requires_grad_(True)
     loss = F.cross_entropy(_logits(discriminator, leaf), towards, reduction="sum")
     gradient: Tensor = torch.autograd.grad(loss, leaf)[0]

@@ -8,7 +8,7 @@ from pydantic import FiniteFloat, PositiveInt
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import Judged, LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,12 @@ class AuxiliaryClass(LossTerm):
     generator_weight: FiniteFloat = 1.0
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]."""
+        """Return real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]."""
         real_loss = cross_entropy(real.class_logits, real.labels)
         return self.real_weight * real_loss + self.fake_weight * self._fake_loss(fake)
 
     def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give generator_weight·E[CE(k(x̃), ỹ)]."""
+        """Return generator_weight·E[CE(k(x̃), ỹ)]."""
         return self.generator_weight * self._fake_loss(fake)
 
     def _fake_loss(self, fake: Judged) -> Tensor:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import relu
 
-from gan_experiments.losses._image_gradient import gradient_at
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.gradients import gradient_at
+from gan_experiments.losses.objective import Judged, LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class GradientPenalty(LossTerm):
     double_backward = True
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give E[(‖∇D(x̂)‖ - target)²]; costs a pass over x̂ and a second derivative."""
+        """Return E[(‖∇D(x̂)‖ - target)²]; costs a pass over x̂ and a second derivative."""
         norm = vector_norm(gradient_at(real, self._places(real.images.detach(), fake.images.detach())), dim=1)
         excess = norm - self.target
         return (relu(excess) if self.sides == "one" else excess).square().mean()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu
 
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import Judged, LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,9 +18,9 @@ class Hinge(LossTerm):
     """
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give E[max(0, 1 - r)] + E[max(0, 1 + f)]."""
+        """Return E[max(0, 1 - r)] + E[max(0, 1 + f)]."""
         return relu(1 - real.scores).mean() + relu(1 + fake.scores).mean()
 
     def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give -E[f]."""
+        """Return -E[f]."""
         return -fake.scores.mean()

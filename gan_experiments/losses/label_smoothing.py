@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import Judged, LossTerm
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -25,5 +25,5 @@ class LabelSmoothing(LossTerm):
     fake_target: Probability = 0.0  # the same for fake images; 0 is one-sided smoothing
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give (1 - real_target)·E[r] - fake_target·E[f]."""
+        """Return (1 - real_target)·E[r] - fake_target·E[f]."""
         return (1 - self.real_target) * real.scores.mean() - self.fake_target * fake.scores.mean()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import FiniteFloat
 from torch import Tensor
 
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import Judged, LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class LeastSquares(LossTerm):
     c: FiniteFloat = 1.0  # the score that G wants for its images
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give ½E[(r - b)²] + ½E[(f - a)²]."""
+        """Return ½E[(r - b)²] + ½E[(f - a)²]."""
         return 0.5 * (real.scores - self.b).square().mean() + 0.5 * (fake.scores - self.a).square().mean()
 
     def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give ½E[(f - c)²]."""
+        """Return ½E[(f - c)²]."""
         return 0.5 * (fake.scores - self.c).square().mean()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import Judged, LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +17,9 @@ class Minimax(LossTerm):
     """
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give E[softplus(-r)] + E[softplus(f)]."""
+        """Return E[softplus(-r)] + E[softplus(f)]."""
         return softplus(-real.scores).mean() + softplus(fake.scores).mean()
 
     def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give -E[softplus(f)], at most 0."""
+        """Return -E[softplus(f)], at most 0."""
         return -softplus(fake.scores).mean()

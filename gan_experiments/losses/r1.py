@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gan_experiments.losses._image_gradient import judged_gradient
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.gradients import judged_gradient
+from gan_experiments.losses.objective import Judged, LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,5 +19,5 @@ class R1(LossTerm):
     double_backward = True
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give ½·E[‖∇D(x)‖²]; costs a second derivative."""
+        """Return ½·E[‖∇D(x)‖²]; costs a second derivative."""
         return 0.5 * judged_gradient(real).square().sum(dim=1).mean()

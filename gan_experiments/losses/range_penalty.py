@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import Judged, LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,6 @@ class RangePenalty(LossTerm):
     value_range: Sequence[float]  # low and high: the values of black and white
 
     def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give E[(x̃ - clip(x̃, low, high))²]."""
+        """Return E[(x̃ - clip(x̃, low, high))²]."""
         low, high = self.value_range
         return (fake.images - fake.images.clamp(low, high)).square().mean()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import Judged, LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,9 +18,9 @@ class Relativistic(LossTerm):
     """
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give E[softplus(-(r - f))]."""
+        """Return E[softplus(-(r - f))]."""
         return softplus(-(real.scores - fake.scores)).mean()
 
     def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give E[softplus(-(f - r))]; judges the real images as well."""
+        """Return E[softplus(-(f - r))]; judges the real images as well."""
         return softplus(real.scores - fake.scores).mean()

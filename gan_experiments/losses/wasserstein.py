@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import Judged, LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +16,9 @@ class Wasserstein(LossTerm):
     """
 
     def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give E[f] - E[r]."""
+        """Return E[f] - E[r]."""
         return -real.scores.mean() + fake.scores.mean()
 
     def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Give -E[f]."""
+        """Return -E[f]."""
         return -fake.scores.mean()

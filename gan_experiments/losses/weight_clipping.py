@@ -6,7 +6,7 @@ import torch
 from pydantic import PositiveFloat
 from torch import nn
 
-from gan_experiments.losses.base import LossTerm
+from gan_experiments.losses.objective import LossTerm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,6 @@ class AutoencoderNetwork(nn.Module):
             )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the reconstructions, in [0, 1]."""
+        """Return the reconstructions, in [0, 1]."""
         reconstructed: Tensor = self.decoder(self.encoder(images))
         return reconstructed

@@ -131,7 +131,7 @@ class Discriminator(nn.Module):
 
 
 def _kernel_sizes(image_size: int) -> list[int]:
-    """Give the kernels from the 4×4 end on. 4×4 with stride 2 and padding 1 doubles a side; 3×3 makes 7 of 4."""
+    """Return the kernels from the 4×4 end on. 4×4 with stride 2 and padding 1 doubles a side; 3×3 makes 7 of 4."""
     return [3, 4, 4] if image_size == 28 else [4] * ((image_size // 4).bit_length() - 1)
 
 

@@ -1,10 +1,13 @@
 """Layers that several architectures share."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+
+from gan_experiments.types import NetworkName, UserError
 
 OutputActivation = Literal["tanh", "sigmoid", "linear"]
 Normalization = Literal["batch", "layer", "spectral", "none"]
@@ -49,3 +52,54 @@ def normalize_spectrally(network: nn.Module) -> None:
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear):
             parametrizations.spectral_norm(module)
+
+
+SLOPE = 0.3  # of LeakyReLU() without an argument
+MOMENTUM, EPS = 0.01, 1e-3
+
+
+def batch_norm_1d(num_features: int) -> nn.BatchNorm1d:
+    """Normalise N×num_features."""
+    return nn.BatchNorm1d(num_features, eps=EPS, momentum=MOMENTUM)
+
+
+def batch_norm_2d(num_features: int) -> nn.BatchNorm2d:
+    """Normalise N×num_features×H×W."""
+    return nn.BatchNorm2d(num_features, eps=EPS, momentum=MOMENTUM)
+
+
+@dataclass(frozen=True)
+class GlorotUniform:
+    """Convolution and linear weights U(-b, b) with b = √(6 / (fan_in + fan_out)), their biases 0; norms weigh 1 and 0.
+
+    Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks", equation 16.
+    """
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module) -> None:
+        """Draw the weights of `network` from torch's default generator, in the order of its modules."""
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if isinstance(module.bias, Tensor):
+                    module.bias.zero_()
+
+
+def require_image_size(network: NetworkName, image_size: int, required: int, report: str, instead: str) -> None:
+    """Refuse another size than the published one.
+
+    Args:
+        network: whose argument it is.
+        image_size: pixels of a side, as asked for.
+        required: pixels of a side that the layers are for.
+        report: letter of the report, for the message.
+        instead: name of a model for other sizes, for the message.
+
+    Raises:
+        UserError: the sizes differ.
+    """
+    if image_size != required:
+        raise UserError(
+            f"model.{network}.image_size is {image_size}: report {report}'s networks are for {required}×{required} "
+            f"images only. Write model={instead} for other sizes."
+        )

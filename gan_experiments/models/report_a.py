@@ -11,9 +11,13 @@ from typing import Annotated
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from gan_experiments.models.image_size import require_image_size
-from gan_experiments.models.keras import batch_norm_1d, batch_norm_2d
-from gan_experiments.models.layers import OutputActivation, output_activation
+from gan_experiments.models.layers import (
+    OutputActivation,
+    batch_norm_1d,
+    batch_norm_2d,
+    output_activation,
+    require_image_size,
+)
 from gan_experiments.types import DiscriminatorOutput
 
 SLOPE = 0.2

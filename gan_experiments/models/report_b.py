@@ -9,8 +9,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from gan_experiments.models.conditioning import LatentCondition
-from gan_experiments.models.image_size import require_image_size
-from gan_experiments.models.layers import OutputActivation, batch_normalized, output_activation
+from gan_experiments.models.layers import OutputActivation, batch_normalized, output_activation, require_image_size
 from gan_experiments.types import DiscriminatorOutput
 
 WIDTH = 196

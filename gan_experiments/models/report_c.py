@@ -8,9 +8,14 @@ from itertools import pairwise
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from gan_experiments.models.image_size import require_image_size
-from gan_experiments.models.keras import SLOPE, batch_norm_1d, batch_norm_2d
-from gan_experiments.models.layers import OutputActivation, output_activation
+from gan_experiments.models.layers import (
+    SLOPE,
+    OutputActivation,
+    batch_norm_1d,
+    batch_norm_2d,
+    output_activation,
+    require_image_size,
+)
 from gan_experiments.types import DiscriminatorOutput, UserError
 
 HIDDEN = (256, 512, 1024)

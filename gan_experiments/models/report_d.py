@@ -7,8 +7,13 @@ with three channels. A smaller `base_width` than the report's is for slow machin
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from gan_experiments.models.image_size import require_image_size
-from gan_experiments.models.layers import OutputActivation, PointConvTranspose2d, batch_normalized, output_activation
+from gan_experiments.models.layers import (
+    OutputActivation,
+    PointConvTranspose2d,
+    batch_normalized,
+    output_activation,
+    require_image_size,
+)
 from gan_experiments.types import DiscriminatorOutput
 
 SLOPE = 0.2

@@ -7,8 +7,13 @@ Each convolution has a bias, also before batch normalisation: so the layers have
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from gan_experiments.models.image_size import require_image_size
-from gan_experiments.models.layers import OutputActivation, PointConvTranspose2d, batch_normalized, output_activation
+from gan_experiments.models.layers import (
+    OutputActivation,
+    PointConvTranspose2d,
+    batch_normalized,
+    output_activation,
+    require_image_size,
+)
 from gan_experiments.types import DiscriminatorOutput
 
 SLOPE = 0.2

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from gan_experiments.explain import COMPOSITION_ERRORS, explain
-from gan_experiments.records import SWEEP_FILE, read_record
-from gan_experiments.runs import locked
+from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
+from gan_experiments.formatting import say
+from gan_experiments.runs.records import SWEEP_FILE, read_record
+from gan_experiments.runs.run import locked
 from gan_experiments.sweeps.place import Sweep
 from gan_experiments.sweeps.state import JOBS, Job, Session, read_jobs
 from gan_experiments.sweeps.table import print_jobs, ranked
-from gan_experiments.terminal import say
 from gan_experiments.types import RunFailedError, UserError
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # which Optuna imports: it says how it is made
@@ -100,7 +100,7 @@ class _Stop:
 
 
 def _descends(pid: int, ancestor: int) -> bool:
-    """Say whether a process was started by another or by one of its."""
+    """Return whether a process was started by another or by one of its."""
     while pid > 1:
         try:
             status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
@@ -134,7 +134,7 @@ def _report(jobs: Sequence[Job], directory: Path, code: int) -> None:
     if code > 128:
         say("Stopped; the same command goes on from here.")
         return
-    from gan_experiments.reporting.comparison import write_comparison  # charts and pictures take a moment to import
+    from gan_experiments.reports.comparison import write_comparison  # charts and pictures take a moment to import
 
     runs = [directory / job.run for job in ranked(jobs) if job.run is not None]
     records = [read_record(run) for run in runs if run.is_dir()]
@@ -162,7 +162,7 @@ def _tidy(directory: Path, refused: Sequence[Job]) -> None:
 
 
 def _explained(error: Exception, jobs: Sequence[Job]) -> Exception:
-    """Say what an error means that has ended a sweep in the middle."""
+    """Return what an error means that has ended a sweep in the middle."""
     if type(error).__module__.partition(".")[0] in LAUNCHERS:
         reason = str(error).strip().partition("\n")[0]
         return RunFailedError(

@@ -12,21 +12,22 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from hydra.conf import HydraConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from gan_experiments.explain import COMPOSITION_ERRORS, explain
-from gan_experiments.records import Record, read_record
-from gan_experiments.runs import RUN_FILES, Launch, Run, locked, plan_launch
+from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
+from gan_experiments.runs.launch import Launch, plan_launch
+from gan_experiments.runs.manifest import FILE
+from gan_experiments.runs.reading import mapping
+from gan_experiments.runs.records import Record, read_record
+from gan_experiments.runs.run import RUN_FILES, Run, locked
 from gan_experiments.sweeps.place import identify, readable, varying_values
 from gan_experiments.sweeps.state import JOBS, Job, Session
-from gan_experiments.sweeps.task import Task, check, check_direction
-from gan_experiments.tracking.manifest import FILE
 from gan_experiments.types import RunFailedError, UserError
-from gan_experiments.values import mapping
 
 log = logging.getLogger(__name__)
 STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM}
@@ -37,6 +38,53 @@ Train = Callable[[Launch], Any]
 
 class ElsewhereError(UserError):
     """Another process is at the job's run."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What Hydra hands to a job."""
+
+    config: DictConfig
+    hydra: HydraConf
+    choices: dict[str, Any]
+
+    @property
+    def overrides(self) -> list[str]:
+        """The job's own, as the sweeper has made them of the sweep's."""
+        return [str(word) for word in self.hydra.overrides.task]
+
+
+def check(config: DictConfig, task: Task) -> None:
+    """Refuse what works in a run alone.
+
+    Raises:
+        UserError: says what to write.
+    """
+    devices = config.trainer.get("devices", 1)
+    count = len(devices) if isinstance(devices, ListConfig) else devices
+    if str(count) != "1":  # the processes of a run start its command again, and here that is the whole sweep's
+        raise UserError(f"trainer.devices={devices}: a job of a sweep trains on one device. Write trainer.devices=1.")
+    if "optuna" in str(task.hydra.sweeper.get("_target_")) and config.evaluation.best is None:
+        raise UserError(
+            "evaluation.best=null: Optuna needs a value to go by. Write evaluation=standard, or evaluation.best=NAME."
+        )
+
+
+def check_direction(task: Task, job: Job) -> None:
+    """Refuse to go on where Optuna minimizes what is better when higher, or the other way round.
+
+    Raises:
+        UserError: says what to write.
+    """
+    direction = str(task.hydra.sweeper.get("direction", "")).rpartition(".")[2].lower()
+    if job.measure is None or direction not in ("minimize", "maximize"):
+        return
+    right = "maximize" if job.measure["higher_is_better"] else "minimize"
+    if direction != right:
+        raise UserError(
+            f"the sweep would {direction} {job.measure['key']}, the value of evaluation.best: write "
+            f"hydra.sweeper.direction={right}."
+        )
 
 
 def run_job(task: Task, train: Train) -> float | None:
@@ -192,7 +240,7 @@ def _write_down(job: Job, directory: Path, seconds: float) -> None:
 
 
 def measured(record: Record) -> tuple[float | None, dict[str, Any] | None]:
-    """Give a run's best value of `evaluation.best`, and what it is: key, protocol, which way is better."""
+    """Return a run's best value of `evaluation.best`, and what it is: key, protocol, which way is better."""
     best = record.best
     if best.get("value") is None:
         return None, None

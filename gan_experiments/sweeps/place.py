@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 
-from gan_experiments.keys import PASSING, flat, within
+from gan_experiments.config.keys import PASSING, flat, within
 from gan_experiments.types import UserError
 
 LONGEST_NAME = 80
@@ -85,7 +85,7 @@ def _default_directory(overrides: Sequence[Override]) -> Path:
 
 
 def _resolved(override: Override) -> Path:
-    """Give the directory that is named on the command line, where it can be known before anything runs."""
+    """Return the directory that is named on the command line, where it can be known before anything runs."""
     value = str(override.value())
     if "${" in value:
         raise UserError(
@@ -97,7 +97,7 @@ def _resolved(override: Override) -> Path:
 def varying_values(
     overrides: Sequence[str], sweep_overrides: Sequence[str], params: Mapping[str, Any] | None
 ) -> dict[str, str]:
-    """Give those overrides of a job, by key, that are not the same for the whole sweep.
+    """Return those overrides of a job, by key, that are not the same for the whole sweep.
 
     Args:
         overrides: the job's.
@@ -116,7 +116,7 @@ def varying_values(
 
 
 def identify(config: Mapping[str, Any], varying: Mapping[str, str]) -> str:
-    """Give eight characters that stand for a job: its resolved config, without what may change and where things lie.
+    """Return eight characters that stand for a job: its resolved config, without what may change and where things lie.
 
     Of an absolute path only the name counts, and nothing of those that a data set is read from but `dataset.path`,
     which counts whole: images of one shape are told apart by nothing else before they are read. What varies in the

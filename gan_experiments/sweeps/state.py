@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from gan_experiments.files import write_json
-from gan_experiments.records import SWEEP_FILE
+from gan_experiments.io import write_json
+from gan_experiments.runs.records import SWEEP_FILE
 from gan_experiments.types import UserError
 
 JOBS = "jobs"
@@ -52,12 +52,12 @@ class Session:
 
     @property
     def is_parent(self) -> bool:
-        """Say whether this process was started by the one that the sweep was started in."""
+        """Return whether this process was started by the one that the sweep was started in."""
         return (self.host, self.pid) == (socket.gethostname(), os.getppid())
 
     @property
     def is_here(self) -> bool:
-        """Say whether this process is the one that the sweep was started in."""
+        """Return whether this process is the one that the sweep was started in."""
         return (self.host, self.pid) == (socket.gethostname(), os.getpid())
 
 

@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from gan_experiments.keys import flat
+from gan_experiments.config.keys import flat
+from gan_experiments.formatting import duration, print_table, say, short
 from gan_experiments.sweeps.place import short_keys
 from gan_experiments.sweeps.state import JOBS, Job
-from gan_experiments.terminal import print_table, say
-from gan_experiments.wording import duration, short
 
 
 def ranked(jobs: Sequence[Job]) -> list[Job]:
@@ -26,7 +25,7 @@ def ranked(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _measure(job: Job) -> str:
-    """Give what a value must share with another to be comparable."""
+    """Return what a value must share with another to be comparable."""
     return "" if job.measure is None else json.dumps([job.measure["key"], job.measure["protocol"]], sort_keys=True)
 
 
@@ -59,7 +58,7 @@ def print_jobs(jobs: Sequence[Job], directory: Path) -> None:
 
 
 def _headings(jobs: Sequence[Job]) -> dict[str, tuple[str, str]]:
-    """Give each measure its heading and what it is: key, direction, and the facts in which it differs from others."""
+    """Return each measure its heading and what it is: key, direction, and the facts in which it differs from others."""
     found = {_measure(job): job.measure for job in jobs if job.measure is not None}
     names = Counter(about["key"].partition("/")[0] for about in found.values())
     headings = {}

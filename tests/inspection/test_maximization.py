@@ -4,19 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan_experiments.inspection.layers import channel_means, check_layers, class_logits, default_layers, layer_names
 from gan_experiments.inspection.maximization import (
     Maximization,
     maximize,
     maximize_channels,
     maximize_classes,
     total_variation,
-)
-from gan_experiments.inspection.reading import (
-    channel_means,
-    check_layers,
-    class_logits,
-    default_layers,
-    layer_names,
 )
 from gan_experiments.models.report_b import Discriminator as ReportB
 from gan_experiments.types import DiscriminatorOutput, UserError

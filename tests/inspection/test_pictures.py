@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gan_experiments.inspection import sheets
-from gan_experiments.inspection.pictures import Row, draw_grid
-from gan_experiments.inspection.sheets import class_sheet, layer_sheet, perturbed_sheet
+from gan_experiments.inspection import figures as sheets
+from gan_experiments.inspection.figures import Row, class_sheet, draw_grid, layer_sheet, perturbed_sheet
 
 
 def test_pictures_are_enlarged_without_smoothing() -> None:

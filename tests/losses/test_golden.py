@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from gan_experiments.losses.auxiliary_class import AuxiliaryClass
-from gan_experiments.losses.base import Judged, LossTerm
 from gan_experiments.losses.hinge import Hinge
 from gan_experiments.losses.label_smoothing import LabelSmoothing
 from gan_experiments.losses.least_squares import LeastSquares
 from gan_experiments.losses.minimax import Minimax
 from gan_experiments.losses.non_saturating import NonSaturating
+from gan_experiments.losses.objective import Judged, LossTerm
 from gan_experiments.losses.range_penalty import RangePenalty
 from gan_experiments.losses.relativistic import Relativistic
 from gan_experiments.losses.wasserstein import Wasserstein

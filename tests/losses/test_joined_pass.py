@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gan_experiments.losses.base import Objective
 from gan_experiments.losses.non_saturating import NonSaturating
+from gan_experiments.losses.objective import Objective
 from gan_experiments.losses.r1 import R1
 from gan_experiments.models.report_c import DenseDiscriminator
 from gan_experiments.types import Batch, DiscriminatorOutput

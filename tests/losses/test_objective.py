@@ -14,11 +14,11 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from gan_experiments.losses.auxiliary_class import AuxiliaryClass
-from gan_experiments.losses.base import Judged, LossTerm, Objective
 from gan_experiments.losses.gradient_penalty import GradientPenalty
 from gan_experiments.losses.hinge import Hinge
 from gan_experiments.losses.label_smoothing import LabelSmoothing
 from gan_experiments.losses.non_saturating import NonSaturating
+from gan_experiments.losses.objective import Judged, LossTerm, Objective
 from gan_experiments.losses.r1 import R1
 from gan_experiments.losses.r2 import R2
 from gan_experiments.losses.relativistic import Relativistic

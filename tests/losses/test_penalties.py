@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_experiments.losses.base import Judged, LossTerm, Objective
 from gan_experiments.losses.gradient_penalty import GradientPenalty
 from gan_experiments.losses.non_saturating import NonSaturating
+from gan_experiments.losses.objective import Judged, LossTerm, Objective
 from gan_experiments.losses.r1 import R1
 from gan_experiments.losses.r2 import R2
 from gan_experiments.types import Batch, DiscriminatorOutput

@@ -8,11 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gan_experiments.models.layers import (
-    PointConvTranspose2d,
-    normalize_spectrally,
-    output_activation,
-)
+from gan_experiments.models.layers import PointConvTranspose2d, normalize_spectrally, output_activation
 
 
 def twins(*args: int, **kwargs: object) -> tuple[nn.ConvTranspose2d, PointConvTranspose2d]:

@@ -12,11 +12,11 @@ from launching import planned
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan_experiments.components import build
+from gan_experiments.config.instantiate import instantiate
 from gan_experiments.models import report_a, report_b, report_c, report_d
 from gan_experiments.models.conditioning import OneHotLatent
-from gan_experiments.models.keras import GlorotUniform
-from gan_experiments.tracking.summary import count_parameters, layer_table
+from gan_experiments.models.layers import GlorotUniform
+from gan_experiments.models.summary import count_parameters, layer_table
 from gan_experiments.types import UserError
 
 FOLDER = ["dataset=npz", "dataset.image_size=512", "dataset.channels=3", "dataset.num_classes=0"]
@@ -66,20 +66,25 @@ def model_of(pair: Pair) -> Any:
 def on_meta(pair: Pair) -> tuple[nn.Module, nn.Module]:
     """Build both networks as the yaml says, without memory for their weights."""
     with torch.device("meta"):
-        return build(model_of(pair).generator, "generator"), build(model_of(pair).discriminator, "discriminator")
+        return instantiate(model_of(pair).generator, "generator"), instantiate(
+            model_of(pair).discriminator, "discriminator"
+        )
 
 
 def built(pair: Pair) -> tuple[nn.Module, nn.Module]:
     torch.manual_seed(0)
-    networks = build(model_of(pair).generator, "generator"), build(model_of(pair).discriminator, "discriminator")
-    initialization = build(model_of(pair).initialization, "initialization")
+    networks = (
+        instantiate(model_of(pair).generator, "generator"),
+        instantiate(model_of(pair).discriminator, "discriminator"),
+    )
+    initialization = instantiate(model_of(pair).initialization, "initialization")
     for network in networks:
         initialization(network)
     return networks
 
 
 def sides(rows: list[Any]) -> tuple[int, ...]:
-    """Give the sides of the maps that layers with weights make, in their order, each once."""
+    """Return the sides of the maps that layers with weights make, in their order, each once."""
     return tuple(dict.fromkeys(row.output_shape[2] for row in rows if len(row.output_shape) == 3 and row.parameters))
 
 

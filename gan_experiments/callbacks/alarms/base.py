@@ -10,7 +10,7 @@ from pydantic import PositiveInt
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.callbacks.record import AlarmError, Record, RollbackError
-from gan_experiments.training.module import TrainingModule
+from gan_experiments.engine.module import TrainingModule
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Alarm:
         raise NotImplementedError
 
     def lasts(self, holds: bool, kimg: float, for_kimg: float) -> bool:
-        """Say whether a condition has held without a break for `for_kimg` thousand images."""
+        """Return whether a condition has held without a break for `for_kimg` thousand images."""
         if not holds:
             self.state.pop("since_kimg", None)
             return False
@@ -82,7 +82,7 @@ class Alarms(Callback):
         self._asked = -1
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what the alarms remember."""
+        """Return what the alarms remember."""
         return {
             "alarms": {name: alarm.state for name, alarm in self.alarms.items()},
             "ringing": sorted(self.ringing),

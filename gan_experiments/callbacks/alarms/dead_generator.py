@@ -6,9 +6,9 @@ import torch
 from pydantic import PositiveFloat
 
 from gan_experiments.callbacks.alarms.base import Alarm, Signals
-from gan_experiments.data.order import stream_seed
-from gan_experiments.evaluation.sampling import generate
-from gan_experiments.training.gan import GAN
+from gan_experiments.engine.gan import GAN
+from gan_experiments.rng import stream_seed
+from gan_experiments.sampling.generate import generate
 
 NUM_LATENTS = 32
 
@@ -26,7 +26,7 @@ class DeadGenerator(Alarm):
     every_kimg: PositiveFloat = 25.0
 
     def look(self, signals: Signals) -> str:
-        """Give the variation."""
+        """Return the variation."""
         gan = signals.module
         if not isinstance(gan, GAN):
             return ""

@@ -1,0 +1,1 @@
+"""Differentiable per-sample operations on images."""

@@ -1,0 +1,118 @@
+"""`diff`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gan_experiments.cli.paths import open_record
+from gan_experiments.config.keys import differing_keys, flat
+from gan_experiments.formatting import print_json, print_table, say, short, with_interval
+from gan_experiments.runs.records import Record
+from gan_experiments.types import Value
+
+NAMES = ("A", "B")
+Pair = list[Value | None]
+
+
+def diff(
+    first: Annotated[Path, typer.Argument(help="A run directory.")],
+    second: Annotated[Path, typer.Argument(help="Another.")],
+    by_class: Annotated[bool, typer.Option(help="Compare the values of single classes too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+) -> None:
+    """Compare two runs: keys of the config, versions, data, and metrics side by side where their protocols agree."""
+    records = [open_record(first), open_record(second)]
+    config = {key: [record.settings.get(key) for record in records] for key in differing_keys(records)}
+    around = _around(records)
+    pairs = _pairs(records, by_class)
+    if as_json:
+        paths = [str(record.directory) for record in records]
+        print_json(
+            {"runs": paths, "config": config, "environment": around, "metrics": [_row(*pair) for pair in pairs.items()]}
+        )
+        return
+    for name, record in zip(NAMES, records, strict=True):
+        say(f"{name}: {record.directory} ({record.state})")
+    _print("config", config)
+    _print("data, versions", around)
+    if not pairs:
+        say("Neither has measured anything.")
+        return
+    _print_metrics(pairs)
+
+
+def _around(records: list[Record]) -> dict[str, list[Any]]:
+    """Return what differs in data, versions, commit and machine."""
+    found = []
+    for record in records:
+        parts = {name: record.part(name) for name in ("data", "versions", "git", "machine")}
+        found.append(flat({name: part for name, part in parts.items() if part}))
+    keys = dict.fromkeys(key for facts in found for key in facts)
+    return {key: values for key in keys if (values := [facts.get(key) for facts in found])[0] != values[1]}
+
+
+def _pairs(records: list[Record], by_class: bool) -> dict[str, Pair]:
+    """Pair the values of each key: by a protocol that both have, else the newest of each."""
+    measured = [record.measured() for record in records]
+    keys = dict.fromkeys(key for found in measured for key, _ in found)
+    pairs = {}
+    for key in keys:
+        if key.startswith("class_fid_") and not by_class:
+            continue
+        own = [{protocol: value for (name, protocol), value in found.items() if name == key} for found in measured]
+        shared = [protocol for protocol in own[0] if protocol in own[1]]
+        pairs[key] = [found[shared[-1]] if shared else next(reversed(found.values()), None) for found in own]
+    return pairs
+
+
+def _row(key: str, pair: Pair) -> dict[str, Any]:
+    first, second = pair
+    return {
+        "key": key,
+        "values": [None if value is None else value.value for value in pair],
+        "intervals": [None if value is None else value.interval for value in pair],
+        "measured_of": [name for name, value in zip(NAMES, pair, strict=True) if value is not None],
+        "comparable": first is not None and second is not None and first.protocol == second.protocol,
+        "note": _note(pair),
+    }
+
+
+def _note(pair: Pair) -> str:
+    first, second = pair
+    if first is None or second is None:
+        return ""
+    notes = []
+    if first.protocol != second.protocol:
+        facts = [flat(value.facts) for value in (first, second)]
+        keys = [key for key in dict.fromkeys([*facts[0], *facts[1]]) if facts[0].get(key) != facts[1].get(key)]
+        told = ", ".join(f"{key} {facts[0].get(key)} / {facts[1].get(key)}" for key in keys)
+        notes.append(f"not comparable, protocols differ: {told}")
+    if first.kimg != second.kimg:
+        notes.append(f"at {short(first.kimg)} / {short(second.kimg)} kimg")
+    return "; ".join(notes)
+
+
+def _print_metrics(pairs: dict[str, Pair]) -> None:
+    notes = list(dict.fromkeys(note for pair in pairs.values() if (note := _note(pair))))
+    rows = []
+    for key, pair in pairs.items():
+        if None not in pair:
+            note = _note(pair)
+            rows.append([key, *map(with_interval, pair), f"({notes.index(note) + 1})" if note else ""])
+    if rows:
+        print_table(["metric", *NAMES, "note"], rows)
+    for place, note in enumerate(notes):
+        say(f"({place + 1}) {note}")
+    for position, name in enumerate(NAMES):
+        alone = [key for key, pair in pairs.items() if pair[1 - position] is None]
+        if alone:
+            say(f"Of {name} alone: {', '.join(alone)}")
+
+
+def _print(title: str, differing: dict[str, list[Any]]) -> None:
+    if not differing:
+        say(f"{title}: no difference")
+        return
+    rows = [[key, *("–" if value is None else value for value in values)] for key, values in differing.items()]
+    print_table([title, *NAMES], rows)

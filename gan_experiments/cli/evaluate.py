@@ -1,0 +1,139 @@
+"""`evaluate` and `fit-extractor`."""
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from gan_experiments.config.checks import cross_check
+from gan_experiments.config.instantiate import add_code_dirs, check_arguments
+from gan_experiments.config.schema import prepare, register_schema
+from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.formatting import floor, print_json, print_table, say, short
+from gan_experiments.runs.run import Run
+from gan_experiments.types import UserError, read_value
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Keys to measure otherwise: evaluation.num_samples=5000 ...")
+    ] = None,
+    checkpoint: Annotated[str, typer.Option(help="last, best, or the number of an iteration.")] = "last",
+    by_class: Annotated[bool, typer.Option(help="Show the values of single classes too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+) -> None:
+    """Measure a run's networks: all metrics with intervals over sampling seeds, floor, ceiling and protocol."""
+    opened = Run.open(run, str(run))
+    add_code_dirs(opened.config.get("code_dirs", []))
+    config = _with_overrides(opened, overrides or [])
+    check_arguments(config.evaluation, "evaluation")
+    from gan_experiments.inspection.measure import measure  # torch takes seconds to import, and --help must not
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
+    path, found = measure(opened, config, checkpoint)
+    if as_json:
+        print_json(found)
+    else:
+        _print(found, by_class)
+        say(f"Written to {path}")
+
+
+def fit_extractor(
+    output: Annotated[Path, typer.Argument(help="The file of weights to write, NAME.safetensors.")],
+    overrides: Annotated[list[str], typer.Argument(help="The data set: dataset=fmnist, data_dir=...")],
+) -> None:
+    """Train the classifier that measures a data set by the recipe of the shipped ones, and say its accuracy."""
+    register_schema()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        config = prepare(compose("config", ["model=dcgan", "loss=non_saturating", *overrides]))
+    from gan_experiments.build import train_extractor
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
+    accuracy = train_extractor(config, output)
+    say(f"Accuracy on the test split: {accuracy}. Written to {output}")
+
+
+PLACES = ("data_dir", "cache_dir", "dataset.path")
+
+
+def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
+    """Return the run's config with what this command line overrides: how to measure, and where data lie.
+
+    Raises:
+        UserError: another key is overridden.
+    """
+    config = run.config
+    nothing = not config.evaluation.metrics  # a run that measured nothing
+    if not overrides and not nothing:
+        return config
+    usual = "standard" if config.model.generator else "class_head"
+    choice = usual if nothing else run.manifest["choices"]["evaluation"]
+    register_schema()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        composed = compose("config", [f"evaluation={choice}", *overrides])
+    with open_dict(config):
+        if nothing:
+            config.evaluation = composed.evaluation
+        for override in OverridesParser.create().parse_overrides(overrides=overrides):
+            key = override.key_or_group.replace("evaluation/metric", "evaluation.metrics")
+            key = key.replace("evaluation/extractor", "evaluation.extractors")
+            if key in PLACES:
+                OmegaConf.update(config, key, str(Path(str(override.value())).expanduser().absolute()))
+            elif key.partition(".")[0] == "evaluation":
+                OmegaConf.update(config, key, OmegaConf.select(composed, key), merge=False, force_add=True)
+            else:
+                raise UserError(
+                    f"{override.input_line}: only evaluation and {', '.join(PLACES)} can be given here; a run stays "
+                    "what it was."
+                )
+    OmegaConf.resolve(config)
+    cross_check(config)
+    return config
+
+
+def _print(found: dict[str, Any], by_class: bool) -> None:
+    say(f"{found['run']}, {found['checkpoint']}: {_drawn(found)}")
+    for measure in dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]]):
+        rows = [
+            [name, *_cells(entry)]
+            for key, entry in found["values"].items()
+            for name, _, of in [key.partition("/")]
+            if of == measure and (by_class or not name.startswith("class_fid_"))
+        ]
+        absent = [key.partition("/")[0] for key in found["not_applicable"] if key.endswith(f"/{measure}")]
+        rows += [[name, "n/a", "", "", "", ""] for name in absent]
+        headers = ["", "value", "± 95%", "floor", "ceiling", "better"]
+        print_table(headers, rows, title=measure, right="value,± 95%,floor,ceiling,better")
+    counts = {entry["floor_count"] for entry in found["values"].values() if "floor_count" in entry}
+    held_out = "".join(f"{count:,} " for count in counts)
+    anchored = any("ceiling" in entry for entry in found["values"].values())
+    floor_says = f" Floor: {held_out}held-out real images as samples. Ceiling: noise." if anchored else ""
+    say(f"± 95%: over sampling seeds.{floor_says}")
+    if any(count < found["num_samples"] for count in counts):
+        equal = f"evaluation.num_samples={min(counts)}"
+        say(f"* of fewer images than samples, which makes a FID larger: compare with {equal}.")
+    for key, reason in found["not_applicable"].items():
+        say(f"{key} is not applicable: {reason}.")
+    for name, facts in found["extractors"].items():
+        accuracy = short(facts["accuracy"]) or "unknown"
+        say(f"{name}: weights {facts['weights']}, accuracy {accuracy}, input {facts['input']}")
+
+
+def _cells(entry: dict[str, Any]) -> list[str]:
+    value = read_value(entry, None)
+    better = "higher" if value.higher_is_better else "lower"
+    return [short(value.value) or "undefined", short(value.half, 2), floor(value), short(value.ceiling), better]
+
+
+def _drawn(found: dict[str, Any]) -> str:
+    protocols = [entry["protocol"] for entry in found["values"].values()]
+    weights = {protocol["weights"] for protocol in protocols if "weights" in protocol}
+    seeds = len(found["seeds"])
+    if not weights:
+        return f"the discriminator, with {seeds} seed{'s' * (seeds > 1)}"
+    return f"{found['num_samples']:,} samples of the {'/'.join(weights)} generator for each of {seeds} seeds"

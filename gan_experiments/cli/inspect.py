@@ -1,0 +1,147 @@
+"""`inspect`."""
+
+import math
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gan_experiments.cli.paths import check_directory, new_directory, open_record
+from gan_experiments.formatting import print_json, say
+from gan_experiments.runs.run import Run
+from gan_experiments.types import UserError
+
+
+class Look(StrEnum):
+    """What is looked at."""
+
+    perturbation = "perturbation"
+    classes = "classes"
+    layers = "layers"
+
+
+def inspect(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    only: Annotated[
+        list[Look] | None,
+        typer.Option(
+            "--only",
+            metavar="LOOK",
+            help="perturbation, classes or layers; may be repeated. Left out: all three, as far as can be.",
+        ),
+    ] = None,
+    num: Annotated[int, typer.Option("--num", "-n", min=1, help="Real images that are altered.")] = 128,
+    step: Annotated[
+        str,
+        typer.Option(
+            help="How far a value may be moved in all, however many steps: a share of the range from black to white."
+        ),
+    ] = "10/255",
+    steps: Annotated[
+        int, typer.Option(min=1, help="In how many steps it is moved there; 1 is the fast gradient sign itself.")
+    ] = 10,
+    per_class: Annotated[int, typer.Option(min=1, help="Images made of each class.")] = 10,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help="A layer by name; may be repeated. Left out: the middle and the last convolution."),
+    ] = None,
+    iterations: Annotated[int, typer.Option(min=1, help="Steps of ascent for the images that are made.")] = 150,
+    regularization: Annotated[
+        float, typer.Option(min=0, help="What holds those images near the mean image, and smooth; 0: nothing.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Of the choice of images and of all noise.")] = 0,
+    checkpoint: Annotated[str, typer.Option(help="last, best, or the number of an iteration.")] = "last",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The directory to write. Left out: RUN/inspection/...")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")] = False,
+) -> None:
+    """Look inside a run's discriminator: what fools it, and the images that its classes and layers answer to most.
+
+    Writes perturbed.png, classes.png, layer_NAME.png and inspection.json to a directory in RUN/inspection.
+    """
+    share = _share(step)
+    if not math.isfinite(regularization):
+        raise UserError(f"--regularization {regularization}: write a number, 0 or more.")
+    record = open_record(run)
+    if output is not None:
+        check_directory(output, force=None)
+    from gan_experiments.inspection.inspect import log_pictures, look, write
+    from gan_experiments.inspection.inspected import Wish, subject_of  # torch takes seconds to import
+
+    wish = Wish(num, share, steps, per_class, list(dict.fromkeys(layer or [])), iterations, regularization, seed)
+    opened = Run(record.directory, record.manifest)
+    subject = subject_of(opened, checkpoint, wish)
+    chosen, left_out = _chosen(only or [], subject.no_classes, layer is not None)
+    names = [one.value for one in chosen]
+    place = output or record.directory / "inspection" / subject.directory_name(names, wish)
+    if output is None:
+        check_directory(place, force=True)
+    found = look(subject, names, wish)
+    facts = {"run": str(record.directory), **found.facts, "left_out": left_out}
+    with new_directory(place, force=output is None) as made:
+        write(found, facts, made)
+    tracked = log_pictures(opened, place.expanduser(), subject.trained.kimg)
+    if as_json:
+        print_json({**facts, "directory": str(place)})
+    else:
+        _print(facts)
+        say(f"Written to {place}{', and logged to W&B' if tracked else ''}")
+
+
+def _share(word: str) -> float:
+    try:
+        share = float(Fraction(word))
+    except (ValueError, ZeroDivisionError):
+        share = 0.0
+    if not 0 < share <= 1:
+        raise UserError(f"--step {word}: write a share above 0 and at most 1 of the range of values, such as 8/255.")
+    return share
+
+
+def _chosen(only: list[Look], no_classes: str, names_layers: bool) -> tuple[list[Look], dict[str, str]]:
+    """Return what to look at, and why the rest is left out; `no_classes` says why there are no classes, if so.
+
+    Raises:
+        UserError: what is asked for needs classes and there are none, or a layer is named though layers are left out.
+    """
+    needing = [one for one in (Look.perturbation, Look.classes) if one in only]
+    if needing and no_classes:
+        raise UserError(
+            f"--only {needing[0].value}: {no_classes}. Train one that knows classes (model=dcgan_class_head with "
+            "loss=acgan, say), or write --only layers."
+        )
+    if only and names_layers and Look.layers not in only:
+        raise UserError("--layer names a layer, but --only leaves layers out: add --only layers, or leave --layer out.")
+    if only:
+        return list(dict.fromkeys(only)), {}
+    if not no_classes:
+        return list(Look), {}
+    return [Look.layers], {one.value: no_classes for one in (Look.perturbation, Look.classes)}
+
+
+def _print(facts: dict[str, Any]) -> None:
+    say(f"{facts['run']}, {facts['checkpoint']} ({facts['kimg']:,.1f} kimg)")
+    if "perturbation" in facts:
+        found = facts["perturbation"]
+        say(
+            f"Perturbation: accuracy on {found['num_images']:,} {found['split']} images {found['accuracy_before']:.1%} "
+            f"before, {found['accuracy_after']:.1%} after; no value moved by more than {found['step'] * 255:.3g}/255."
+        )
+    if "classes" in facts:
+        found = facts["classes"]
+        say(f"Class images: {found['recognized_by_itself']:.1%} taken for their class by the discriminator itself.")
+        for name, seen in found["judged"].items():
+            low, high = seen["interval"]
+            say(
+                f"  {seen['share']:.1%} ({low:.1%} to {high:.1%}) recognised as asked by {name}, trained separately; "
+                f"chance is {seen['chance']:.1%}."
+            )
+        if not found["judged"]:
+            say(f"  Not judged by a separate classifier: {found['not_judged']}.")
+    for entry in facts.get("layers", []):
+        say(f"Layer {entry['name']}: one image for {entry['drawn']} of {entry['channels']} channels.")
+    for name, reason in facts["left_out"].items():
+        say(f"Left out: {name} ({reason}).")

@@ -1,0 +1,162 @@
+"""`runs`."""
+
+import contextlib
+import math
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gan_experiments.config.keys import LABELS, PLACES, WATCHING, differing_keys, within
+from gan_experiments.formatting import duration, print_json, print_table, say, short
+from gan_experiments.runs.reading import listing, mapping, seconds_since
+from gan_experiments.runs.records import Record, find_runs
+from gan_experiments.types import protocol_hash
+
+OUTPUTS = "outputs"
+OWN_COLUMN = ("experiment", "seed", *LABELS, *WATCHING)
+
+
+def runs(
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Runs, sweeps, directories above them, or patterns. Left out: outputs/")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+) -> None:
+    """List runs, the newest first: how they stand, how they differ, and the value that chose the best checkpoint."""
+    records = find_runs(paths or [OUTPUTS]) if paths or Path(OUTPUTS).is_dir() else []
+    keys = _keys(records)
+    rows = sorted((_facts(record, _differing(record, keys)) for record in records), key=_newest_first)
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        say(f"There are no runs in {OUTPUTS}/ yet: python -m gan_experiments trains one.")
+    else:
+        _print(rows)
+
+
+def _keys(records: Sequence[Record]) -> dict[str, list[str]]:
+    """Return by experiment the keys in which its runs differ; nothing for one of which there is a single run."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        if record.config:
+            groups.setdefault(_experiment(record), []).append(record)
+    return {
+        name: [key for key in differing_keys(group) if not within(key, OWN_COLUMN)]
+        for name, group in groups.items()
+        if len(group) > 1
+    }
+
+
+def _differing(record: Record, keys: dict[str, list[str]]) -> dict[str, Any]:
+    """Return what differs from the other runs of its experiment; where it is the only one, what was typed."""
+    if record.config and _experiment(record) in keys:
+        return {key: record.settings.get(key) for key in keys[_experiment(record)]}
+    words = [str(word).lstrip("+~").partition("=") for word in listing(record.manifest.get("overrides"))]
+    return {key: value for key, _, value in words if not within(key, (*OWN_COLUMN, *PLACES, "hydra"))}
+
+
+def _experiment(record: Record) -> str:
+    return str(record.manifest.get("experiment") or record.flat_config.get("dataset.name") or "")
+
+
+def _facts(record: Record, differs: dict[str, Any]) -> dict[str, Any]:
+    newest = record.rows[-1] if record.rows else {}
+    return {
+        "path": str(record.directory),
+        "name": record.config.get("name"),
+        "state": record.state,
+        "problem": record.problem,
+        "experiment": _experiment(record),
+        "differs": differs,
+        "seed": record.manifest.get("seed"),
+        "kimg": newest.get("kimg", record.results.get("kimg")),
+        "best": best_value(record),
+        "started": record.manifest.get("started"),
+        "age_seconds": _age(record),
+    }
+
+
+def best_value(record: Record) -> dict[str, Any] | None:
+    """Return the value of the best checkpoint, or while training the newest of the metric that chooses it."""
+    if record.best:
+        found = {name: record.best.get(name) for name in ("key", "value", "kimg")}
+        entry = mapping(mapping(record.evaluation.get("values")).get(str(found["key"])))
+        protocol = protocol_hash(entry["protocol"]) if "protocol" in entry else None
+        return {**found, "which": "best", "protocol": protocol}
+    metric = record.flat_config.get("evaluation.best")
+    for row in reversed(record.rows):
+        for key, value in row.items():
+            if key.startswith(f"{metric}/") and math.isfinite(value):
+                return {"key": key, "value": value, "kimg": row.get("kimg"), "which": "newest", "protocol": None}
+    return None
+
+
+def _age(record: Record) -> float | None:
+    """Return the seconds since it started; of what cannot be read, since it was last changed."""
+    started = seconds_since(record.manifest.get("started"))
+    if started is None:
+        with contextlib.suppress(OSError):
+            started = datetime.now(UTC).timestamp() - record.directory.stat().st_mtime
+    return started
+
+
+def _newest_first(row: dict[str, Any]) -> float:
+    return math.inf if row["age_seconds"] is None else float(row["age_seconds"])
+
+
+def _print(rows: Sequence[dict[str, Any]]) -> None:
+    base = common_directory([row["path"] for row in rows])
+    measures = list(dict.fromkeys(_measure(row["best"]) for row in rows if row["best"]))
+    cells = []
+    for row in rows:
+        differs = [f"{key}={_setting(value)}" for key, value in row["differs"].items()]
+        lines = [
+            str(Path(row["path"]).relative_to(base)),
+            row["name"],
+            " ".join([row["experiment"], *differs]),
+            row["problem"],
+        ]
+        kimg = f"{row['kimg']:,.1f}" if isinstance(row["kimg"], int | float) else ""
+        when = "" if row["age_seconds"] is None else duration(row["age_seconds"], units=1)
+        run = "\n".join(str(line) for line in lines if line)
+        cells.append([run, row["state"], _setting(row["seed"], ""), kimg, _best_cell(row["best"], measures), when])
+    if base != Path.cwd():
+        say(f"Below {base}:")
+    print_table(["run", "state", "seed", "kimg", "best", "age"], cells, right="seed,kimg,age")
+    for place, (key, protocol) in enumerate(measures):
+        say(f"{_mark(place, measures)}{key}, protocol {protocol or 'as in its config'}")
+    if len(measures) > 1:
+        say("Values of different keys or protocols cannot be compared.")
+
+
+def common_directory(paths: Sequence[str]) -> Path:
+    """Return the directory below which all paths lie: the current one, or else the deepest."""
+    here = Path.cwd()
+    if all(Path(path).is_relative_to(here) for path in paths):
+        return here
+    return Path(os.path.commonpath([Path(path).parent for path in paths]))
+
+
+def _measure(best: dict[str, Any]) -> tuple[str, str | None]:
+    return str(best["key"]), best["protocol"]
+
+
+def _mark(place: int, measures: Sequence[object]) -> str:
+    """Return the number of a footnote, where there are several."""
+    return f"({place + 1}) " if len(measures) > 1 else ""
+
+
+def _best_cell(best: dict[str, Any] | None, measures: Sequence[tuple[str, str | None]]) -> str:
+    if best is None:
+        return ""
+    mark = _mark(measures.index(_measure(best)), measures)
+    so_far = "" if best["which"] == "best" else "\n(the newest)"
+    return f"{mark}{str(best['key']).partition('/')[0]} {short(best['value'])}{so_far}"
+
+
+def _setting(value: Any, nothing: str = "null") -> str:
+    return nothing if value is None else str(value)

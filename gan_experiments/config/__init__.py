@@ -1,0 +1,1 @@
+"""What users type: schema, composition, checks, instantiation, messages."""

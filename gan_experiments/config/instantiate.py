@@ -1,0 +1,178 @@
+"""Parts named by `_target_` in yaml: how their arguments are checked, and the one way to build them."""
+
+import difflib
+import inspect
+import json
+import logging
+import re
+import shlex
+import sys
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import hydra
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from gan_experiments.config.suggestions import suggest_key
+from gan_experiments.types import UserError
+
+logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it also raises
+
+HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+def takes(target: str, name: str) -> bool:
+    """Return whether what `target` names takes an argument, as far as can be known: yes where it cannot be imported."""
+    try:
+        named, open_ended = _arguments(hydra.utils.get_object(target))
+    except Exception:  # importing a user's own module may raise anything
+        return True
+    return open_ended or name in named
+
+
+def _arguments(part: Any) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return the arguments that a part names, and whether it takes any others."""
+    parameters = inspect.signature(part).parameters.values()
+    named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    return named, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def add_code_dirs(directories: Iterable[str]) -> None:
+    """Put the user's own parts on the import path, after everything installed."""
+    for directory in directories:
+        if directory not in sys.path:
+            sys.path.append(directory)
+
+
+def instantiate(node: Any, key: str, **supplied: Any) -> Any:
+    """Build what a node's `_target_` names, with `supplied` arguments; the one place that instantiates.
+
+    Args:
+        node: a config node, or a mapping of such nodes.
+        key: where the node stands in the config, for messages.
+
+    Raises:
+        UserError: the target does not exist, or the constructor refused its arguments.
+    """
+    try:
+        return hydra.utils.instantiate(node, _convert_="all", **supplied)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise UserError(str(cause)) from error
+        reason = f"{type(cause).__name__}: {cause}" if cause is not None else str(error).splitlines()[0]
+        raise UserError(f"{key} could not be built: {reason}") from error
+
+
+def check_arguments(cfg: DictConfig, key: str = "") -> None:
+    """Check every part in a node at `key` against its constructor: names, required arguments, types. Builds nothing.
+
+    Raises:
+        UserError: names the key, what is wrong with it, and the nearest argument.
+    """
+    for place, node in _parts(OmegaConf.to_container(cfg, resolve=True), key):
+        _check_part(place, node)
+
+
+def _parts(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield key, value
+        for name, child in value.items():
+            yield from _parts(child, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _parts(child, f"{key}[{index}]")
+
+
+def _check_part(key: str, node: dict[str, Any]) -> None:
+    target = node["_target_"]
+    try:
+        part = hydra.utils.get_object(target)
+    except Exception as error:  # importing a user's own module may raise anything
+        cause = error.__cause__ or error
+        raise UserError(
+            f"{key}._target_: cannot import {target!r} ({type(cause).__name__}: {cause}){_suggest_target(target)}. "
+            f"If it is a part of your own, name the directory that holds it in code_dirs=[...]."
+        ) from error
+    try:
+        named, open_ended = _arguments(part)
+    except (TypeError, ValueError):  # some extension types have no signature
+        return
+    given = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
+    for name in given:
+        if name not in named and not open_ended:
+            elsewhere = suggest_key(f"{key}.{name}", node, named, _word(f"{key}.{name}", given[name]))
+            raise UserError(f"{key}.{name}: {target} takes no argument {name!r}{elsewhere}")
+    if not node.get("_partial_"):
+        for name, parameter in named.items():
+            if parameter.default is inspect.Parameter.empty and name not in given:
+                raise UserError(f"{key}.{name} is missing: {target} needs it")
+    hints = _hints(part)
+    for name, value in given.items():
+        if name in hints and not any(True for _ in _parts(value, "")):
+            check_type(f"{key}.{name}", value, hints[name])
+
+
+def _word(key: str, value: Any) -> str:
+    """Return a word of the command line, quoted for the shell too where the value has quotes; VALUE for nested ones."""
+    items = value if isinstance(value, list) else [value]
+    if any(isinstance(item, dict | list) for item in items):
+        return f"{key}=VALUE"
+    typed = ",".join(map(_typed, items))
+    word = f"{key}=[{typed}]" if isinstance(value, list) else f"{key}={typed}"
+    return shlex.quote(word) if '"' in word else word
+
+
+def _typed(value: Any) -> str:
+    """Return a plain value as Hydra reads it; what could be read as another value, or not at all, is quoted."""
+    if not isinstance(value, str):
+        return "null" if value is None else str(value).lower()
+    plain = re.fullmatch(r"(?!(?:null|true|false|inf|nan)$)[A-Za-z_/][\w./-]*", value, re.IGNORECASE)
+    return value if plain else QuotedString(value, Quote.double).with_quotes()
+
+
+def _suggest_target(target: str) -> str:
+    """Suggest a name where the module is found and has one that is near."""
+    module, _, name = target.rpartition(".")
+    near = difflib.get_close_matches(name, dir(sys.modules.get(module)), n=1)
+    return f"; did you mean '{module}.{near[0]}'?" if module in sys.modules and near else ""
+
+
+def _hints(part: Any) -> Mapping[str, Any]:
+    try:
+        return typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
+    except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
+        return {}
+
+
+def check_type(key: str, value: Any, hint: Any) -> None:
+    """Check a value from a yaml against a type.
+
+    Raises:
+        UserError: names the key, its value and what it should be.
+    """
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    except Exception:  # an annotation that pydantic does not know says nothing about a yaml value
+        return
+    try:
+        # As JSON: lists may stand for tuples and integers for floats, but a string never for a number.
+        adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        errors = [item for item in error.errors() if item["type"] != "needs_python_object"]
+        if errors:
+            reasons = list(dict.fromkeys(item["msg"] for item in errors))
+            # One for each member of a union; a single reason says more than the description does.
+            described = _described(hint) if len(reasons) > 1 else ""
+            raise UserError(f"{key}={value!r} has a wrong type or value: {described or '; '.join(reasons)}") from error
+
+
+def _described(hint: Any) -> str:
+    """Return what a type says that it takes in its own words, the description of a pydantic Field; empty for others."""
+    descriptions = (getattr(fact, "description", None) for fact in getattr(hint, "__metadata__", ()))
+    return next((f"it should be {words}" for words in descriptions if words), "")

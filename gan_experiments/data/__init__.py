@@ -1,1 +1,0 @@
-"""Image sources, the order of their images, the in-memory pipeline and its augmentations."""

@@ -1,0 +1,1 @@
+"""Image sources, regimes, the order of images and the loader."""

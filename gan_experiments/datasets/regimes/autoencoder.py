@@ -1,0 +1,141 @@
+"""The reconstructions of an autoencoder beside the images themselves."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from gan_experiments.io import waiting_for, write_atomically
+from gan_experiments.types import DatasetFacts, ImageSet, Reconstructions, Regime, UserError, Workshop
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+VERSION = 1  # of the network and its training; part of the name under which reconstructions are kept
+PAIRS = 30  # images in the picture, ten in a row
+
+
+@dataclass(frozen=True)
+class Autoencoder(Regime):
+    """All images, then what an autoencoder makes of each, with the same labels; it is trained on just these images."""
+
+    num_layers: Annotated[int, Field(ge=1, le=3)]  # of the encoder; the decoder has as many
+    width: PositiveInt  # maps after the first of several layers, doubled by each further one
+    code_channels: PositiveInt  # numbers that are left of every 2×2 pixels
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    seed: NonNegativeInt = 0
+
+    def count(self, facts: DatasetFacts) -> int:
+        """Return the number of images with their reconstructions.
+
+        Raises:
+            UserError: the images are too small for so many layers.
+        """
+        most = facts.image_size.bit_length() - 1
+        if self.num_layers > most:
+            raise UserError(
+                f"regime.num_layers={self.num_layers}, but each layer halves the side, and the images have "
+                f"{facts.image_size}×{facts.image_size} pixels: "
+                + (f"write at most {most}." if most > 0 else "leave the autoencoder out.")
+            )
+        return 2 * facts.num_train
+
+    @property
+    def needs_fit(self) -> bool:
+        """Return that an autoencoder must be trained."""
+        return True
+
+    def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
+        """Train the autoencoder, or take what one made that was trained on the same images before."""
+        import torch
+
+        found = self._cached(image_set, workshop)
+        workshop.facts["autoencoder"] = {
+            "mean_squared_error": found.error,
+            "held_out_mean_squared_error": found.held_out_error,
+        }
+        shown = min(PAIRS, len(image_set))
+        originals = image_set.read(torch.arange(shown))
+        rows = zip(torch.split(originals, 10), torch.split(found.pixels[:shown], 10), strict=True)
+        workshop.pictures["autoencoder.png"] = torch.cat([row for pair in rows for row in pair])
+        return _WithReconstructions(found.pixels)
+
+    def apply(self, image_set: ImageSet) -> ImageSet:
+        """Fail, for only what `fit` gives can be applied."""
+        raise AssertionError("an autoencoder regime is applied after `fit`")
+
+    def _cached(self, image_set: ImageSet, workshop: Workshop) -> Reconstructions:
+        from gan_experiments.datasets.loader import fingerprint
+
+        held_out = None if workshop.held_out is None else fingerprint(workshop.held_out)
+        facts = json.dumps([VERSION, asdict(self), held_out])
+        name = f"reconstructions-{fingerprint(image_set)}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
+        path = workshop.cache_dir / f"{name}.safetensors"
+        workshop.cache_dir.mkdir(parents=True, exist_ok=True)
+        with waiting_for(path.with_suffix(".lock")):  # another process may be training the same one
+            found = _read(path)
+            if found is None:
+                found = workshop.reconstruct(image_set, workshop.held_out, **asdict(self))
+                _write(path, found)
+        return found
+
+
+class _WithReconstructions(Regime):
+    """The regime of an autoencoder that is trained."""
+
+    def __init__(self, pixels: "Tensor") -> None:
+        self.pixels = pixels
+
+    def count(self, facts: DatasetFacts) -> int:
+        """Return the number of images with their reconstructions."""
+        return facts.num_train + len(self.pixels)
+
+    def apply(self, image_set: ImageSet) -> ImageSet:
+        """Return the images and their reconstructions."""
+        return _Joined(image_set, self.pixels)
+
+
+class _Joined:
+    """N images, then their N reconstructions, which are held in memory."""
+
+    def __init__(self, image_set: ImageSet, pixels: "Tensor") -> None:
+        assert len(image_set) == len(pixels)
+        self.image_set = image_set
+        self.pixels = pixels
+        self.labels = image_set.labels.repeat(2)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, indices: "Tensor") -> "Tensor":
+        """Read images, and look reconstructions up."""
+        made = indices >= len(self.image_set)
+        pixels = self.pixels[indices % len(self.image_set)]
+        if not made.all():
+            pixels[~made] = self.image_set.read(indices[~made])
+        return pixels
+
+
+def _write(path: Path, found: Reconstructions) -> None:
+    from safetensors.torch import save
+
+    errors = json.dumps([found.error, found.held_out_error])
+    data = save({"pixels": found.pixels.contiguous()}, {"errors": errors})
+    write_atomically(path, lambda file: file.write(data))
+
+
+def _read(path: Path) -> Reconstructions | None:
+    """Read what was kept; None where nothing was, or it is damaged and has to be made anew."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            errors: Any = json.loads(file.metadata()["errors"])
+            return Reconstructions(file.get_tensor("pixels"), *errors)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,105 @@
+"""Training on some classes only, and being judged by them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from gan_experiments.datasets.regimes.base import Subset
+from gan_experiments.types import DatasetFacts, ImageSet, Regime, UserError
+
+Class = str | int
+
+
+@dataclass(frozen=True)
+class Classes(Regime):
+    """The images of some classes. Labels stay as they are, so that a class has its number in every run.
+
+    The one regime that changes the reference and the held-out images too: what a generator was never to make is not
+    missing from its samples.
+    """
+
+    classes: Annotated[  # by name or, where no name is so, by number
+        Class | Annotated[list[Class], Field(min_length=1)] | None,
+        Field(description="a class by its name or number, or a list of them, such as 3, dog or [3,dog]"),
+    ]
+    class_names: Sequence[str]  # of the data set, by number
+
+    def count(self, facts: DatasetFacts) -> int:
+        """Return the most that it can leave, all: only labels tell, and a step before it may have left one class alone.
+
+        Raises:
+            UserError: none is named, or the data set has no such class; lists those that it has.
+        """
+        self.numbers()
+        return facts.num_train
+
+    def count_classes(self, facts: DatasetFacts) -> int:
+        """Return how many are named."""
+        return len(self.numbers())
+
+    @property
+    def selects_by_label(self) -> bool:
+        """Return that labels decide which images are left."""
+        return True
+
+    def apply(self, image_set: ImageSet) -> ImageSet:
+        """Return the images of the classes, in their old order.
+
+        Raises:
+            UserError: no image is left, as after another step of the kind.
+        """
+        kept = self.reference(image_set)
+        if len(kept) == 0:
+            raise UserError(
+                f"regime.classes={self.classes}: no training image is of these classes, once the steps before it are "
+                "done. Name classes that those keep."
+            )
+        return kept
+
+    def reference(self, image_set: ImageSet) -> ImageSet:
+        """Return the images of the classes, none where there are none."""
+        import torch
+
+        wanted = torch.isin(image_set.labels, torch.tensor(self.numbers()))
+        return Subset(image_set, wanted.nonzero().flatten())
+
+    def numbers(self) -> list[int]:
+        """Return the labels of the classes, ascending.
+
+        Raises:
+            UserError: the data set has no such class.
+        """
+        if self.classes is None:
+            raise UserError(
+                "regime.classes has no value: write a class by its name or number, such as regime.classes=3, or "
+                f"several, such as regime.classes=[3,5], of these: {self._there()}."
+            )
+        given = self.classes if isinstance(self.classes, list) else [self.classes]
+        return sorted({self._number(wanted) for wanted in given})
+
+    def _there(self) -> str:
+        names = list(self.class_names)
+        if not names:
+            raise UserError("regime=classes needs labels, and this data set has none: write regime=none.")
+        return ", ".join(f"{number} {name}" if name != str(number) else name for number, name in enumerate(names))
+
+    def _number(self, wanted: Class) -> int:
+        names = list(self.class_names)
+        named = find_class(str(wanted), names)  # the command line cannot tell the name 2019 from a number
+        if named is not None:
+            return named
+        if isinstance(wanted, int) and 0 <= wanted < len(names):
+            return wanted
+        raise UserError(
+            f"regime.classes: the data set has no class {wanted!r}. Write a name or a number of these: {self._there()}."
+        )
+
+
+def find_class(word: str, names: Sequence[str]) -> int | None:
+    """Return the number of a class by its name, in any case where only one is spelt so; None where there is none."""
+    folded = [name.casefold() for name in names]
+    if word in names:
+        return list(names).index(word)
+    return folded.index(word.casefold()) if folded.count(word.casefold()) == 1 else None

@@ -1,0 +1,1 @@
+"""The LightningModules, the update, schedules, EMA, clock, supervised fits and the exact state."""

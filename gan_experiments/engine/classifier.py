@@ -1,0 +1,45 @@
+"""A discriminator alone, trained as a classifier."""
+
+from typing import ClassVar
+
+from torch import nn
+from torch.nn import functional as F
+
+from gan_experiments.engine.module import MemoryFormat, Optimization, TrainingModule
+from gan_experiments.engine.schedules.base import Updates
+from gan_experiments.types import Batch, NetworkName
+
+
+class Classifier(TrainingModule):
+    """Trains the discriminator's class head by cross-entropy on real images; its score is not trained.
+
+    Args:
+        discriminator: images and labels to a `DiscriminatorOutput` with class logits.
+        optimization: how it is updated.
+        memory_format: layout of convolutions; `channels_last` changes the order of summation only.
+        compile: compile the discriminator.
+    """
+
+    networks: ClassVar[tuple[NetworkName, ...]] = ("discriminator",)
+
+    def __init__(
+        self,
+        *,
+        discriminator: nn.Module,
+        optimization: Optimization,
+        memory_format: MemoryFormat = "contiguous",
+        compile: bool = False,
+    ) -> None:
+        super().__init__(discriminator, optimization, memory_format)
+        if compile:
+            self.discriminator.compile()
+
+    def training_step(self, batch: Batch, batch_index: int) -> None:
+        """Make one update."""
+        real = self.formatted(batch)
+        logits = self.discriminator(real.images, real.labels).class_logits.float()
+        loss = F.cross_entropy(logits, real.labels)
+        self.step("discriminator", loss)
+        self.clock.advance(Updates(discriminator=True, generator=False), self.batch_size)
+        accuracy = (logits.argmax(1) == real.labels).float().mean()
+        self.means.add({"discriminator/loss": loss, "discriminator/class_accuracy": accuracy})

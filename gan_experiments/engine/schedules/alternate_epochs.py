@@ -1,0 +1,25 @@
+"""Whole epochs for one network, then for the other."""
+
+from pydantic import NonNegativeInt
+
+from gan_experiments.engine.schedules.base import Progress, StaticSchedule, Updates
+from gan_experiments.types import NetworkName
+
+
+class AlternateEpochs(StaticSchedule):
+    """Train one network alone for whole epochs in a row (0: never), then the other, and so on; `first` begins."""
+
+    def __init__(
+        self,
+        discriminator: NonNegativeInt = 1,
+        generator: NonNegativeInt = 1,
+        first: NetworkName = "discriminator",
+    ) -> None:
+        super().__init__(discriminator, generator)
+        self.first = first
+
+    def plan(self, progress: Progress) -> Updates:
+        """Return which network this iteration updates: always one alone."""
+        place = progress.epoch % (self.discriminator + self.generator)
+        discriminator = place < self.discriminator if self.first == "discriminator" else place >= self.generator
+        return Updates(discriminator=discriminator, generator=not discriminator)

@@ -1,1 +1,0 @@
-"""From images to numbers; knows nothing of training."""

@@ -1,1 +1,0 @@
-"""What is computed from features: one file for each published metric."""

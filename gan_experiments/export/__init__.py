@@ -1,0 +1,1 @@
+"""Trained generators as files that need no part of this package."""

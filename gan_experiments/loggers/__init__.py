@@ -1,0 +1,1 @@
+"""Where scalars and pictures go: csv, W&B, TensorBoard."""

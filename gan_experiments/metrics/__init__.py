@@ -1,0 +1,1 @@
+"""Extractors, metrics and protocols: from images to numbers."""

@@ -1,0 +1,46 @@
+"""Which classes are made, and how evenly."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from gan_experiments.metrics.base import NO_CLASSES, Case, Metric
+
+
+@dataclass(frozen=True)
+class ClassBalance(Metric):
+    """The classes that the extractor sees in samples, against those of the data.
+
+    As Lin et al. 2018 ("PacGAN", section 4) do for stacked MNIST: the number of classes made, and the divergence of
+    their distribution. A class counts as missing below `present` of its share in the data. One that the reference has
+    no image of is not missed, and samples in which it is seen are left out of `class_kl`, which would be infinite.
+    """
+
+    present: float = 0.1
+
+    names: ClassVar[tuple[str, ...]] = ("class_coverage", "missing_classes", "class_entropy", "class_kl")
+    higher: ClassVar[tuple[str, ...]] = ("class_coverage", "class_entropy")
+
+    def applies(self, case: Case) -> str:
+        """Ask for classes."""
+        return "" if case.knows_classes else NO_CLASSES
+
+    def compute(self, case: Case) -> dict[str, float]:
+        """Return `class_coverage` (0 to 1), `missing_classes` (a count), `class_entropy` (nats) and `class_kl` (nats).
+
+        `class_kl` is KL(classes of samples ‖ classes of the data), 0 for equal shares; nan where no sample is seen as
+        a class of the reference.
+        """
+        num_classes = len(case.class_names)
+        made = torch.bincount(case.samples.predicted, minlength=num_classes).double()
+        real = torch.bincount(case.reference.labels, minlength=num_classes).double()
+        kept = made * (real > 0)
+        made, real, kept = made / made.sum(), real / real.sum(), kept / kept.sum()
+        missing = int((made < self.present * real).sum())
+        return {
+            "class_coverage": 1 - missing / int((real > 0).sum()),
+            "missing_classes": float(missing),
+            "class_entropy": float(-torch.special.xlogy(made, made).sum()),
+            "class_kl": float((torch.special.xlogy(kept, kept) - torch.special.xlogy(kept, real)).sum()),
+        }

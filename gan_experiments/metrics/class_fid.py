@@ -1,0 +1,38 @@
+"""Fréchet distance class by class."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gan_experiments.metrics.base import NO_CLASSES, Case, Metric
+from gan_experiments.metrics.fid import frechet_distance
+
+
+@dataclass(frozen=True)
+class ClassFrechetDistance(Metric):
+    """FID within each class of the reference, and its mean over them.
+
+    The within-class distance of Benny et al. 2021, "Evaluation Metrics for Conditional Image Generation".
+    Samples belong to the class that was asked for; those of a generator that takes no label, and then the real images
+    too, to the class that the extractor sees in them. A class of fewer than two samples has no value, nor has the mean.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("class_fid",)
+
+    def applies(self, case: Case) -> str:
+        """Ask for classes."""
+        return "" if case.knows_classes else NO_CLASSES
+
+    def compute(self, case: Case) -> dict[str, float]:
+        """Return `class_fid`, the mean, and `class_fid_<name>`, 0 to infinity, lower is better."""
+        sample_classes, real_classes = (
+            (seen.labels if case.conditional else seen.predicted) for seen in (case.samples, case.reference)
+        )
+        values = {}
+        for label in sorted(set(case.reference.labels.tolist())):
+            name = case.class_names[label]
+            samples = case.samples.take(sample_classes == label)
+            real = case.reference.take(real_classes == label)
+            enough = len(samples) > 1 and len(real) > 1
+            values[f"class_fid_{name}"] = frechet_distance(samples, real) if enough else math.nan
+        return {"class_fid": sum(values.values()) / len(values), **values}

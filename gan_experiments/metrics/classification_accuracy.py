@@ -1,0 +1,34 @@
+"""What a classifier learns from samples alone."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gan_experiments.metrics.base import NO_CLASSES, NO_HELD_OUT, NO_LABELS, Case, Metric
+
+
+@dataclass(frozen=True)
+class ClassificationAccuracyScore(Metric):
+    """Accuracy on real held-out images of a classifier that was trained on samples and the labels asked for.
+
+    Ravuri & Vinyals 2019, "Classification Accuracy Score for Conditional Generative Models", section 3. It trains a
+    network at each evaluation, so it is no part of the defaults.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("classification_accuracy",)
+    higher: ClassVar[tuple[str, ...]] = ("classification_accuracy",)
+    has_anchors: ClassVar[bool] = False
+    sets: ClassVar[tuple[str, ...]] = ("held_out",)
+
+    def applies(self, case: Case) -> str:
+        """Ask for classes, a generator that is told them, and held-out images."""
+        if not case.knows_classes:
+            return NO_CLASSES
+        if not case.conditional:
+            return NO_LABELS
+        return NO_HELD_OUT if case.held_out is None else ""
+
+    def compute(self, case: Case) -> dict[str, float]:
+        """Return `classification_accuracy`, 0 to 1, higher is better."""
+        assert case.fit is not None
+        assert case.pixels is not None
+        return {"classification_accuracy": case.fit(case.pixels(), case.samples.labels, case.seed)}

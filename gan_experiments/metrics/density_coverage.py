@@ -1,0 +1,47 @@
+"""Density and coverage: precision and recall that an outlier cannot spoil."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from gan_experiments.metrics.base import Case, Metric
+
+ROWS = 1000  # of the matrix of distances at once
+
+
+@dataclass(frozen=True)
+class DensityCoverage(Metric):
+    """How many real neighbourhoods a sample lies in, and the share of those that hold a sample.
+
+    Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models", equations 4 and 5; a
+    neighbourhood is the ball around a real image up to its k-th nearest real one. Equally many of both, at most
+    `num_images`.
+    """
+
+    neighborhood: int = 5  # k
+    num_images: int = 5000
+
+    names: ClassVar[tuple[str, ...]] = ("density", "coverage")
+    higher: ClassVar[tuple[str, ...]] = ("density", "coverage")
+
+    @property
+    def fewest(self) -> int:
+        """Return an image and its k neighbours."""
+        return self.neighborhood + 1
+
+    def compute(self, case: Case) -> dict[str, float]:
+        """Return `density` (0 up, about 1 for the data) and `coverage` (0 to 1), higher is better."""
+        samples, real = case.matched(self.num_images)
+        inside = torch.zeros(len(samples))
+        covered = []
+        for rows in torch.split(real, ROWS):
+            # A distance of an image to itself comes first among its own, so the k-th neighbour has the (k+1)-th value.
+            radius = torch.cdist(rows, real).topk(self.neighborhood + 1, largest=False).values[:, -1]
+            within = torch.cdist(rows, samples) < radius[:, None]
+            inside += within.sum(0)
+            covered.append(within.any(1))
+        return {
+            "density": float(inside.double().mean() / self.neighborhood),
+            "coverage": float(torch.cat(covered).double().mean()),
+        }

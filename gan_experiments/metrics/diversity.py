@@ -1,0 +1,22 @@
+"""How much samples differ from each other."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gan_experiments.metrics.base import Case, Metric
+
+
+@dataclass(frozen=True)
+class FeatureDiversity(Metric):
+    """Total variance of the samples' features over that of the reference's: Tr Σ₁ / Tr Σ₂.
+
+    Ours, for the mode-collapse alarm: one number that needs no labels and falls to 0 when all samples are one.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("feature_diversity",)
+    higher: ClassVar[tuple[str, ...]] = ("feature_diversity",)
+
+    def compute(self, case: Case) -> dict[str, float]:
+        """Return `feature_diversity`: 0 for one image over and over, 1 as varied as the data."""
+        made, real = (float(seen.statistics["sigma"].trace()) for seen in (case.samples, case.reference))
+        return {"feature_diversity": made / real}

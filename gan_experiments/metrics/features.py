@@ -1,0 +1,99 @@
+"""Sets of images as an extractor sees them; those of real images are kept under a name made of their content."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+from torch_fidelity.metric_fid import fid_features_to_statistics
+
+from gan_experiments.datasets.loader import CHUNK_SIZE, fingerprint
+from gan_experiments.io import write_atomically
+from gan_experiments.metrics.extractors.base import Extractor, fit_pixels, weights_hash
+from gan_experiments.types import ImageSet, UserError
+
+BATCH_SIZE = 250
+
+
+@dataclass(eq=False)
+class Seen:
+    """Features (float32, N×D), class logits (float32, N×K) or None, and labels (int64, N) of N images, on the CPU."""
+
+    features: Tensor
+    logits: Tensor | None
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, which: Tensor | slice) -> "Seen":
+        """Return a part of the images."""
+        return Seen(self.features[which], None if self.logits is None else self.logits[which], self.labels[which])
+
+    @cached_property
+    def statistics(self) -> dict[str, Any]:
+        """Mean and covariance of the features, in double precision, as torch-fidelity's FID takes them."""
+        statistics: dict[str, Any] = fid_features_to_statistics(self.features.double())
+        return statistics
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """The most likely class of each image (int64, N)."""
+        assert self.logits is not None
+        return self.logits.argmax(1)
+
+
+def look(blocks: Iterable[Tensor], labels: Tensor, extractors: Sequence[Extractor]) -> list[Seen]:
+    """Run pixels (uint8, n×C×H×W a block) through extractors; each image is made once, and looked at by all.
+
+    Raises:
+        UserError: an extractor is for other images, or gives features that are not finite.
+    """
+    found: list[list[tuple[Tensor, Tensor | None]]] = [[] for _ in extractors]
+    with torch.no_grad():
+        for pixels in (part for block in blocks for part in torch.split(block, BATCH_SIZE)):
+            for extractor, outputs in zip(extractors, found, strict=True):
+                device = next((value.device for value in extractor.parameters()), pixels.device)
+                features, logits = extractor(fit_pixels(pixels, extractor).to(device))
+                outputs.append((features.float().cpu(), None if logits is None else logits.float().cpu()))
+    return [_join(outputs, labels, extractor) for extractor, outputs in zip(extractors, found, strict=True)]
+
+
+def _join(outputs: list[tuple[Tensor, Tensor | None]], labels: Tensor, extractor: Extractor) -> Seen:
+    features = torch.cat([features for features, _ in outputs])
+    if not features.isfinite().all():
+        raise UserError(f"extractor {extractor.name!r} gives features that are not finite")
+    logits = [logits for _, logits in outputs if logits is not None]
+    return Seen(features, torch.cat(logits) if logits else None, labels)
+
+
+def look_at_set(image_set: ImageSet, extractor: Extractor, cache_dir: Path) -> Seen:
+    """Run a set of real images through an extractor, or load what it gave before.
+
+    The name of the file is made of what the features depend on: images, weights, layers, and the input's form.
+    """
+    form = f"{extractor.image_size} {extractor.channels} {extractor!r}"
+    content = f"{fingerprint(image_set)} {weights_hash(extractor)} {form}"
+    path = cache_dir / f"features-{extractor.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.safetensors"
+    try:
+        kept = load_file(path)
+        return Seen(kept["features"], kept.get("logits"), image_set.labels)
+    except (OSError, SafetensorError, KeyError):  # not there, or damaged: made anew
+        pass
+    (seen,) = look(pixel_blocks(image_set), image_set.labels, [extractor])
+    tensors = {"features": seen.features} | ({} if seen.logits is None else {"logits": seen.logits})
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: file.write(save(tensors)))
+    return seen
+
+
+def pixel_blocks(image_set: ImageSet) -> Iterator[Tensor]:
+    """Return all images in their order, uint8, n×C×H×W a block."""
+    for indices in torch.split(torch.arange(len(image_set)), CHUNK_SIZE):
+        yield image_set.read(indices)

@@ -1,0 +1,39 @@
+"""Inception score: sharp predictions over many classes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
+
+from gan_experiments.metrics.base import Case, Metric
+
+
+@dataclass(frozen=True)
+class InceptionScore(Metric):
+    """exp E KL(p(y|x) ‖ p(y)) over the extractor's classes.
+
+    Salimans et al. 2016, "Improved Techniques for Training GANs", section 4; the mean over `splits` parts.
+    It never looks at real images.
+    """
+
+    splits: int = 10
+
+    names: ClassVar[tuple[str, ...]] = ("inception_score",)
+    higher: ClassVar[tuple[str, ...]] = ("inception_score",)
+
+    @property
+    def fewest(self) -> int:
+        """Return one image for each part."""
+        return self.splits
+
+    def applies(self, case: Case) -> str:
+        """Ask for an extractor with classes."""
+        return "the extractor has no classes" if case.samples.logits is None else ""
+
+    def compute(self, case: Case) -> dict[str, float]:
+        """Return `inception_score`, 1 to the number of classes, higher is better."""
+        assert case.samples.logits is not None
+        # A class that no sample is in would have the logarithm of zero.
+        logits = case.samples.logits.double().log_softmax(1).clamp(min=-100)
+        found = isc_features_to_metric(logits, self.splits, shuffle=True, rng_seed=2020)
+        return {"inception_score": found[KEY_METRIC_ISC_MEAN]}

@@ -1,0 +1,28 @@
+"""Does the generator make the class that it is asked for."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gan_experiments.metrics.base import NO_CLASSES, NO_LABELS, Case, Metric
+
+
+@dataclass(frozen=True)
+class LabelAccuracy(Metric):
+    """Share of samples in which the extractor sees the class asked for (Odena et al. 2017, section 4.3).
+
+    Real images reach the extractor's own accuracy, which is beside the value as the floor.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("label_accuracy",)
+    higher: ClassVar[tuple[str, ...]] = ("label_accuracy",)
+
+    def applies(self, case: Case) -> str:
+        """Ask for classes, and a generator that is told them."""
+        if not case.knows_classes:
+            return NO_CLASSES
+        return "" if case.conditional else NO_LABELS
+
+    def compute(self, case: Case) -> dict[str, float]:
+        """Return `label_accuracy`, 0 to 1, higher is better."""
+        hits = case.samples.predicted == case.samples.labels
+        return {"label_accuracy": float(hits.double().mean())}

@@ -1,0 +1,1 @@
+"""The run directory: manifest, checkpoints, metrics, launch and resume rules."""

@@ -1,0 +1,113 @@
+"""The rules by which a run starts, goes on, or lends its weights. Imports no torch by itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from gan_experiments.config.checks import check_choices, check_keys, check_unused
+from gan_experiments.config.keys import FREE_TO_CHANGE, within
+from gan_experiments.config.schema import Root, check_labels, prepare
+from gan_experiments.io import is_first_process
+from gan_experiments.runs.manifest import FILE
+from gan_experiments.runs.run import Run
+from gan_experiments.types import UserError
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What `train.run` is to do: a checked config, and the directory where it happens."""
+
+    directory: Path
+    config: DictConfig
+    overrides: list[str]
+    choices: dict[str, Any]
+    resumed: Run | None = None
+
+
+def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choices: Mapping[str, Any]) -> Launch:
+    """Decide from a composed config what is to be run, and check all that can be checked without torch.
+
+    Raises:
+        UserError: the config cannot work, or a resumed run is asked to change what it may not.
+    """
+    check_keys(cfg, OmegaConf.structured(Root))
+    check_choices(choices)
+    unused = list(cfg.task.get("unused") or [])
+    check_unused(unused, overrides)
+    choices = {group: choice for group, choice in choices.items() if not within(group, unused)}
+    _take_given_budget(cfg, overrides)
+    if cfg.init_from is not None:
+        cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
+    if cfg.resume is not None:
+        run = Run.open(cfg.resume, f"resume={cfg.resume}")
+        config = prepare(merge_resumed(cfg, run, overrides, choices))
+        return Launch(run.directory, config, list(overrides), dict(run.manifest["choices"]), run)
+    if (directory / FILE).exists() and is_first_process():
+        raise UserError(
+            f"hydra.run.dir={directory} already holds a run. Go on with it by resume={directory}, or choose another "
+            "hydra.run.dir."
+        )
+    if cfg.init_from is not None:
+        Run.open(cfg.init_from, f"init_from={cfg.init_from}")
+    config = prepare(cfg)
+    check_labels(config)
+    return Launch(directory, config, list(overrides), dict(choices))
+
+
+def _take_given_budget(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Let a unit of the budget that the command line gives take the place of one that a yaml gives."""
+    words = (word.lstrip("+").partition("=") for word in overrides)
+    given = {key.removeprefix("budget."): value for key, _, value in words if key.startswith("budget.")}
+    if sum(value != "null" for value in given.values()) == 1:
+        for unit in cfg.budget:
+            if unit not in given:
+                cfg.budget[unit] = None
+
+
+def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:
+    """Take the run's own config and let in what this command line may change.
+
+    Args:
+        cfg: what this command line composes to.
+        run: the run to go on with.
+        overrides: this command line's overrides, as typed.
+        choices: this command line's group choices.
+
+    Raises:
+        UserError: lists each difference that is not allowed, old and new.
+    """
+    merged = run.config
+    before = run.manifest["choices"]
+    refused = []
+    for override in OverridesParser.create().parse_overrides(overrides=list(overrides)):
+        key = override.key_or_group
+        if key in ("resume", "allow_changes") or key.startswith("hydra"):
+            continue
+        root = key.replace("/", ".")
+        is_group = key in choices or key in before
+        values = (OmegaConf.select(merged, root), OmegaConf.select(cfg, root))
+        old, new = (before.get(key), choices.get(key)) if is_group else values
+        if old == new:
+            continue
+        if not within(root, (*FREE_TO_CHANGE, *cfg.allow_changes)):
+            refused.append(f"  {root}: {old} -> {new}")
+            continue
+        if is_group and values[1] is None:
+            raise UserError(f"{key}={new} cannot be put into a resumed run; write its keys one by one instead.")
+        if key.startswith("budget.") and new is not None:  # a unit given now takes the place of the run's own
+            merged.budget = dict.fromkeys(merged.budget)
+        # A group's content is taken unresolved: it is resolved among the run's values.
+        value = OmegaConf.to_container(values[1]) if is_group else new
+        OmegaConf.update(merged, root, value, merge=False, force_add=True)
+    if refused:
+        raise UserError(
+            "a resumed run goes on as it was, but this command line changes:\n"
+            + "\n".join(refused)
+            + f"\nLeave that out, start a new run (init_from={run.directory} takes the weights), or allow it by name: "
+            f"allow_changes=[{refused[0].split(':')[0].strip()}]"
+        )
+    return merged

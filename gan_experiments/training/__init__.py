@@ -1,1 +1,0 @@
-"""The Lightning modules and what they are made of: EMA, clock, learning rates, exact state."""
