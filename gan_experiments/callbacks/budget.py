@@ -38,6 +38,5 @@ class BudgetCallback(Callback):
         trainer.should_stop = self.share_spent() >= 1
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Stop after the iteration that spends the budget."""
         if self.share_spent() >= 1:
             trainer.should_stop = True

@@ -66,7 +66,6 @@ class Checkpoints(Callback):
             raise KeyboardInterrupt
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Save when due, or when asked to stop."""
         self.stopping = trainer.strategy.reduce_boolean_decision(self.stopped_by is not None, all=False)
         if self.stopping:
             trainer.should_stop = True
@@ -74,7 +73,6 @@ class Checkpoints(Callback):
             self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the end of training."""
         if self.module.clock.iterations != self._saved:
             self.save(trainer)
 

@@ -64,7 +64,6 @@ class Evaluation(Callback):
         self.evaluated = -1  # iteration of the newest one
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is remembered of the best checkpoint and values."""
         return {"best": dict(self.best), "best_values": dict(self.best_values), "last_row": self.last_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -77,7 +76,6 @@ class Evaluation(Callback):
             self.best = best
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Evaluate when it is due."""
         if self.every_kimg is not None and self.module.clock.passed(self.every_kimg, self.module.batch_size):
             self.last_row = self.module.clock.iterations
             self.evaluate(trainer)
@@ -104,7 +102,6 @@ class Evaluation(Callback):
 
     @property
     def values(self) -> dict[str, float]:
-        """The newest values, by key."""
         assert self.latest is not None
         return self.latest.values
 

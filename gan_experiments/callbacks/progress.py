@@ -28,7 +28,6 @@ class Progress(Callback):
         self._began = self._last_line = time.perf_counter()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Open the bar."""
         self._began = self._last_line = time.perf_counter()
         self._share_before = self.budget.share_spent()
         if trainer.is_global_zero and sys.stderr.isatty():
@@ -36,7 +35,6 @@ class Progress(Callback):
             self._bar = tqdm(total=1.0, initial=min(1.0, self._share_before), bar_format=layout, dynamic_ncols=True)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Show the latest row once."""
         if not trainer.is_global_zero or self.record.latest is self._shown:
             return
         self._shown = self.record.latest
@@ -48,7 +46,6 @@ class Progress(Callback):
             log.info("%3.0f%%  %s", 100 * share, self.text(share, now))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the bar."""
         self._bar.close()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -56,7 +53,6 @@ class Progress(Callback):
         self._bar.close()
 
     def text(self, share: float, now: float) -> str:
-        """Put the latest row into one line."""
         row = self.record.latest
         losses = [
             f"{name[0].upper()} {row[f'{name}/loss']:.3f}"

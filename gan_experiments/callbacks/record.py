@@ -40,11 +40,9 @@ class Record(Callback):
         self._since_images = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to measure speed."""
         self._since, self._since_images = time.perf_counter(), self.module.clock.images_seen
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Write a row when one is due."""
         if self.module.clock.iterations % self.every == 0:
             self.write(trainer)
             self.module.means.clear()

@@ -69,7 +69,6 @@ class Samples(Callback):
         self._saved = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show real images, and the generator as it starts."""
         if trainer.is_global_zero:
             self.directory.mkdir(exist_ok=True)
             path = self.directory / "real.png"
@@ -80,18 +79,15 @@ class Samples(Callback):
                     self.save(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Save a grid when one is due."""
         due = self.every_kimg is not None and self.gan.clock.passed(self.every_kimg, self.gan.batch_size)
         if due and trainer.is_global_zero:
             self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the last grid."""
         if trainer.is_global_zero and self._saved != self.gan.clock.iterations:
             self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Save a grid named by kimg and hand it to the loggers that take pictures."""
         kimg = self.gan.clock.kimg
         pixels, self.share_clipped = to_uint8(generate(self.gan.sampler, self.latents, self.labels), self.value_range)
         path = self.directory / f"kimg_{kimg:010.3f}.png"

@@ -42,13 +42,11 @@ class Autoencoder(pl.LightningModule):
         self._losses: list[Tensor] = []
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Return the loss of a batch."""
         loss = F.mse_loss(self.network(batch.images), batch.images)
         self._losses.append(loss.detach())
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Write the mean loss down."""
         self.history.append({"epoch": self.current_epoch + 1.0, "loss": float(torch.stack(self._losses).mean())})
         self._losses.clear()
         epochs = self.trainer.max_epochs or 1
@@ -56,7 +54,6 @@ class Autoencoder(pl.LightningModule):
             log.info("Autoencoder: epoch %d of %d, loss %.4g", len(self.history), epochs, self.history[-1]["loss"])
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser."""
         return torch.optim.Adam(self.parameters(), self.recipe.learning_rate)
 
 

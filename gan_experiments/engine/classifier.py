@@ -35,7 +35,6 @@ class Classifier(TrainingModule):
             self.discriminator.compile()
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
-        """Make one update."""
         real = self.formatted(batch)
         logits = self.discriminator(real.images, real.labels).class_logits.float()
         loss = F.cross_entropy(logits, real.labels)

@@ -54,13 +54,11 @@ class ClassifierFit(pl.LightningModule):
         self.history: list[dict[str, float]] = []
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Return the loss of a batch."""
         logits = self._logits(batch)
         self.train_accuracy.update(logits.detach(), batch.labels)
         return F.cross_entropy(logits, batch.labels)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Count the hits of a batch of test images."""
         self.test_accuracy.update(self._logits(batch), batch.labels)
 
     def on_train_epoch_end(self) -> None:
@@ -76,7 +74,6 @@ class ClassifierFit(pl.LightningModule):
             log.info("Classifier: %s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser and its one cycle."""
         recipe = self.recipe
         optimizer = torch.optim.AdamW(self.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
         cycle = torch.optim.lr_scheduler.OneCycleLR(

@@ -82,7 +82,6 @@ class GAN(TrainingModule):
         return {name for name in names if "class_head" not in self.objective.terms[name].needs}
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
-        """Make the updates that the schedule plans for this iteration."""
         real = self.formatted(batch)
         updates = self.schedule.plan(self.clock.progress(self.batches_per_epoch))
         shared = self.generate(real.labels) if self.fakes == "shared" and all(updates) else None

@@ -76,7 +76,6 @@ class TrainingModule(pl.LightningModule):
         return set()
 
     def configure_optimizers(self) -> list[Optimizer]:
-        """Build an optimiser for each network, with the state of a resumed run."""
         made: list[Optimizer] = []
         for name in self.networks:
             optimizer = self.optimization.optimizers[name](self.get_submodule(name).parameters())
@@ -103,7 +102,6 @@ class TrainingModule(pl.LightningModule):
         return Batch(batch.images.contiguous(memory_format=self.memory_format), batch.labels)
 
     def step(self, network: NetworkName, loss: Tensor) -> None:
-        """Make one step of a network's optimiser."""
         found: Any = self.optimizers()  # a list only where there are several
         optimizers: list[LightningOptimizer] = found if isinstance(found, list) else [found]
         optimizer = optimizers[self.networks.index(network)]

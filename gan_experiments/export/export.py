@@ -58,7 +58,6 @@ class Unconditional(nn.Module):
         self.generator = generator
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Generate one image for each latent."""
         images: Tensor = self.generator(latents, torch.zeros_like(latents[:, 0], dtype=torch.int64))
         return images
 

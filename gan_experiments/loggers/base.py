@@ -45,7 +45,7 @@ class Tracker(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the config was given when the run was opened."""
+        pass
 
 
 SomeTracker = TypeVar("SomeTracker", bound=Tracker)

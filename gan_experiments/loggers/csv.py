@@ -29,12 +29,11 @@ class LocalRecord(Logger):
 
     @property
     def version(self) -> str:
-        """There is one record a run."""
         return ""
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the manifest holds the config."""
+        pass
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

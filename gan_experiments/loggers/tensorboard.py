@@ -38,17 +38,14 @@ class TensorBoardTracker(Tracker):
 
     @property
     def name(self) -> str:
-        """The kind of the logger."""
         return "tensorboard"
 
     @property
     def version(self) -> str:
-        """There is one record a run."""
         return ""
 
     @rank_zero_only
     def start(self) -> None:
-        """Open an event file, and show the config."""
         try:
             self._writer = FileWriter(str(self.about.directory / "tensorboard"), flush_secs=self._flush_seconds)
         except OSError as error:
@@ -67,7 +64,6 @@ class TensorBoardTracker(Tracker):
 
     @harmless
     def log_grid(self, key: str, path: Path, kimg: float) -> None:
-        """Log one picture."""
         with Image.open(path) as image:
             width, height = image.size
         picture = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=path.read_bytes())
@@ -75,14 +71,12 @@ class TensorBoardTracker(Tracker):
 
     @harmless
     def log_scores(self, scores: Mapping[str, np.ndarray], kimg: float) -> None:
-        """Log histograms of the discriminator's scores of each set of images, with the same bins."""
         edges = bin_edges(scores)
         for name, values in scores.items():
             self._add(histogram(f"scores/{name}", values, edges), kimg)  # type: ignore[no-untyped-call]
 
     @harmless
     def alert(self, name: str, message: str) -> None:
-        """Log what an alarm says, as text."""
         self._show(f"alarms/{name}", message)
 
     @rank_zero_only

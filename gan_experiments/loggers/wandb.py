@@ -68,12 +68,10 @@ class WandbTracker(Tracker):
 
     @property
     def name(self) -> str:
-        """The W&B project."""
         return self._project
 
     @property
     def version(self) -> str:
-        """The identity of the W&B run."""
         return self._id
 
     @rank_zero_only
@@ -121,12 +119,10 @@ class WandbTracker(Tracker):
 
     @harmless
     def log_grid(self, key: str, path: Path, kimg: float) -> None:
-        """Log one picture."""
         self._run.log({key: wandb.Image(str(path)), "kimg": kimg})
 
     @harmless
     def log_scores(self, scores: Mapping[str, np.ndarray], kimg: float) -> None:
-        """Log histograms of the discriminator's scores of each set of images, with the same bins."""
         edges = bin_edges(scores)
         counts = {f"scores/{name}": np.histogram(values, edges) for name, values in scores.items()}
         self._run.log({**{key: wandb.Histogram(np_histogram=found) for key, found in counts.items()}, "kimg": kimg})
@@ -174,7 +170,6 @@ class WandbTracker(Tracker):
 
     @harmless
     def alert(self, name: str, message: str) -> None:
-        """Send an alert."""
         self._run.alert(title=name, text=message)
 
     @rank_zero_only

@@ -23,7 +23,6 @@ class ClassBalance(Metric):
     higher: ClassVar[tuple[str, ...]] = ("class_coverage", "class_entropy")
 
     def applies(self, case: Case) -> str:
-        """Ask for classes."""
         return "" if case.knows_classes else NO_CLASSES
 
     def compute(self, case: Case) -> dict[str, float]:

@@ -20,7 +20,6 @@ class ClassFrechetDistance(Metric):
     names: ClassVar[tuple[str, ...]] = ("class_fid",)
 
     def applies(self, case: Case) -> str:
-        """Ask for classes."""
         return "" if case.knows_classes else NO_CLASSES
 
     def compute(self, case: Case) -> dict[str, float]:

@@ -29,7 +29,6 @@ class ClassHeadAccuracy(DiscriminatorMetric):
     of_samples: ClassVar[bool] = False
 
     def applies(self, judge: Judge) -> str:
-        """Ask for a class head that was trained, and real images that it was not trained on."""
         if not judge.has_held_out:
             return NO_HELD_OUT
         return judge.no_class_head or ("" if judge.class_logits("held_out", 2) else NO_CLASS_HEAD)

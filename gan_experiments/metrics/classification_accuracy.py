@@ -20,7 +20,6 @@ class ClassificationAccuracyScore(Metric):
     sets: ClassVar[tuple[str, ...]] = ("held_out",)
 
     def applies(self, case: Case) -> str:
-        """Ask for classes, a generator that is told them, and held-out images."""
         if not case.knows_classes:
             return NO_CLASSES
         if not case.conditional:

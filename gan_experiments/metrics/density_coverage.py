@@ -27,7 +27,6 @@ class DensityCoverage(Metric):
 
     @property
     def fewest(self) -> int:
-        """Return an image and its k neighbours."""
         return self.neighborhood + 1
 
     def compute(self, case: Case) -> dict[str, float]:

@@ -19,7 +19,6 @@ class DiscriminatorOverfitting(DiscriminatorMetric):
     sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
 
     def applies(self, judge: Judge) -> str:
-        """Ask for samples, and real images that it was not trained on."""
         if not judge.has_generator:
             return NO_GENERATOR
         return "" if judge.has_held_out else NO_HELD_OUT

@@ -23,7 +23,6 @@ class FrechetDistance(Metric):
 
     @property
     def fewest(self) -> int:
-        """Return so many that a quarter of them has a covariance."""
         return 8
 
     def compute(self, case: Case) -> dict[str, float]:

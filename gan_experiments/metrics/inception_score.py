@@ -23,11 +23,9 @@ class InceptionScore(Metric):
 
     @property
     def fewest(self) -> int:
-        """Return one image for each part."""
         return self.splits
 
     def applies(self, case: Case) -> str:
-        """Ask for an extractor with classes."""
         return "the extractor has no classes" if case.samples.logits is None else ""
 
     def compute(self, case: Case) -> dict[str, float]:

@@ -23,7 +23,6 @@ class KernelDistance(Metric):
 
     @property
     def fewest(self) -> int:
-        """Return the size of a subset."""
         return self.subset_size
 
     def compute(self, case: Case) -> dict[str, float]:

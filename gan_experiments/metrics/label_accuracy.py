@@ -17,7 +17,6 @@ class LabelAccuracy(Metric):
     higher: ClassVar[tuple[str, ...]] = ("label_accuracy",)
 
     def applies(self, case: Case) -> str:
-        """Ask for classes, and a generator that is told them."""
         if not case.knows_classes:
             return NO_CLASSES
         return "" if case.conditional else NO_LABELS

@@ -28,7 +28,6 @@ class Memorization(Metric):
     sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
 
     def applies(self, case: Case) -> str:
-        """Ask for real images that were not trained on."""
         return NO_HELD_OUT if case.held_out is None else ""
 
     def compute(self, case: Case) -> dict[str, float]:

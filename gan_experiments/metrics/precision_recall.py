@@ -26,7 +26,6 @@ class PrecisionRecall(Metric):
 
     @property
     def fewest(self) -> int:
-        """Return an image and its k neighbours."""
         return self.neighborhood + 1
 
     def compute(self, case: Case) -> dict[str, float]:

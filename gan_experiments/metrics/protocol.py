@@ -122,12 +122,10 @@ class Protocol:
 
     @property
     def sample_metrics(self) -> dict[str, Metric]:
-        """Those of samples, by name."""
         return {name: metric for name, metric in self.metrics.items() if isinstance(metric, Metric)}
 
     @property
     def discriminator_metrics(self) -> dict[str, DiscriminatorMetric]:
-        """Those of the discriminator, by name."""
         return {name: metric for name, metric in self.metrics.items() if isinstance(metric, DiscriminatorMetric)}
 
     def _metric(self, name: str) -> Measure:

@@ -23,7 +23,6 @@ class Recognition(Metric):
     higher: ClassVar[tuple[str, ...]] = ("recognition",)
 
     def applies(self, case: Case) -> str:
-        """Ask for classes, of which some are left out."""
         if not case.knows_classes:
             return NO_CLASSES
         return ALL_CLASSES if len(_kept(case)) == len(case.class_names) else ""

@@ -46,7 +46,6 @@ class OneHotLatent(_KnowsClasses, LatentCondition):
         return latent_dim
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Overwrite the first entries."""
         return torch.cat([self.one_hot(labels, latents), latents[:, self.num_classes :]], dim=1)
 
 
@@ -54,11 +53,9 @@ class ConcatenateOneHot(_KnowsClasses, LatentCondition):
     """A one-hot code is appended to the latent: Mirza & Osindero 2014, "Conditional Generative Adversarial Nets"."""
 
     def attach(self, latent_dim: int) -> int:
-        """Add an entry for each class."""
         return latent_dim + self.num_classes
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Append the code."""
         return torch.cat([latents, self.one_hot(labels, latents)], dim=1)
 
 
@@ -70,11 +67,9 @@ class ConcatenateEmbedding(_KnowsClasses, LatentCondition):
         self.embedding = nn.Embedding(num_classes, embedding_dim)
 
     def attach(self, latent_dim: int) -> int:
-        """Add the embedding's size."""
         return latent_dim + self.embedding.embedding_dim
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Append the class's vector."""
         return torch.cat([latents, self.embedding(labels)], dim=1)
 
 
@@ -101,11 +96,9 @@ class ConcatenateOneHotMaps(_KnowsClasses, ImageCondition):
     """A channel for each class, 1 everywhere for the image's own and 0 for the others (Mirza & Osindero 2014)."""
 
     def attach(self, channels: int, image_size: int, num_features: int) -> int:
-        """Add a channel for each class."""
         return channels + self.num_classes
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Append the maps to the channels."""
         codes = self.one_hot(labels, images)[:, :, None, None]
         return torch.cat([images, codes.expand(-1, -1, *images.shape[2:])], dim=1)
 
@@ -114,12 +107,10 @@ class ConcatenateEmbeddingMap(_KnowsClasses, ImageCondition):
     """One further channel: a learned picture of the class. It starts as N(0, 1), about the scale of an image."""
 
     def attach(self, channels: int, image_size: int, num_features: int) -> int:
-        """Make a picture for each class and add its channel."""
         self.embedding = nn.Embedding(self.num_classes, image_size**2)
         return channels + 1
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Append the class's picture to the channels."""
         return torch.cat([images, self.embedding(labels).view_as(images[:, :1])], dim=1)
 
 
@@ -130,12 +121,10 @@ class Projection(_KnowsClasses, ImageCondition):
     """
 
     def attach(self, channels: int, image_size: int, num_features: int) -> int:
-        """Make a vector of the features' size for each class."""
         # A linear layer's row for each class, not nn.Embedding: initialisation and spectral normalisation then treat
         # it as they treat the score's own weights, beside which it stands.
         self.embedding = nn.Linear(num_features, self.num_classes, bias=False)
         return channels
 
     def score(self, scores: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """Add the inner product."""
         return scores + (F.embedding(labels, self.embedding.weight) * features).sum(dim=1)

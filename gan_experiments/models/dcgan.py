@@ -66,7 +66,6 @@ class Generator(nn.Module):
         self.layers.append(nn.Sequential(last, output_activation(output)))
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate one image for each latent."""
         images: Tensor = self.layers(self.condition(latents, labels)[:, :, None, None])
         return images
 
@@ -123,7 +122,6 @@ class Discriminator(nn.Module):
             normalize_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        """Judge images under their labels."""
         features = self.layers(self.condition(images, labels)).flatten(1)
         scores = self.condition.score(self.score_head(features).squeeze(1), features, labels)
         class_logits = None if self.class_head is None else self.class_head(features)

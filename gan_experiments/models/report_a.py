@@ -57,7 +57,6 @@ class Generator28(nn.Module):
         )
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate one image for each latent."""
         images: Tensor = self.layers(latents)
         return images
 
@@ -89,7 +88,6 @@ class Discriminator28(nn.Module):
         self.score_head = nn.Linear(16 * width, 1)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        """Judge images."""
         features = self.layers(images)
         return DiscriminatorOutput(self.score_head(features).flatten(), features=features)
 
@@ -118,7 +116,6 @@ class Generator32(nn.Module):
         )
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate one image for each latent."""
         images: Tensor = self.layers(latents)
         return images
 
@@ -150,6 +147,5 @@ class Discriminator32(nn.Module):
         self.score_head = nn.Linear(16 * width, 1)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        """Judge images."""
         features = self.layers(images)
         return DiscriminatorOutput(self.score_head(features).flatten(), features=features)

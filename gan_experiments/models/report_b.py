@@ -50,7 +50,6 @@ class Generator(nn.Module):
         )
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate one image of the given class for each latent."""
         images: Tensor = self.layers(self.condition(latents, labels))
         return images
 
@@ -82,7 +81,6 @@ class Discriminator(nn.Module):
         self.class_head = nn.Linear(width, num_classes)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        """Judge images."""
         features = self.layers(images).flatten(1)
         return DiscriminatorOutput(self.score_head(features).flatten(), self.class_head(features), features)
 

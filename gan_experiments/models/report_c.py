@@ -43,7 +43,6 @@ class DenseGenerator(nn.Module):
         self.layers.append(nn.Sequential(nn.Unflatten(1, shape), output_activation(output)))
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate one image for each latent."""
         images: Tensor = self.layers(latents)
         return images
 
@@ -58,7 +57,6 @@ class DenseDiscriminator(nn.Module):
         self.score_head = nn.Linear(HIDDEN[0], 1)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        """Judge images."""
         features = self.layers(images)
         return DiscriminatorOutput(self.score_head(features).flatten(), features=features)
 
@@ -92,7 +90,6 @@ class ConvGenerator(nn.Module):
         )
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate one image for each latent."""
         images: Tensor = self.layers(latents)
         return images
 
@@ -111,7 +108,6 @@ class ConvDiscriminator(nn.Module):
         self.score_head = nn.Linear(64 * 4 * 4, 1)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        """Judge images."""
         features = self.layers(images)
         return DiscriminatorOutput(self.score_head(features).flatten(), features=features)
 

@@ -43,7 +43,6 @@ class Generator(nn.Module):
         )
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate one image for each latent."""
         images: Tensor = self.layers(latents[:, :, None, None])
         return images
 
@@ -68,6 +67,5 @@ class Discriminator(nn.Module):
         self.score_head = nn.Conv2d(8 * width, 1, 8, bias=False)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        """Judge images."""
         maps = self.layers(images)
         return DiscriminatorOutput(self.score_head(maps).flatten(), features=maps.flatten(1))

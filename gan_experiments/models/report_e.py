@@ -40,7 +40,6 @@ class Generator(nn.Module):
         )
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate one image for each latent."""
         images: Tensor = self.layers(latents[:, :, None, None])
         return images
 
@@ -64,7 +63,6 @@ class Discriminator(nn.Module):
         self.class_head = nn.Linear(224 * 2 * 2, num_classes)
 
     def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        """Judge images."""
         maps = self.layers(images)
         features = maps.flatten(1)
         return DiscriminatorOutput(self.score_head(maps).flatten(), self.class_head(features), features)

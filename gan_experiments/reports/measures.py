@@ -40,7 +40,6 @@ class Measures:
 
     @property
     def any(self) -> bool:
-        """Whether something was measured."""
         return bool(self.main or self.parts)
 
     def stated(self) -> list[tuple[list[str], str]]:

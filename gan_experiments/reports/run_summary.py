@@ -49,12 +49,10 @@ class About:
 
     @property
     def state(self) -> str:
-        """How it stands."""
         return self.record.state
 
     @property
     def ending(self) -> str:
-        """Return how it ended, in a sentence."""
         further = " The resume line below goes on with it." if self.state == "interrupted" and self.go_on else ""
         return ENDINGS[self.state] + further
 
@@ -65,12 +63,10 @@ class About:
 
     @cached_property
     def problems(self) -> list[str]:
-        """Return what else is wrong with its directory."""
         return [encodable(problem) for problem in self.record.problems if problem != self.record.problem]
 
     @cached_property
     def outline(self) -> dict[str, str]:
-        """Return the few facts that stand above all."""
         manifest, choices = self.record.manifest, self.record.choices
         told = [session["device"] for session in self.record.told("sessions") if session.get("device")]
         reached = {word: text for word, text in self.reached.items() if word in ("iterations", "kimg", "epochs")}
@@ -90,7 +86,6 @@ class About:
 
     @cached_property
     def reached(self) -> dict[str, str]:
-        """Return how far it was trained, by each clock."""
         return {CLOCK[name]: short(value, 5) for name, value in self.record.reached.items()}
 
     @property
@@ -110,7 +105,6 @@ class About:
 
     @property
     def notes(self) -> dict[str, str]:
-        """Return what its maker said of it."""
         found = {name: self.record.config.get(name) for name in ("notes", "tags")}
         return {name: show(value) for name, value in found.items() if value}
 
@@ -122,17 +116,14 @@ class About:
 
     @property
     def choices(self) -> dict[str, str]:
-        """Return the choice of each config group."""
         return {show(group): show(choice) for group, choice in self.record.choices.items()}
 
     @property
     def settings(self) -> dict[str, str]:
-        """Return the whole resolved config."""
         return {encodable(key): show(value) for key, value in self.record.flat_config.items()}
 
     @cached_property
     def data(self) -> dict[str, str]:
-        """Return what it was trained on, and which images were held out."""
         dataset, used = mapping(self.record.config.get("dataset")), self.record.part("data")
         size, channels = dataset.get("image_size"), dataset.get("channels")
         regime = flat(mapping(self.record.config.get("regime")))
@@ -153,23 +144,19 @@ class About:
 
     @cached_property
     def networks(self) -> list[Network]:
-        """Return the layer tables."""
         return read_networks(self.record.directory)
 
     @cached_property
     def networks_text(self) -> str:
-        """Return the layer tables as an older run has them."""
         return "" if self.networks else read_text(self.record.directory)
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Return the trainable parameters of each network."""
         counts = self.record.part("parameters")
         return {show(name): count(number) or show(number) for name, number in counts.items()}
 
     @cached_property
     def measures(self) -> Measures:
-        """Return what was measured."""
         return read_measures(self.record)
 
     @property
@@ -193,7 +180,6 @@ class About:
 
     @cached_property
     def alarms(self) -> list[Alarm]:
-        """Return what its alarms said, in order."""
         return [
             Alarm(show(said.get("alarm")), _kimg(said), show(said.get("action")), show(said.get("message")))
             for said in self.record.told("alarms")
@@ -201,7 +187,6 @@ class About:
 
     @cached_property
     def rollbacks(self) -> list[str]:
-        """Return where it went back to an older checkpoint."""
         return [
             f"from iteration {show(back.get('from'))} to {show(back.get('to'))}: {show(back.get('reason'))}"
             for back in self.record.told("rollbacks")
@@ -209,29 +194,24 @@ class About:
 
     @cached_property
     def inspections(self) -> list[Path]:
-        """Return the pictures of looking inside the discriminator."""
         found = self.record.directory.glob("inspection/**/*")
         return sorted(path for path in found if path.suffix.lower() in PICTURES and path.is_file())
 
     @property
     def reconstructions(self) -> list[Path]:
-        """Return the picture of training images and their reconstructions, where an autoencoder was trained."""
         return [path for path in [self.record.directory / "autoencoder.png"] if path.is_file()]
 
     @cached_property
     def nearest(self) -> list[Path]:
-        """Return the newest picture of samples above the training images nearest to them."""
         return sorted(self.record.directory.glob("evaluation/*-nearest.png"), key=modified)[-1:]
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return versions and the machine, of its beginning."""
         parts = self.record.part("machine") | self.record.part("versions")
         return {show(name): show(value) for name, value in parts.items()}
 
     @cached_property
     def sessions(self) -> list[dict[str, str]]:
-        """Return each session: when, how long, from where to where, on what, and what it changed."""
         return [
             {
                 "started": moment(session.get("started")),

@@ -33,17 +33,14 @@ class Column:
 
     @property
     def name(self) -> str:
-        """The metric's name, without the extractor's."""
         return self.key.partition("/")[0]
 
     @property
     def heading(self) -> str:
-        """What stands above it."""
         return self.key if self.number == 1 else f"{self.key} · protocol {self.number}"
 
     @property
     def arrow(self) -> str:
-        """Which way is better."""
         return "↑" if self.higher_is_better else "↓"
 
     def badness(self, value: float) -> float:
@@ -79,7 +76,6 @@ class Row:
 
     @property
     def difference(self) -> str:
-        """What it is, of that in which the runs differ."""
         return ", ".join(f"{key}={value}" for key, value in self.settings.items())
 
 
@@ -95,12 +91,10 @@ class Table:
 
     @property
     def unread(self) -> list[Record]:
-        """The directories that could not be read."""
         return [record for record in self.records if record.state == "unreadable"]
 
     @cached_property
     def bests(self) -> dict[Column, float | None]:
-        """The best value of each column."""
         values = {
             column: [value.value for row in self.rows if (value := row.values.get(column))] for column in self.columns
         }
@@ -111,7 +105,6 @@ class Table:
 
     @cached_property
     def parts(self) -> list[Column]:
-        """Columns of metrics that are parts of others, as fid_half and class_fid_0 are."""
         names = {column.name for column in self.columns}
         return [column for column in self.columns if any(column.name.startswith(f"{name}_") for name in names)]
 

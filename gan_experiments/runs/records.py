@@ -174,7 +174,6 @@ class Record:
 
     @property
     def grids(self) -> list[tuple[float, Path]]:
-        """Sample grids with their kimg, in order."""
         found = []
         for path in self.directory.glob("samples/kimg_*.png"):
             with contextlib.suppress(ValueError):

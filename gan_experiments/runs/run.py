@@ -51,7 +51,6 @@ class Run:
 
     @property
     def config(self) -> DictConfig:
-        """The resolved config that the run started with."""
         config = OmegaConf.create(self.manifest["config"])
         assert isinstance(config, DictConfig)
         return config

@@ -25,7 +25,6 @@ class TrainedGenerator:
 
     @property
     def conditional(self) -> bool:
-        """Whether it makes the class that it is asked for."""
         return bool(self.class_names)
 
 

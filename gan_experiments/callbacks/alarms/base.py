@@ -26,7 +26,6 @@ class Signals:
 
     @property
     def kimg(self) -> float:
-        """Where the run stands."""
         return self.module.clock.kimg
 
 
@@ -82,7 +81,6 @@ class Alarms(Callback):
         self._asked = -1
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the alarms remember."""
         return {
             "alarms": {name: alarm.state for name, alarm in self.alarms.items()},
             "ringing": sorted(self.ringing),
@@ -91,7 +89,6 @@ class Alarms(Callback):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it back."""
         for name, alarm in self.alarms.items():
             alarm.state = dict(state["alarms"].get(name, {}))
         self.ringing = set(state["ringing"])
@@ -99,7 +96,6 @@ class Alarms(Callback):
         self._losses = dict(state["losses"])
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Ask the alarms that watch losses where a row has just been written."""
         row = self.record.latest
         if row and row["iteration"] == self.module.clock.iterations != self._asked:
             self._asked = self.module.clock.iterations

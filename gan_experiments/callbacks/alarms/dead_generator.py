@@ -26,7 +26,6 @@ class DeadGenerator(Alarm):
     every_kimg: PositiveFloat = 25.0
 
     def look(self, signals: Signals) -> str:
-        """Return the variation."""
         gan = signals.module
         if not isinstance(gan, GAN):
             return ""

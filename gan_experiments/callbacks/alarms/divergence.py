@@ -26,7 +26,6 @@ class Divergence(Alarm):
     hears_divergence: ClassVar[bool] = True
 
     def look(self, signals: Signals) -> str:
-        """Name what is too large."""
         for name, value in signals.losses.items():
             if abs(value) > self.loss_limit:
                 return f"{name} is {value:.3g}: training diverges. Lower the learning rates, or add a penalty."

@@ -25,7 +25,6 @@ class ModeCollapse(Alarm):
     watches: ClassVar[Literal["losses", "evaluation"]] = "evaluation"
 
     def look(self, signals: Signals) -> str:
-        """Name the value that fell."""
         watched = {
             key: value
             for key, value in (signals.evaluation or {}).items()

@@ -23,7 +23,6 @@ class MutualDefeat(Alarm):
     for_kimg: PositiveFloat = 10.0
 
     def look(self, signals: Signals) -> str:
-        """Return both losses."""
         losses = [signals.adversarial.get(name) for name in ("discriminator", "generator")]
         holds = all(loss is not None and 0 <= loss < self.below for loss in losses)
         if not self.lasts(holds, signals.kimg, self.for_kimg):

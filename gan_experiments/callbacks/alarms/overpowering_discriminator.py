@@ -26,7 +26,6 @@ class OverpoweringDiscriminator(Alarm):
     for_kimg: PositiveFloat = 50.0
 
     def look(self, signals: Signals) -> str:
-        """Return both losses."""
         discriminator, generator = (signals.adversarial.get(name) for name in ("discriminator", "generator"))
         if discriminator is None or generator is None:
             return ""

@@ -47,11 +47,9 @@ class Autoencoder(Regime):
 
     @property
     def needs_fit(self) -> bool:
-        """Return that an autoencoder must be trained."""
         return True
 
     def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
-        """Train the autoencoder, or take what one made that was trained on the same images before."""
         import torch
 
         found = self._cached(image_set, workshop)
@@ -92,11 +90,9 @@ class _WithReconstructions(Regime):
         self.pixels = pixels
 
     def count(self, facts: DatasetFacts) -> int:
-        """Return the number of images with their reconstructions."""
         return facts.num_train + len(self.pixels)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Return the images and their reconstructions."""
         return _Joined(image_set, self.pixels)
 
 

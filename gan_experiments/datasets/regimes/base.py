@@ -15,11 +15,9 @@ class Whole(Regime):
     """All training images, as they are."""
 
     def count(self, facts: DatasetFacts) -> int:
-        """Return the number of images in the training split."""
         return facts.num_train
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Return all images."""
         return image_set
 
 

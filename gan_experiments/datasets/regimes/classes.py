@@ -36,12 +36,10 @@ class Classes(Regime):
         return facts.num_train
 
     def count_classes(self, facts: DatasetFacts) -> int:
-        """Return how many are named."""
         return len(self.numbers())
 
     @property
     def selects_by_label(self) -> bool:
-        """Return that labels decide which images are left."""
         return True
 
     def apply(self, image_set: ImageSet) -> ImageSet:
@@ -59,7 +57,6 @@ class Classes(Regime):
         return kept
 
     def reference(self, image_set: ImageSet) -> ImageSet:
-        """Return the images of the classes, none where there are none."""
         import torch
 
         wanted = torch.isin(image_set.labels, torch.tensor(self.numbers()))

@@ -34,7 +34,6 @@ class FirstNPerClass(Regime):
 
     @property
     def selects_by_label(self) -> bool:
-        """Return that labels decide which images are left."""
         return True
 
     def apply(self, image_set: ImageSet) -> ImageSet:

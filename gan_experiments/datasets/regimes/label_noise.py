@@ -35,7 +35,6 @@ class LabelNoise(Regime):
 
     @property
     def relabels(self) -> bool:
-        """Return that labels are all that is changed."""
         return True
 
     def apply(self, image_set: ImageSet) -> ImageSet:

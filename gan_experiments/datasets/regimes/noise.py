@@ -37,11 +37,9 @@ class Noise(Regime):
         return [self.kinds] if isinstance(self.kinds, str) else self.kinds
 
     def count(self, facts: DatasetFacts) -> int:
-        """Return the number of images with their copies."""
         return facts.num_train * (1 + len(self.each_kind()))
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Return the images and their copies."""
         return _WithCopies(image_set, self)
 
     def disturb(self, pixels: "Tensor", kind: Kind, stream: "torch.Generator") -> "Tensor":

@@ -19,7 +19,6 @@ class AlternateEpochs(StaticSchedule):
         self.first = first
 
     def plan(self, progress: Progress) -> Updates:
-        """Return which network this iteration updates: always one alone."""
         place = progress.epoch % (self.discriminator + self.generator)
         discriminator = place < self.discriminator if self.first == "discriminator" else place >= self.generator
         return Updates(discriminator=discriminator, generator=not discriminator)

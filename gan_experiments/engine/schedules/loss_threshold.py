@@ -38,7 +38,6 @@ class LossThreshold(Schedule):
         self._losses: dict[str, float | None] = {"discriminator_loss": None, "generator_loss": None}
 
     def plan(self, progress: Progress) -> Updates:
-        """Return which networks this iteration updates, from the last observation."""
         discriminator_loss, generator_loss = self._losses["discriminator_loss"], self._losses["generator_loss"]
         discriminator = _trains(discriminator_loss, self.discriminator_above)
         generator = _trains(generator_loss, self.generator_above)
@@ -50,7 +49,6 @@ class LossThreshold(Schedule):
         return Updates(discriminator, generator)
 
     def observe(self, discriminator_loss: float, generator_loss: float) -> None:
-        """Take note of both losses."""
         losses = {"discriminator_loss": discriminator_loss, "generator_loss": generator_loss}
         self._losses = {name: loss if math.isfinite(loss) else None for name, loss in losses.items()}
 
@@ -59,7 +57,6 @@ class LossThreshold(Schedule):
         return dict(self._losses)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the last observation back."""
         self._losses = dict(state)
 
 

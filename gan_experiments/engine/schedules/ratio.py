@@ -13,7 +13,6 @@ class Ratio(StaticSchedule):
     """
 
     def plan(self, progress: Progress) -> Updates:
-        """Return which networks this iteration updates."""
         cycle = max(self.discriminator, self.generator)
         before = progress.iteration % cycle
         after = before + 1

@@ -98,7 +98,6 @@ class ClassifierExtractor(Extractor):
         return history[-1].get("test_accuracy")
 
     def save(self, path: Path, accuracy: float | None) -> None:
-        """Write the weights and the facts to a file."""
         state = {name: value.contiguous() for name, value in self.network.state_dict().items()}
         data = save(state, {"facts": json.dumps({**self._facts, "accuracy": accuracy, "version": VERSION})})
         write_atomically(path, lambda file: file.write(data))
