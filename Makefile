@@ -33,7 +33,7 @@ lint: $(INSTALLED) ## format, lint, types, floors, current pages
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python docs/make_pages.py --check
+	$(BIN)/python benchmarks/pages/make_pages.py --check
 
 test-slow: $(INSTALLED) ## run the slow tests
 	$(BIN)/python -m pytest -n 2 -m 'slow and not gpu and not network and not realdata'
@@ -47,7 +47,7 @@ format: $(INSTALLED) ## format the code
 	$(BIN)/ruff check --fix .
 
 pages: $(INSTALLED) ## write the results in README.md and docs/ anew from docs/results/
-	$(BIN)/python docs/make_pages.py
+	$(BIN)/python benchmarks/pages/make_pages.py
 
 clean: ## remove what can be made again, but no run
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

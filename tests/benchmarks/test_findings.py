@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from toy_study import DOCS, change, import_sections, verdicts, write
+from toy_study import ROOT, change, import_sections, verdicts, write
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_claims_read_ends_curves_and_differences(tmp_path: Path, sections: Any) 
     assert "| `g/loss`, mean of the last third of a below 2 | 0.555 ± 0.14 (3 runs) |" in page
 
 
-STUDIES = sorted((DOCS.parent / "benchmarks" / "studies").glob("*.yaml"))
+STUDIES = sorted((ROOT / "benchmarks" / "studies").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -254,4 +254,4 @@ def test_studies_run_experiments_that_there_are(path: Path) -> None:
     for written in study["variants"].values():
         overrides = written["overrides"] if isinstance(written, dict) else written
         for name in [word.partition("=")[2] for word in overrides if word.startswith("+experiment=")]:
-            assert (DOCS.parent / "conf" / "experiment" / f"{name}.yaml").exists(), name
+            assert (ROOT / "conf" / "experiment" / f"{name}.yaml").exists(), name

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
 
 
 def import_sections(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Import docs/study_sections.py, reading studies and results of this directory."""
-    monkeypatch.syspath_prepend(DOCS)
+    """Import benchmarks/pages/study_sections.py, reading studies and results of this directory."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks" / "pages")
     import study_results
     import study_sections
 

@@ -1,6 +1,8 @@
 """Pictures of pages for README.md, wide and narrow, as a browser shows them.
 
-python docs/take_screenshots.py comparison.html comparison.html#grids    -> docs/results/pages/NAME-SECTION-WIDTH.png
+python benchmarks/pages/take_screenshots.py comparison.html comparison.html#grids
+
+writes docs/results/pages/NAME-SECTION-WIDTH.png.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).resolve().parent / "results" / "pages"
+TARGET = Path(__file__).resolve().parents[2] / "docs" / "results" / "pages"
 WINDOWS = {1280: 1150, 390: 900}  # width and height, pixels
 
 

@@ -1,9 +1,9 @@
 """Results in the pages: collected from runs and benchmarks into docs/results/, written into the pages from there alone.
 
-python docs/make_pages.py collect RUN STUDY     a run's numbers, curve and pictures -> docs/results/STUDY/
-python docs/make_pages.py collect-bench JSON    a benchmark's numbers -> docs/results/bench/
-python docs/make_pages.py                       docs/results/ -> the pages
-python docs/make_pages.py --check               exit 1 if a page is not what docs/results/ gives
+python benchmarks/pages/make_pages.py collect RUN STUDY     a run's numbers, curve and pictures -> docs/results/STUDY/
+python benchmarks/pages/make_pages.py collect-bench JSON    a benchmark's numbers -> docs/results/bench/
+python benchmarks/pages/make_pages.py                       docs/results/ -> the pages
+python benchmarks/pages/make_pages.py --check               exit 1 if a page is not what docs/results/ gives
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from report_sections import epochs_section, experiments_section, losses_section,
 from study_results import NOT_RUN
 from study_sections import alarms_section, made_section, study_section, values_section
 
-DOCS = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 RESULTS = DOCS / "results"
 REPORTS = tuple(DOCS / "reports" / f"{letter}.md" for letter in "ABCDE")
 PAGES = (DOCS.parent / "README.md", DOCS / "evaluation.md", DOCS / "studies" / "training_ratio.md", *REPORTS)

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from gan_experiments.reports.statistics import estimate
 
-DOCS = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 STUDIES = DOCS.parent / "benchmarks" / "studies"
 NOT_RUN = "No run has ended yet.\n"
 
