@@ -46,6 +46,7 @@ from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
 from gan_experiments.metrics.protocol import Protocol, RealImages, check_measures
 from gan_experiments.models.autoencoder import AutoencoderNetwork
+from gan_experiments.models.latents import build_latents
 from gan_experiments.models.small_cnn import SmallCNN
 from gan_experiments.models.summary import LayerRow, layer_table
 from gan_experiments.rng import stream_seed
@@ -90,7 +91,7 @@ def assemble(cfg: DictConfig) -> tuple[TrainingModule, dict[str, list[LayerRow]]
     )
     if "loss" in unused:
         return _task(cfg, networks, optimization), tables
-    facts = {"latent_dim": cfg.model.latent_dim, "ema_half_life_kimg": cfg.ema_half_life_kimg}
+    facts = {"latents": build_latents(cfg.model), "ema_half_life_kimg": cfg.ema_half_life_kimg}
     schedule = instantiate(cfg.schedule, "schedule")
     return _task(cfg, networks, optimization, objective=_objective(cfg), schedule=schedule, **facts), tables
 
@@ -289,7 +290,7 @@ def prepare_protocol(
         metrics=metrics,
         real=RealImages(cfg.dataset.name, list(cfg.dataset.class_names), reference, training, judging),
         num_samples=cfg.evaluation.num_samples,
-        latent_dim=cfg.model.latent_dim,
+        latents=build_latents(cfg.model),
         value_range=list(cfg.model.value_range),
         conditional=cfg.model.conditional,
         weights="raw" if cfg.ema_half_life_kimg is None else "EMA",

@@ -52,7 +52,7 @@ class Samples(Callback):
         self.columns = rows if conditional and by_class == "columns" else side
         stream = torch.Generator().manual_seed(stream_seed("samples", seed))
         self.labels = shown.repeat_interleave(side)
-        self.latents = torch.randn(len(self.labels), gan.latent_dim, generator=stream)
+        self.latents = gan.latents.sample(len(self.labels), stream)
         # Of each class shown (or of all) in a random order; fewer images than places repeat.
         order = torch.randperm(len(real), generator=stream)
         groups = [order]

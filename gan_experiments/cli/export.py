@@ -39,7 +39,7 @@ def export(
 ) -> None:
     """Write a run's averaged generator for use without this package, with a loader and a model card.
 
-    Inputs are latents (float32, N×latent_dim, standard normal) and, where the generator takes them, labels (int64, N);
+    Inputs are latents (float32, N×latent_dim) and, where the generator takes them, labels (int64, N);
     N is any. The images of what was written are compared with the network's own: above 1e-5 nothing is kept.
     """
     record = open_record(run)

@@ -67,6 +67,8 @@ PARTS = {
     "optimizer": ("discriminator", "generator", "learning_rate"),
 }
 """What these groups name by `_target_`."""
+OPTIONAL_PARTS = {"model": ("latents",)}
+"""What they may name besides."""
 TASK_FACTS = ("needs", "unused", "min_classes")
 """What a task's yaml declares: facts that the model must have, keys it has no use for, how many classes it needs."""
 FURTHER_GROUPS = ("experiment", "loss/term", "optimizer/learning_rate", "evaluation/metric", "regime/step")
@@ -142,11 +144,12 @@ def _check_group(group: str, node: Any, text: str) -> None:
     for key in known:
         if key not in node:
             raise UserError(f"{group}.{key} is missing: the yaml of a {group} states {', '.join(known)}")
+    optional = OPTIONAL_PARTS.get(group, ())
     for key in map(str, node):
-        read = key in known or re.search(rf"\$\{{[^}}]*\b{re.escape(key)}\b[^}}]*\}}", text)
+        read = key in [*known, *optional] or re.search(rf"\$\{{[^}}]*\b{re.escape(key)}\b[^}}]*\}}", text)
         if not read and (group, key) != ("dataset", "path"):
             raise UserError(f"{group}.{key} is read by nothing{suggest(key, known)}")
-    for key in PARTS[group]:
+    for key in [*PARTS[group], *(key for key in optional if node.get(key) is not None)]:
         _require_part(node[key], f"{group}.{key}")
 
 

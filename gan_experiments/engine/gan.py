@@ -12,6 +12,7 @@ from gan_experiments.engine.ema import EMA
 from gan_experiments.engine.module import MemoryFormat, Optimization, TrainingModule
 from gan_experiments.engine.schedules.base import Schedule
 from gan_experiments.losses.objective import Objective
+from gan_experiments.models.latents import Latents
 from gan_experiments.types import Batch, NetworkName
 
 
@@ -19,12 +20,12 @@ class GAN(TrainingModule):
     """A generator, a discriminator, and what trains them.
 
     Args:
-        generator: latents (N×latent_dim, standard normal) and labels (N) to images (N×C×H×W).
+        generator: latents (N×latents.dim) and labels (N) to images (N×C×H×W).
         discriminator: images and labels to a `DiscriminatorOutput`.
         objective: the sum of loss terms.
         schedule: which network is updated at which iteration.
         optimization: how networks are updated.
-        latent_dim: size of a latent.
+        latents: the distribution that they are drawn from.
         ema_half_life_kimg: half-life of the EMA generator; None trains without one.
         fakes: `fresh` draws new fakes for each step; `shared` draws one batch for both steps of an iteration, so
             that the generator's step sees the fakes that the discriminator has just been trained on.
@@ -48,7 +49,7 @@ class GAN(TrainingModule):
         objective: Objective,
         schedule: Schedule,
         optimization: Optimization,
-        latent_dim: int,
+        latents: Latents,
         ema_half_life_kimg: float | None,
         fakes: Literal["fresh", "shared"] = "fresh",
         frozen_batch_norm: Literal["batch", "running"] = "batch",
@@ -61,7 +62,7 @@ class GAN(TrainingModule):
         self.ema = EMA(self.generator, ema_half_life_kimg) if ema_half_life_kimg else None
         self.objective = objective
         self.schedule = schedule
-        self.latent_dim = latent_dim
+        self.latents = latents
         self.fakes = fakes
         self.frozen_batch_norm = frozen_batch_norm
         self.joined = discriminator_pass == "joined"
@@ -101,7 +102,7 @@ class GAN(TrainingModule):
 
     def generate(self, labels: Tensor) -> Tensor:
         """Generate one image for each label from latents of the device's default random stream."""
-        latents = torch.randn(len(labels), self.latent_dim, device=labels.device)
+        latents = self.latents.sample(len(labels), device=labels.device)
         images: Tensor = self.generator(latents, labels)
         return images.float()  # under autocast networks give less
 

@@ -52,7 +52,7 @@ def _about(record: Record, generator: TrainedGenerator) -> str:
 
 def _use(generator: TrainedGenerator, exported: Exported) -> list[str]:
     low, high = generator.value_range
-    inputs = [["latents", f"float32, N×{generator.latent_dim}", "standard normal"]]
+    inputs = [["latents", f"float32, N×{generator.latents.dim}", generator.latents.describe()]]
     if generator.conditional:
         names = ", ".join(f"{label} {name}" for label, name in enumerate(generator.class_names))
         inputs.append(["labels", "int64, N", names])

@@ -38,7 +38,7 @@ REQUIRED: dict[Format, tuple[str, ...]] = {
 
 
 class Conditional(nn.Module):
-    """Latents (float32, N×latent_dim) and labels (int64, N) to images."""
+    """Latents (float32, N×latents.dim) and labels (int64, N) to images."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Conditional(nn.Module):
 
 
 class Unconditional(nn.Module):
-    """Latents (float32, N×latent_dim) to images, of a generator that looks at no label."""
+    """Latents (float32, N×latents.dim) to images, of a generator that looks at no label."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def export(generator: TrainedGenerator, record: Record, to: Format, license: str
 
 
 def _inputs(generator: TrainedGenerator, count: int) -> tuple[Tensor, ...]:
-    latents = torch.randn(count, generator.latent_dim, generator=torch.Generator().manual_seed(count))
+    latents = generator.latents.sample(count, torch.Generator().manual_seed(count))
     labels = torch.arange(count) % max(len(generator.class_names), 1)
     return (latents, labels) if generator.conditional else (latents,)
 

@@ -57,10 +57,10 @@ SHOWN = 10  # images that a loader makes when it is run
 def loader_text(generator: TrainedGenerator, format: str) -> str:
     """Return the loader of a format: a script that imports nothing of this package."""
     labels = f"torch.arange({SHOWN}) % {len(generator.class_names)}"
-    latents = f"torch.randn({SHOWN}, {generator.latent_dim})"
+    latents = generator.latents.code(SHOWN, "torch")
     inputs = f"{latents}, {labels}" if generator.conditional else latents
     if format == "onnx":
-        arrays = {"latents": f"np.random.randn({SHOWN}, {generator.latent_dim}).astype(np.float32)"}
+        arrays = {"latents": generator.latents.code(SHOWN, "numpy")}
         if generator.conditional:
             arrays["labels"] = f"np.arange({SHOWN}) % {len(generator.class_names)}"
         inputs = "{" + ", ".join(f'"{name}": {array}' for name, array in arrays.items()) + "}"

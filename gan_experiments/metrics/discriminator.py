@@ -75,7 +75,7 @@ class DiscriminatorJudge:
             assert self.generator is not None
             labels = protocol.sample_labels(self.seed)[:count]
             blocks = sample_blocks(
-                self.generator, protocol.latent_dim, labels, protocol.value_range, self.seed, protocol.batch_size
+                self.generator, protocol.latents, labels, protocol.value_range, self.seed, protocol.batch_size
             )
             for (pixels, _), wanted in zip(blocks, torch.split(labels, BLOCK_SIZE), strict=True):
                 yield pixels.cpu(), wanted

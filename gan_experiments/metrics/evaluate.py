@@ -217,7 +217,7 @@ def _case(protocol: Protocol, extractor: Extractor, samples: Seen, seed: int) ->
 def _pixels(
     generator: nn.Module, protocol: Protocol, labels: Tensor, seed: int, clipped: list[float]
 ) -> Iterator[Tensor]:
-    blocks = sample_blocks(generator, protocol.latent_dim, labels, protocol.value_range, seed, protocol.batch_size)
+    blocks = sample_blocks(generator, protocol.latents, labels, protocol.value_range, seed, protocol.batch_size)
     for pixels, share in blocks:
         clipped.append(share * len(pixels))
         yield pixels

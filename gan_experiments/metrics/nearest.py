@@ -27,7 +27,7 @@ def nearest_pairs(generator: nn.Module, protocol: Protocol, seed: int, count: in
     """
     extractor = next(iter(protocol.extractors.values())).to(next(generator.parameters()).device)
     labels = protocol.sample_labels(seed)[: NUM_BLOCKS * BLOCK_SIZE]
-    blocks = sample_blocks(generator, protocol.latent_dim, labels, protocol.value_range, seed, protocol.batch_size)
+    blocks = sample_blocks(generator, protocol.latents, labels, protocol.value_range, seed, protocol.batch_size)
     samples = torch.cat([pixels for pixels, _ in blocks])
     (seen,) = look([samples], labels, [extractor])
     distances, which = nearest(seen, protocol.seen(extractor)["training"])

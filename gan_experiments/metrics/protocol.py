@@ -14,6 +14,7 @@ from gan_experiments.datasets.loader import fingerprint
 from gan_experiments.metrics.base import DiscriminatorMetric, Measure, Metric
 from gan_experiments.metrics.extractors.base import Extractor, fitting
 from gan_experiments.metrics.features import Seen, look_at_set
+from gan_experiments.models.latents import Latents
 from gan_experiments.sampling.generate import BLOCK_SIZE, labels_like, shuffle
 from gan_experiments.types import ImageSet, UserError
 
@@ -74,7 +75,7 @@ class Protocol:
         metrics: by any name.
         real: the real images.
         num_samples: samples drawn.
-        latent_dim: size of a latent.
+        latents: the distribution that the generator's are drawn from.
         value_range: what the generator's black and white are.
         conditional: whether the generator makes the class it is asked for.
         weights: which weights are measured, in a word: `EMA` or `raw`.
@@ -92,7 +93,7 @@ class Protocol:
     metrics: Mapping[str, Measure]
     real: RealImages
     num_samples: int
-    latent_dim: int
+    latents: Latents
     value_range: Sequence[float]
     conditional: bool
     weights: str

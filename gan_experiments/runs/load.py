@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate
+from gan_experiments.models.latents import build_latents
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.sampler import TrainedDiscriminator, TrainedGenerator
 from gan_experiments.types import NetworkName, UserError
@@ -113,7 +114,7 @@ def _described(
         checkpoint=path,
         iteration=state["clock"]["iterations"],
         kimg=state["clock"]["images_seen"] / 1000,
-        latent_dim=config.model.latent_dim,
+        latents=build_latents(config.model),
         class_names=list(config.dataset.class_names) if config.model.conditional else [],
         image_shape=(config.dataset.channels, size, size),
         value_range=(float(low), float(high)),

@@ -1,7 +1,6 @@
 """Drawing images from a trained generator, and writing them as pictures, one grid, or arrays."""
 
 import logging
-import math
 import re
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from torch import Tensor
 from gan_experiments.config.suggestions import suggest
 from gan_experiments.datasets.regimes.classes import find_class
 from gan_experiments.io import write_atomically
+from gan_experiments.models.latents import Latents
 from gan_experiments.rng import stream_seed
 from gan_experiments.sampling.generate import BLOCK_SIZE, generate
 from gan_experiments.sampling.images import save_grid, to_uint8
@@ -35,7 +35,7 @@ class Drawn:
 
     pixels: Tensor  # uint8, N×C×H×W
     labels: Tensor  # int64, N; zeros where the generator takes none
-    latents: Tensor  # float32, N×latent_dim
+    latents: Tensor  # float32, N×latents.dim
     share_clipped: float  # of the generator's values, which lay outside its range
     scores: Tensor | None = None  # float64, N, where these were picked by them
     recognized: Tensor | None = None  # bool, N, where a classifier judged them
@@ -82,31 +82,21 @@ def find_labels(generator: TrainedGenerator, asked: Sequence[str], trained: Sequ
 
 
 def draw_latents(
-    latent_dim: int, count: int, seed: int, label: int, truncation: float | None = None
+    latents: Latents, count: int, seed: int, label: int, truncation: float | None = None
 ) -> Iterator[Tensor]:
     """Return latents (float32, n×latent_dim) in blocks; latent i of a class follows from (seed, label, i) alone.
 
-    Truncation is the trick of Brock et al. 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis"
-    (BigGAN), section 3.1: entries of a latent beyond ±truncation are drawn again until none is. The result is a normal
-    truncated at ±truncation, not rescaled; here it is drawn at once, by its inverse distribution function.
-
     Args:
-        latent_dim: size of a latent.
+        latents: their distribution.
         count: how many.
         seed: of the images.
         label: the class; each has its own stream.
-        truncation: the threshold, above 0; None: a plain standard normal.
+        truncation: see `Latents.sample`.
     """
     for block in range(-(-count // BLOCK_SIZE)):
         stream = torch.Generator().manual_seed(stream_seed("drawn latents", seed, label, block))
-        shape = (BLOCK_SIZE, latent_dim)
-        if truncation is None:
-            latents = torch.randn(shape, generator=stream)
-        else:
-            uniform = torch.rand(shape, generator=stream, dtype=torch.float64) * 2 - 1
-            within = math.erf(truncation / math.sqrt(2))  # the share of a normal that lies there
-            latents = (torch.erfinv(uniform * within) * math.sqrt(2)).clamp(-truncation, truncation).float()
-        yield latents[: count - block * BLOCK_SIZE]
+        drawn = latents.sample(BLOCK_SIZE, stream, truncation=truncation)
+        yield drawn[: count - block * BLOCK_SIZE]
 
 
 def draw(
@@ -131,7 +121,7 @@ def draw_blocks(
     network = generator.network.to("cuda" if torch.cuda.is_available() else "cpu")
     done, total, said = 0, count * len(labels), time.monotonic()
     for label in labels:
-        for block in draw_latents(generator.latent_dim, count, seed, label, truncation):
+        for block in draw_latents(generator.latents, count, seed, label, truncation):
             asked = torch.full((len(block),), label)
             images = generate(network, block, asked)
             if not images.isfinite().all():

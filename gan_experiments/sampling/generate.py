@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from gan_experiments.models.latents import Latents
 from gan_experiments.rng import stream_seed
 from gan_experiments.sampling.images import to_uint8
 from gan_experiments.types import UserError
@@ -61,7 +62,7 @@ def labels_like(counts: Sequence[int], num_samples: int, seed: int) -> Tensor:
 
 
 def sample_blocks(
-    generator: nn.Module, latent_dim: int, labels: Tensor, value_range: Sequence[float], seed: int, batch_size: int
+    generator: nn.Module, latents: Latents, labels: Tensor, value_range: Sequence[float], seed: int, batch_size: int
 ) -> Iterator[tuple[Tensor, float]]:
     """Return pixels (uint8, n×C×H×W) and the share of clipped values, block by block; block b follows from (seed, b).
 
@@ -70,9 +71,8 @@ def sample_blocks(
     """
     for block, start in enumerate(range(0, len(labels), BLOCK_SIZE)):
         stream = torch.Generator().manual_seed(stream_seed("evaluation latents", seed, block))
-        latents = torch.randn(BLOCK_SIZE, latent_dim, generator=stream)
         wanted = labels[start : start + BLOCK_SIZE]
-        images = generate(generator, latents[: len(wanted)], wanted, batch_size)
+        images = generate(generator, latents.sample(BLOCK_SIZE, stream)[: len(wanted)], wanted, batch_size)
         if not images.isfinite().all():
             raise UserError(
                 "the generator gives values that are not finite: training has diverged; measure an earlier one"

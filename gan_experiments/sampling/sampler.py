@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from gan_experiments.models.latents import Latents
+
 
 @dataclass(frozen=True)
 class TrainedGenerator:
@@ -17,7 +19,7 @@ class TrainedGenerator:
     checkpoint: Path
     iteration: int
     kimg: float
-    latent_dim: int  # latents are standard normal
+    latents: Latents
     class_names: Sequence[str]  # empty where it takes no label
     image_shape: tuple[int, int, int]  # C×H×W
     value_range: tuple[float, float]  # black and white

@@ -19,6 +19,7 @@ from torch.nn.utils import parametrizations
 
 from cli.conftest import Verb
 from gan_experiments.export import export as exporting
+from gan_experiments.models.latents import Normal
 from gan_experiments.models.layers import PointConvTranspose2d
 from gan_experiments.runs.load import load_generator
 from gan_experiments.runs.records import read_record
@@ -79,7 +80,7 @@ def exported(finished: Path, unconditional: Path, tmp_path_factory: pytest.TempP
 def expected_images(generator: TrainedGenerator) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for count in BATCHES:
-        latents = torch.randn(count, generator.latent_dim, generator=torch.Generator().manual_seed(7))
+        latents = generator.latents.sample(count, torch.Generator().manual_seed(7))
         labels = (torch.arange(count) * 3) % 10
         found |= {f"latents{count}": latents.numpy(), f"images{count}": generator.network(latents, labels).numpy()}
         if generator.conditional:
@@ -167,7 +168,7 @@ class Branching(Random):
 
 def with_network(run: Path, network: nn.Module) -> TrainedGenerator:
     generator = load_generator(Run.open(run, "RUN"), "last")
-    return replace(generator, network=network.eval().requires_grad_(False), latent_dim=6)
+    return replace(generator, network=network.eval().requires_grad_(False), latents=Normal(6))
 
 
 @pytest.mark.parametrize("to", ["safetensors", pytest.param("onnx", marks=pytest.mark.slow)])

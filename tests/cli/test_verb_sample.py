@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from cli.conftest import Verb
+from gan_experiments.models.latents import Normal
 from gan_experiments.runs.checkpoints import load_checkpoint
 from gan_experiments.runs.load import load_generator
 from gan_experiments.runs.records import read_record
@@ -135,7 +136,7 @@ def test_without_a_place_it_is_named_after_all_that_it_depends_on(verb: Verb, co
 
 @pytest.mark.parametrize("threshold", [0.05, 0.5, 1.0])
 def test_truncated_latents_are_distributed_as_if_drawn_again_until_they_lie_within(threshold: float) -> None:
-    latents = torch.cat(list(draw_latents(50, 2000, 0, 0, threshold))).flatten()
+    latents = torch.cat(list(draw_latents(Normal(50), 2000, 0, 0, threshold))).flatten()
     again = torch.randn(2_000_000 if threshold < 0.1 else 200_000, generator=torch.Generator().manual_seed(1))
     again = again[again.abs() <= threshold]
 
@@ -149,12 +150,12 @@ def test_truncated_latents_are_distributed_as_if_drawn_again_until_they_lie_with
 
 
 def test_latents_without_truncation_are_standard_normal() -> None:
-    latents = torch.cat(list(draw_latents(20, 1234, 0, 3)))
+    latents = torch.cat(list(draw_latents(Normal(20), 1234, 0, 3)))
 
     assert latents.shape == (1234, 20)
     assert abs(float(latents.mean())) < 0.03
     assert abs(float(latents.std()) - 1) < 0.03
-    assert torch.equal(latents[:700], torch.cat(list(draw_latents(20, 700, 0, 3))))
+    assert torch.equal(latents[:700], torch.cat(list(draw_latents(Normal(20), 700, 0, 3))))
 
 
 @pytest.mark.parametrize("threshold", ["0", "-1", "1.01", "nan"])

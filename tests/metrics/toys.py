@@ -14,6 +14,7 @@ from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.extractors.module import ModuleExtractor
 from gan_experiments.metrics.features import Seen
 from gan_experiments.metrics.protocol import Protocol, RealImages
+from gan_experiments.models.latents import Normal
 
 LATENT_DIM = 3
 
@@ -104,7 +105,7 @@ def protocol(metrics: Mapping[str, Measure], cache_dir: Path, **more: Any) -> Pr
         "extractors": {"toy": extractor()},
         "real": real,
         "num_samples": 300,
-        "latent_dim": LATENT_DIM,
+        "latents": Normal(LATENT_DIM),
         "value_range": (-1.0, 1.0),
         "conditional": True,
         "weights": "raw",

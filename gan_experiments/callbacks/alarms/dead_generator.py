@@ -34,7 +34,7 @@ class DeadGenerator(Alarm):
             return self._say() if self.state.get("dead") else ""
         self.state["turn"] = turn
         stream = torch.Generator().manual_seed(stream_seed("dead generator"))
-        latents = torch.randn(NUM_LATENTS, gan.latent_dim, generator=stream)
+        latents = gan.latents.sample(NUM_LATENTS, stream)
         images = generate(gan.generator, latents, torch.zeros(NUM_LATENTS, dtype=torch.int64))
         spread = float(images.max() - images.min())
         variation = float(images.std(0).mean()) / spread if spread > 0 else 0.0
