@@ -48,9 +48,8 @@ from side_by_side import SideBySide, differences
 from training import machine
 from workloads import WORKLOADS, stopwatch
 
-from gan_experiments.build import assemble, build_extractors, prepare_protocol
+from gan_experiments.build import build_augmentations, build_measures, build_module, build_protocol, open_data
 from gan_experiments.callbacks.evaluation import SEED
-from gan_experiments.config.instantiate import instantiate
 from gan_experiments.config.schema import prepare, register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.engine.gan import GAN
@@ -72,11 +71,10 @@ def prepared(num_samples: int, overrides: list[str], cache_dir: Path) -> tuple[G
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         cfg = prepare(compose("config", [*command_line, f"cache_dir={cache_dir}"]))
-    extractors = build_extractors(cfg)
-    gan, _ = assemble(cfg)
+    measures = build_measures(cfg)
+    gan, _ = build_module(cfg)
     assert isinstance(gan, GAN)
-    whole = instantiate(cfg.dataset.source, "dataset.source").open("train")
-    protocol = prepare_protocol(cfg, extractors, whole, whole)
+    protocol = build_protocol(cfg, open_data(cfg), measures, build_augmentations(cfg))
     assert protocol is not None
     assert protocol.real.held_out is not None
     if num_samples > len(protocol.real.held_out):

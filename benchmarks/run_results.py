@@ -86,13 +86,13 @@ def _write_networks(directory: Path, manifest: dict[str, Any], full: list[str], 
 
 def networks_of(full: list[str], dataset: dict[str, Any]) -> dict[str, Any]:
     """Return the layers of an experiment's networks, as networks.json does; the data are not read."""
-    from gan_experiments.build import assemble
+    from gan_experiments.build import build_module
     from gan_experiments.config.schema import prepare
     from gan_experiments.models.summary import table_facts
 
     cfg = _composed(full)
     cfg.dataset = dataset
-    module, tables = assemble(prepare(cfg))
+    module, tables = build_module(prepare(cfg))
     return {name: table_facts(getattr(module, name), rows) for name, rows in tables.items()}
 
 

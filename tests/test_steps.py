@@ -8,7 +8,7 @@ import torch
 from launching import TINY, composed
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.build import assemble
+from gan_experiments.build import build_module
 from gan_experiments.config.instantiate import instantiate
 from gan_experiments.config.schema import prepare
 from gan_experiments.config.suggestions import CONFIG_DIR
@@ -34,10 +34,12 @@ class OneAtATime(Schedule):
 
 def made_gan(*overrides: str) -> tuple[GAN, Pipeline]:
     cfg = prepare(composed(*TINY, *overrides)[0])
-    gan, _ = assemble(cfg)
+    gan, _ = build_module(cfg)
     assert isinstance(gan, GAN)
     images = instantiate(cfg.dataset.source, "dataset.source").open("train")
-    return gan, Pipeline(images, batch_size=16, seed=0)
+    pipeline = Pipeline(images, batch_size=16, seed=0)
+    gan.batches_per_epoch = pipeline.batches_per_epoch
+    return gan, pipeline
 
 
 def fit(gan: GAN, pipeline: Pipeline, iterations: int, *callbacks: Callback, **arguments: Any) -> None:

@@ -69,6 +69,7 @@ class Evaluation(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it back, unless what is measured has changed since: the best of another measure is no rival."""
         self.last_row = state["last_row"]
+        self.best, self.latest, self.evaluated = {}, None, -1
         self.best_values = dict(state.get("best_values", {}))
         written = self.checkpoints.best()  # the end of a run that is now extended may be the best, and came later
         best = dict((written or {}).get("chosen_by") or state["best"])

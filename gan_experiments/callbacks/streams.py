@@ -18,10 +18,12 @@ class RandomStreams(Callback):
     callback that acts when training starts, so that nothing draws between it and the first iteration.
     """
 
-    def __init__(self, seed: int, saved: list[dict[str, Any]] | None, rolled_back: Checkpoints | None) -> None:
+    def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.saved = saved
-        self.rolled_back = rolled_back  # saves the new streams at once, so that a kill does not bring the old ones back
+        self.saved: list[dict[str, Any]] | None = None  # the streams of a checkpoint, one for each process
+        self.rolled_back: Checkpoints | None = (
+            None  # saves the new streams at once, so that a kill does not bring the old ones back
+        )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the streams.

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 
 from gan_experiments.datasets.loader import Pipeline
 from gan_experiments.engine.module import TrainingModule
+from gan_experiments.rng import stream_seed
 from gan_experiments.types import Batch, ImageSet
 
 
@@ -26,15 +27,22 @@ class EpochRest:
 class Feed(pl.LightningDataModule):
     """Feeds a task from an image set; `settings` are those of `Pipeline` besides device and process."""
 
-    def __init__(self, image_set: ImageSet, **settings: Any) -> None:
+    def __init__(self, image_set: ImageSet, seed: int, **settings: Any) -> None:
         super().__init__()
-        self._make = partial(Pipeline, image_set, **settings)
+        self._seed = seed
+        self._pipeline = partial(Pipeline, image_set, **settings)
 
     def train_dataloader(self) -> EpochRest:
         """Return the batches from the clock's iteration to the end of its epoch, anew for each epoch."""
         trainer = self.trainer
         assert trainer is not None
-        assert isinstance(trainer.lightning_module, TrainingModule)
-        device = trainer.strategy.root_device
-        pipeline = self._make(device=device, rank=trainer.global_rank, world_size=trainer.world_size)
-        return EpochRest(pipeline, trainer.lightning_module)
+        module = trainer.lightning_module
+        assert isinstance(module, TrainingModule)
+        rollbacks = module.clock.rollbacks
+        pipeline = self._pipeline(
+            seed=stream_seed("rollback", self._seed, rollbacks) if rollbacks else self._seed,
+            device=trainer.strategy.root_device,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+        )
+        return EpochRest(pipeline, module)

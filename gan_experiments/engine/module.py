@@ -1,6 +1,6 @@
 """What all tasks share: networks that are updated by manual optimisation, the clock, and the means of their losses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,7 +17,6 @@ from gan_experiments.engine.meters import RunningMeans
 from gan_experiments.engine.schedules.base import Schedule
 from gan_experiments.types import Batch, NetworkName
 
-OptimizerFactory = Callable[[Any], Optimizer]
 MemoryFormat = Literal["contiguous", "channels_last"]
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -26,11 +25,10 @@ MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.
 class Optimization:
     """How networks are updated, whatever the task."""
 
-    optimizers: Mapping[NetworkName, OptimizerFactory]  # for each network; takes its parameters
+    optimizers: Mapping[NetworkName, Optimizer]  # for each network
     learning_rate: LearningRate  # factor of the learning rates as a function of kimg
     gradient_clip: Mapping[NetworkName, float | None]  # for each network, the largest norm of its gradient
     batch_size: int  # images of one iteration over all processes
-    batches_per_epoch: int  # iterations of one pass over the data
 
 
 class TrainingModule(pl.LightningModule):
@@ -58,12 +56,15 @@ class TrainingModule(pl.LightningModule):
         self.discriminator = discriminator.to(memory_format=self.memory_format)
         self.optimization = optimization
         self.batch_size = optimization.batch_size
-        self.batches_per_epoch = optimization.batches_per_epoch
+        self.batches_per_epoch = 0  # iterations of one pass over the data; set when they are known
         self.ema: EMA | None = None
         self.clock = Clock()
         self.means = RunningMeans()
         self.saved_optimizers: dict[str, Any] | None = None
-        self._base_rates: dict[NetworkName, list[float]] = {}
+        self._configured_groups: dict[NetworkName, list[dict[str, Any]]] = {
+            name: [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+            for name, optimizer in optimization.optimizers.items()
+        }
 
     @property
     def sampler(self) -> nn.Module | None:
@@ -76,18 +77,14 @@ class TrainingModule(pl.LightningModule):
         return set()
 
     def configure_optimizers(self) -> list[Optimizer]:
-        made: list[Optimizer] = []
-        for name in self.networks:
-            optimizer = self.optimization.optimizers[name](self.get_submodule(name).parameters())
-            self._base_rates[name] = [group["lr"] for group in optimizer.param_groups]
-            if self.saved_optimizers is not None:
-                chosen = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
-                optimizer.load_state_dict(self.saved_optimizers[name])
-                for group, values in zip(optimizer.param_groups, chosen, strict=True):
+        optimizers = self.optimization.optimizers
+        if self.saved_optimizers is not None:
+            for name, groups in self._configured_groups.items():
+                optimizers[name].load_state_dict(self.saved_optimizers[name])
+                for group, values in zip(optimizers[name].param_groups, groups, strict=True):
                     group.update(values)  # the config's: a resumed run may have been allowed to change them
-            made.append(optimizer)
-        self.saved_optimizers = None
-        return made
+            self.saved_optimizers = None
+        return [optimizers[name] for name in self.networks]
 
     def on_train_start(self) -> None:
         """Bring what was restored on the CPU to the device."""
@@ -106,8 +103,8 @@ class TrainingModule(pl.LightningModule):
         optimizers: list[LightningOptimizer] = found if isinstance(found, list) else [found]
         optimizer = optimizers[self.networks.index(network)]
         factor = self.optimization.learning_rate.factor(self.clock.kimg)
-        for group, rate in zip(optimizer.param_groups, self._base_rates[network], strict=True):
-            group["lr"] = rate * factor
+        for group, configured in zip(optimizer.param_groups, self._configured_groups[network], strict=True):
+            group["lr"] = configured["lr"] * factor
         optimizer.zero_grad()
         with torch.autocast(self.device.type, enabled=False):  # or second derivatives would be rounded
             self.manual_backward(loss)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_experiments.build import build_trackers
+from gan_experiments.build import build_loggers
 from gan_experiments.inspection.figures import class_sheet, layer_sheet, perturbed_sheet
 from gan_experiments.inspection.inspected import Subject, Wish, check_finite
 from gan_experiments.inspection.judges import find_judges, kept_labels, real_images
@@ -100,7 +100,7 @@ def log_pictures(run: Run, directory: Path, kimg: float) -> bool:
     """
     if "wandb" not in run.manifest.get("tracker_ids", {}) or is_locked(run.directory):
         return False
-    trackers = [one for one in build_trackers(run.config, run.directory, run.manifest) if hasattr(one, "log_model")]
+    trackers = [one for one in build_loggers(run.config, run.directory, run.manifest) if hasattr(one, "log_model")]
     for start in hooks(trackers, "start"):
         start()
     for picture in sorted(directory.glob("*.png")):

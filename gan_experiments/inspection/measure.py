@@ -10,15 +10,14 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from gan_experiments.build import assemble, build_extractors, check_evaluation, open_training_images, prepare_protocol
+from gan_experiments.build import build_augmentations, build_measures, build_protocol, open_data
 from gan_experiments.callbacks.evaluation import SEED
-from gan_experiments.datasets.loader import fingerprint
-from gan_experiments.engine.state import load_networks
 from gan_experiments.io import write_json
 from gan_experiments.metrics.evaluate import anchors, evaluate, summarize
 from gan_experiments.metrics.memorization import Memorization
 from gan_experiments.metrics.nearest import nearest_pairs
 from gan_experiments.metrics.protocol import Protocol
+from gan_experiments.runs.load import load_discriminator, load_generator
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.images import save_grid
 from gan_experiments.types import UserError
@@ -44,49 +43,46 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     Raises:
         UserError: a checkpoint, weights or data are missing, or the data have changed since.
     """
-    extractors = build_extractors(config)
-    config.evaluation.best = None  # chooses while training, and need not be measured now
-    check_evaluation(config, extractors)
-    config.trainer.accelerator = "auto"  # where it was trained does not matter here
-    module, _ = assemble(config)
-    path, state = run.checkpoint(checkpoint)
-    load_networks(module, state["networks"])
-    whole, training = open_training_images(config)
-    run.check_data(fingerprint(training))
-    protocol = prepare_protocol(config, extractors, whole, training)
+    measures = build_measures(config)
+    discriminator = load_discriminator(run, checkpoint)
+    generator = load_generator(run, checkpoint).network if config.model.generator else None
+    data = open_data(config)
+    run.check_data(data.fingerprint)
+    protocol = build_protocol(config, data, measures, build_augmentations(config))
     if protocol is None:
         raise UserError("no metric is chosen: leave evaluation=none out, or write evaluation=standard")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    module.to(device)
+    for network in (generator, discriminator.network):
+        if network is not None:
+            network.to(device)
     began = time.perf_counter()
     seeds = range(SEED, SEED + config.evaluation.num_seeds)
-    evaluations = [evaluate(module.sampler, protocol, seed, module.discriminator) for seed in seeds]
+    evaluations = [evaluate(generator, protocol, seed, discriminator.network) for seed in seeds]
     seconds = time.perf_counter() - began
     values = summarize(evaluations)
     for key, found in anchors(protocol).items():
         values[key] |= found
-    iteration = state["clock"]["iterations"]
     result = {
         "run": str(run.directory),
-        "checkpoint": path.name,
-        "iteration": iteration,
-        "kimg": state["clock"]["images_seen"] / 1000,
+        "checkpoint": discriminator.checkpoint.name,
+        "iteration": discriminator.iteration,
+        "kimg": discriminator.kimg,
         "seeds": list(seeds),
         "num_samples": protocol.num_samples,
         "values": values,
         "not_applicable": evaluations[0].not_applicable,
-        **({} if module.sampler is None else {"share_of_pixels_clipped": evaluations[0].share_clipped}),
-        "extractors": {extractor.name: extractor.facts() for extractor in extractors.values()},
+        **({} if generator is None else {"share_of_pixels_clipped": evaluations[0].share_clipped}),
+        "extractors": {extractor.name: extractor.facts() for extractor in measures.extractors.values()},
         "seconds_per_seed": seconds / len(evaluations),
         "seconds": evaluations[-1].seconds,
     }
     how = hashlib.sha256(json.dumps([e["protocol"] for e in values.values()], sort_keys=True).encode()).hexdigest()[:8]
     directory = run.directory / "evaluation"
     directory.mkdir(exist_ok=True)
-    target = directory / f"{path.stem}-{how}.json"
+    target = directory / f"{discriminator.checkpoint.stem}-{how}.json"
     write_json(target, result)
-    if module.sampler is not None and any(isinstance(metric, Memorization) for metric in protocol.metrics.values()):
-        _save_nearest(module.sampler, protocol, target.with_name(f"{target.stem}-nearest.png"))
+    if generator is not None and any(isinstance(metric, Memorization) for metric in protocol.metrics.values()):
+        _save_nearest(generator, protocol, target.with_name(f"{target.stem}-nearest.png"))
     return target, result
 
 

@@ -105,7 +105,11 @@ def test_not_all_images_are_held_and_how_far_it_is_is_told(
     finished: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    for name, value in {"picking.MOST_HELD": 0, "drawing.BLOCK_SIZE": 4, "drawing.SECONDS": 0}.items():
+    for name, value in {
+        "sampling.best.MOST_HELD": 0,
+        "sampling.draw.BLOCK_SIZE": 4,
+        "sampling.draw.SECONDS": 0,
+    }.items():
         monkeypatch.setattr(f"gan_experiments.{name}", value)
     generator = load_generator(Run.open(finished, "RUN"), "last")
     every = draw(generator, [4, 6], 30, seed=0)

@@ -138,11 +138,13 @@ def test_the_primary_config_overrides_nothing() -> None:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_networks_of_an_experiment_are_what_its_yaml_declares(experiment: str) -> None:
-    from gan_experiments.build import assemble
+    from gan_experiments.build import build_module
 
     config = experiment_config(experiment)
     check_arguments(without_task_facts(config))
-    module, tables = assemble(config)  # runs both networks on the meta device and compares them with the declared facts
+    module, tables = build_module(
+        config
+    )  # runs both networks on the meta device and compares them with the declared facts
 
     networks = [module.get_submodule(name) for name in module.networks]
     count = sum(weight.numel() for network in networks for weight in network.parameters())

@@ -11,7 +11,7 @@ from launching import TINY, command, launch, planned
 from PIL import Image
 
 from gan_experiments import build
-from gan_experiments.build import TrainingImages, prepare_training_images
+from gan_experiments.build import Data, open_data
 from gan_experiments.datasets.digits import DigitsSource
 from gan_experiments.datasets.loader import fingerprint, read_all
 from gan_experiments.datasets.regimes.base import Subset
@@ -50,20 +50,20 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def prepared(*overrides: str) -> TrainingImages:
-    return prepare_training_images(planned(Path("unused"), *TINY, *overrides).config)
+def prepared(*overrides: str) -> Data:
+    return open_data(planned(Path("unused"), *TINY, *overrides).config)
 
 
 def test_reconstructions_stand_behind_the_images_with_their_labels() -> None:
     images = prepared(*CHAIN)
     originals = DigitsSource().open("train").images[:100]
 
-    assert len(images.used) == 200
-    assert torch.equal(images.used.labels[:100], images.used.labels[100:])
-    read = read_all(images.used)
+    assert len(images.training) == 200
+    assert torch.equal(images.training.labels[:100], images.training.labels[100:])
+    read = read_all(images.training)
     assert torch.equal(read[:100], originals)
     mixed = torch.tensor([150, 3, 199, 50])
-    assert torch.equal(images.used.read(mixed), read[mixed])
+    assert torch.equal(images.training.read(mixed), read[mixed])
     error = (read[100:].double() - originals.double()).div(255).square().mean()
     assert images.facts["autoencoder"]["mean_squared_error"] == pytest.approx(float(error), rel=1e-6)
 
@@ -86,11 +86,11 @@ def test_it_is_trained_once_for_the_same_images_and_numbers(trained: list[int], 
     again = prepared(*CHAIN)
     assert trained == [100]
     assert again.facts == first.facts
-    assert fingerprint(again.used) == fingerprint(first.used)
+    assert fingerprint(again.training) == fingerprint(first.training)
 
     for path in cache.glob("reconstructions-*.safetensors"):
         path.write_bytes(path.read_bytes()[:50])
-    assert fingerprint(prepared(*CHAIN).used) == fingerprint(first.used)  # made anew, by the same seed
+    assert fingerprint(prepared(*CHAIN).training) == fingerprint(first.training)  # made anew, by the same seed
     assert trained == [100, 100]
 
 
@@ -102,7 +102,7 @@ def test_other_images_or_numbers_are_another_autoencoder(change: str, trained: l
     first, other = prepared(*CHAIN), prepared(*CHAIN, f"regime.steps.{change}")
 
     assert len(trained) == 2
-    assert fingerprint(first.used) != fingerprint(other.used)
+    assert fingerprint(first.training) != fingerprint(other.training)
 
 
 def test_training_it_leaves_the_random_stream_of_the_run_alone() -> None:
@@ -118,10 +118,10 @@ def test_steps_before_it_decide_what_it_is_trained_on(trained: list[int]) -> Non
     images = prepared(*steps, "regime.steps.autoencoder.epochs=1", "regime.steps.first_n.num_images=160")
 
     assert trained == [int((DigitsSource().open("train").labels == 3).sum())]
-    assert len(images.used) == 160
-    assert set(images.used.labels.tolist()) == {3}
+    assert len(images.training) == 160
+    assert set(images.training.labels.tolist()) == {3}
     originals = Subset(images.whole, (images.whole.labels == 3).nonzero().flatten())
-    assert torch.equal(read_all(images.used)[: len(originals)], read_all(originals)[:160])
+    assert torch.equal(read_all(images.training)[: len(originals)], read_all(originals)[:160])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_run_keeps_the_error_and_a_picture(tmp_path: Path, trained: list[int])
         grey = torch.from_numpy(np.array(picture))[..., 0]
     first = DigitsSource().open("train").images[0, 0].repeat_interleave(5, 0).repeat_interleave(5, 1)
     assert torch.equal(grey[2:42, 2:42], first)
-    made = prepared(*CHAIN).used.read(torch.tensor([100]))[0, 0].repeat_interleave(5, 0).repeat_interleave(5, 1)
+    made = prepared(*CHAIN).training.read(torch.tensor([100]))[0, 0].repeat_interleave(5, 0).repeat_interleave(5, 1)
     assert torch.equal(grey[44:84, 2:42], made)
     assert trained == [100]
 
@@ -206,7 +206,7 @@ def test_colour_images_of_odd_sides_from_a_file(num_test: int, tmp_path: Path) -
     np.savez(tmp_path / "mine.npz", **arrays)
     images = prepared("dataset=npz", f"dataset.path={tmp_path / 'mine.npz'}", *ALONE)
 
-    assert len(images.used) == 50
-    assert images.used.read(torch.tensor([49])).shape == (1, 3, 9, 9)
+    assert len(images.training) == 50
+    assert images.training.read(torch.tensor([49])).shape == (1, 3, 9, 9)
     assert (images.facts["autoencoder"]["held_out_mean_squared_error"] is None) == (num_test == 0)
     assert images.pictures["autoencoder.png"].shape == (50, 3, 9, 9)

@@ -219,7 +219,7 @@ def test_a_class_that_is_held_out_whole_is_named(tmp_path: Path) -> None:
 def test_describing_imports_no_torch(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     code = (
-        "import sys; from gan_experiments.datasets import digits, npz, torchvision_source; "
+        "import sys; from gan_experiments.datasets import digits, npz, torchvision; "
         "from gan_experiments.datasets.folder import ImageFolderSource; "
         f"ImageFolderSource({str(tmp_path)!r}).describe(); sys.exit('torch' in sys.modules)"
     )

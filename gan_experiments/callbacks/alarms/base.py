@@ -94,6 +94,7 @@ class Alarms(Callback):
         self.ringing = set(state["ringing"])
         self.written[:] = state["written"]
         self._losses = dict(state["losses"])
+        self._asked = -1
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         row = self.record.latest
