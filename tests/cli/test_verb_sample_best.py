@@ -105,12 +105,8 @@ def test_not_all_images_are_held_and_how_far_it_is_is_told(
     finished: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    for name, value in {
-        "sampling.best.MOST_HELD": 0,
-        "sampling.draw.BLOCK_SIZE": 4,
-        "sampling.draw.SECONDS": 0,
-    }.items():
-        monkeypatch.setattr(f"gan_experiments.{name}", value)
+    for name, value in {"best.MOST_HELD": 0, "draw.BLOCK_SIZE": 4, "draw.SECONDS": 0}.items():
+        monkeypatch.setattr(f"gan_experiments.sampling.{name}", value)
     generator = load_generator(Run.open(finished, "RUN"), "last")
     every = draw(generator, [4, 6], 30, seed=0)
     caplog.clear()
