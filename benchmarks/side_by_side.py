@@ -161,7 +161,7 @@ class SideBySide:
 
     def _evaluate(self, protocol: Protocol) -> dict[str, float]:
         values = evaluate(self.replay, protocol, SEED).values
-        return {name: values[protocol.key(name)] for name in THEIR_NAMES}
+        return {name: values[protocol.key(name)].value or 0.0 for name in THEIR_NAMES}
 
     def theirs(self) -> dict[str, float]:
         """Measure with what is kept of the real images on disk."""

@@ -417,7 +417,7 @@ def build_measures(config: DictConfig) -> Measures:
 
 def check_best(config: DictConfig, measures: Measures) -> None:
     """Raise `UserError` if `evaluation.best` is no value of the metrics."""
-    names = [name for metric in measures.metrics.values() for name in metric.names]
+    names = [spec.name for metric in measures.metrics.values() for spec in metric.specs]
     best = config.evaluation.best
     if best is not None and names and best not in names:
         raise UserError(f"evaluation.best={best} is no value of the chosen metrics: write one of {names}.")

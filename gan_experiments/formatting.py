@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gan_experiments.types import Value, is_number
+from gan_experiments.types import MetricValue, is_number
 
 MOST_WORDS = 20
 
@@ -52,14 +52,14 @@ def plus_minus(value: float, half: float | None) -> str:
     return short(value) if half is None else f"{short(value)} ± {short(half, 2)}"
 
 
-def with_interval(value: Value | None) -> str:
+def with_interval(value: MetricValue | None) -> str:
     """Write a value with half its interval; nothing where it was not measured."""
     if value is None or value.value is None:
         return "" if value is None else "undefined"
-    return plus_minus(value.value, value.half)
+    return plus_minus(value.value, value.half_width)
 
 
-def floor(value: Value) -> str:
+def floor(value: MetricValue) -> str:
     """Write a value's floor, with a star where it is of fewer images than samples."""
     return short(value.floor) + "*" * (value.floor_of_fewer and value.floor is not None)
 

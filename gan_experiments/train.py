@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import math
 import shlex
 import statistics
 import time
@@ -23,7 +22,6 @@ from gan_experiments.callbacks.record import AlarmError, DivergenceError, Rollba
 from gan_experiments.datasets.loader import fingerprint
 from gan_experiments.io import is_first_process, write_atomically, write_json
 from gan_experiments.loggers.base import hooks
-from gan_experiments.metrics.evaluate import summarize
 from gan_experiments.models.summary import count_parameters, format_table, table_facts
 from gan_experiments.reports.losses import plot_losses
 from gan_experiments.runs.checkpoints import BEST, list_checkpoints, load_checkpoint
@@ -229,10 +227,10 @@ class Session:
         }
         if evaluation is not None and evaluation.latest is not None:
             if evaluation.evaluated == clock.iterations:
-                results |= {key: value for key, value in evaluation.values.items() if math.isfinite(value)}
+                results |= evaluation.values
             results["evaluation"] = {
                 "iteration": evaluation.evaluated,
-                "values": summarize([evaluation.latest]),
+                "values": {key: value.to_json() for key, value in evaluation.latest.values.items()},
                 "not_applicable": evaluation.latest.not_applicable,
                 "best": evaluation.best,
             }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeGuard
 
@@ -159,49 +160,97 @@ class ImageSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Value:
-    """A metric's value of one run, with what it must be read with."""
+class MetricSpec:
+    """A value of a metric, before it is measured."""
 
-    value: float | None  # None: undefined
-    interval: tuple[float, float] | None  # 95%, over sampling seeds
-    protocol: str  # a hash: values with different ones are different measures
-    facts: dict[str, Any]  # of the protocol
-    higher_is_better: bool
-    floor: float | None = None
-    ceiling: float | None = None
-    kimg: float | None = None  # at which it was measured
-    floor_of_fewer: bool = False  # images than samples, which makes a FID larger
+    name: str  # of the value: its keys are `<name>/<extractor>`
+    higher_is_better: bool = False
+    part_of: str | None = None  # name of the value that this one details, as `fid_half` details `fid`
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """A measured value, with all that is needed to read it. Values of different protocols are not comparable."""
+
+    key: str  # `<name>/<extractor>`
+    value: float | None  # mean over sampling seeds; None: undefined
+    spec: MetricSpec
+    protocol: Mapping[str, Any]  # all that the value depends on, besides the networks and the seeds
+    interval: tuple[float, float] | None = None  # 95%, over sampling seeds
+    by_seed: tuple[float | None, ...] = ()
+    floor: float | None = None  # of held-out real images in place of samples
+    floor_count: int | None = None  # how many of them there were
+    ceiling: float | None = None  # of noise in place of samples
+    kimg: float | None = None  # at which the networks were measured
 
     @property
-    def half(self) -> float | None:
+    def name(self) -> str:
+        """The metric value's name."""
+        return self.spec.name
+
+    @property
+    def extractor(self) -> str:
+        """What it was measured with: the part of the key after the slash."""
+        return self.key.partition("/")[2]
+
+    @property
+    def half_width(self) -> float | None:
         """Half the width of the interval."""
         return None if self.interval is None else (self.interval[1] - self.interval[0]) / 2
 
+    @cached_property
+    def protocol_hash(self) -> str:
+        """Eight characters that stand for the protocol."""
+        return protocol_hash(self.protocol)
 
-def protocol_hash(facts: Mapping[str, Any]) -> str:
-    """Return eight characters that stand for a protocol."""
+    @property
+    def floor_of_fewer(self) -> bool:
+        """Whether the floor is of fewer images than samples, which makes a FID larger."""
+        return self.floor_count is not None and self.floor_count < self.protocol.get("num_samples", 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value without its key, in types that JSON has; fields that are None are left out."""
+        entry: dict[str, Any] = {"value": self.value, "num_seeds": len(self.by_seed) or 1}
+        optional = {
+            "interval": self.interval and list(self.interval),
+            "by_seed": list(self.by_seed),
+            "higher_is_better": self.spec.higher_is_better,
+            "part_of": self.spec.part_of,
+            "protocol": dict(self.protocol),
+            "floor": self.floor,
+            "floor_count": self.floor_count,
+            "ceiling": self.ceiling,
+            "kimg": self.kimg,
+        }
+        return entry | {name: field for name, field in optional.items() if field is not None}
+
+    @classmethod
+    def from_json(cls, key: str, entry: Mapping[str, Any]) -> MetricValue:
+        """Read what `to_json` returned.
+
+        Raises:
+            TypeError, KeyError, ValueError, AttributeError: the entry is damaged.
+        """
+        low, high = (_finite(bound) for bound in entry.get("interval") or (None, None))
+        part_of, floor_count = entry.get("part_of"), entry.get("floor_count")
+        higher = bool(entry.get("higher_is_better", False))
+        return cls(
+            key=key,
+            value=_finite(entry["value"]),
+            spec=MetricSpec(key.partition("/")[0], higher, None if part_of is None else str(part_of)),
+            protocol=dict(entry["protocol"]),
+            interval=None if low is None or high is None else (low, high),
+            by_seed=tuple(map(_finite, entry.get("by_seed") or ())),
+            floor=_finite(entry.get("floor")),
+            floor_count=None if floor_count is None else int(floor_count),
+            ceiling=_finite(entry.get("ceiling")),
+            kimg=float(entry["kimg"]) if is_number(entry.get("kimg")) else None,
+        )
+
+
+def protocol_hash(facts: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """Return eight characters that stand for a protocol, or several."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def read_value(entry: dict[str, Any], kimg: Any) -> Value:
-    """Read an entry of results.json or of an evaluation's file; `kimg` is when it was measured.
-
-    Raises:
-        TypeError, KeyError, ValueError: it is no such entry.
-    """
-    facts = dict(entry["protocol"])
-    low, high = (_finite(bound) for bound in entry.get("interval") or (None, None))
-    return Value(
-        value=_finite(entry["value"]),
-        interval=None if low is None or high is None else (low, high),
-        protocol=protocol_hash(facts),
-        facts=facts,
-        higher_is_better=bool(entry.get("higher_is_better", False)),
-        floor=_finite(entry.get("floor")),
-        ceiling=_finite(entry.get("ceiling")),
-        kimg=float(kimg) if is_number(kimg) else None,
-        floor_of_fewer=entry.get("floor_count", math.inf) < facts.get("num_samples", 0),
-    )
 
 
 def _finite(value: Any) -> float | None:

@@ -17,7 +17,7 @@ from gan_experiments.config.schema import group_choices, register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.runs.launch import Launch, plan_launch
 from gan_experiments.runs.records import read_record
-from gan_experiments.types import Value
+from gan_experiments.types import MetricValue
 
 TINY = [
     "batch_size=16",
@@ -38,7 +38,7 @@ Nothing is measured and no report is written, which would take longer than the r
 """
 
 
-def values_of(directory: Path) -> dict[str, Value]:
+def values_of(directory: Path) -> dict[str, MetricValue]:
     """Return a run's newest values by key, whatever their protocol."""
     return {key: value for (key, _), value in read_record(directory).measured().items()}
 

@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,10 +11,9 @@ from gan_experiments.callbacks.alarms.base import Alarms
 from gan_experiments.callbacks.checkpoints import Checkpoints
 from gan_experiments.engine.module import TrainingModule
 from gan_experiments.loggers.base import hooks
-from gan_experiments.metrics.evaluate import Results, discriminator_scores, evaluate, summarize
+from gan_experiments.metrics.evaluate import Results, discriminator_scores, evaluate
 from gan_experiments.metrics.protocol import Protocol
 from gan_experiments.runs.checkpoints import BEST
-from gan_experiments.types import protocol_hash
 
 log = logging.getLogger(__name__)
 MOST_SHOWN = 3  # values that are logged where `evaluation.best` names none
@@ -103,8 +101,9 @@ class Evaluation(Callback):
 
     @property
     def values(self) -> dict[str, float]:
+        """The newest values that are defined, by key."""
         assert self.latest is not None
-        return self.latest.values
+        return {key: value.value for key, value in self.latest.values.items() if value.value is not None}
 
     def evaluate(self, trainer: pl.Trainer) -> None:
         """Measure the generator that is shown, log the values, and keep the checkpoint if it is the best."""
@@ -124,7 +123,7 @@ class Evaluation(Callback):
             "discriminator_steps": clock.discriminator_steps,
             "generator_steps": clock.generator_steps,
         }
-        finite = {key: value for key, value in results.values.items() if math.isfinite(value)}
+        finite = self.values
         for logger in trainer.loggers:
             logger.log_metrics({**row, **finite}, step=clock.iterations)
         self._log_further(trainer, results)
@@ -139,12 +138,12 @@ class Evaluation(Callback):
 
     def _log_further(self, trainer: pl.Trainer, results: Results) -> None:
         """Hand over the best values so far and the discriminator's scores, where a tracker has use for them."""
-        for key, value in results.values.items():
-            if math.isfinite(value):
-                protocol = protocol_hash(results.protocols[key])
-                known, by = self.best_values.get(key, (value, protocol))
-                better = max if results.higher_is_better[key] else min
-                self.best_values[key] = (better(known, value) if by == protocol else value, protocol)
+        for key, value in self.values.items():
+            measured = results.values[key]
+            known, by = self.best_values.get(key, (value, measured.protocol_hash))
+            better = max if measured.spec.higher_is_better else min
+            best = better(known, value) if by == measured.protocol_hash else value
+            self.best_values[key] = (best, measured.protocol_hash)
         for hook in hooks(trainer.loggers, "log_best"):
             hook({key: value for key, (value, _) in self.best_values.items()})
         wanting = hooks(trainer.loggers, "log_scores")
@@ -166,9 +165,10 @@ class Evaluation(Callback):
             "iteration": clock.iterations,
             "kimg": clock.kimg,
             "seed": SEED,
-            "protocol": results.protocols[self.best_key],
+            "protocol": dict(results.values[self.best_key].protocol),
         }
-        self.checkpoints.write(trainer, BEST, {"chosen_by": self.best, "measured": summarize([results])})
+        measured = {key: value.to_json() for key, value in results.values.items()}
+        self.checkpoints.write(trainer, BEST, {"chosen_by": self.best, "measured": measured})
 
     def _protocol(self) -> dict[str, Any]:
         assert self.best_key is not None

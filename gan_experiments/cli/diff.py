@@ -9,23 +9,23 @@ from gan_experiments.cli.paths import open_record
 from gan_experiments.config.keys import differing_keys, flat
 from gan_experiments.formatting import print_json, print_table, say, short, with_interval
 from gan_experiments.runs.records import Record
-from gan_experiments.types import Value
+from gan_experiments.types import MetricValue
 
 NAMES = ("A", "B")
-Pair = list[Value | None]
+Pair = list[MetricValue | None]
 
 
 def diff(
     first: Annotated[Path, typer.Argument(help="A run directory.")],
     second: Annotated[Path, typer.Argument(help="Another.")],
-    by_class: Annotated[bool, typer.Option(help="Compare the values of single classes too.")] = False,
+    parts: Annotated[bool, typer.Option(help="Compare what details other values too, such as single classes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
 ) -> None:
     """Compare two runs: keys of the config, versions, data, and metrics side by side where their protocols agree."""
     records = [open_record(first), open_record(second)]
     config = {key: [record.settings.get(key) for record in records] for key in differing_keys(records)}
     around = _around(records)
-    pairs = _pairs(records, by_class)
+    pairs = _pairs(records, parts)
     if as_json:
         paths = [str(record.directory) for record in records]
         print_json(
@@ -52,17 +52,17 @@ def _around(records: list[Record]) -> dict[str, list[Any]]:
     return {key: values for key in keys if (values := [facts.get(key) for facts in found])[0] != values[1]}
 
 
-def _pairs(records: list[Record], by_class: bool) -> dict[str, Pair]:
+def _pairs(records: list[Record], parts: bool) -> dict[str, Pair]:
     """Pair the values of each key: by a protocol that both have, else the newest of each."""
     measured = [record.measured() for record in records]
     keys = dict.fromkeys(key for found in measured for key, _ in found)
     pairs = {}
     for key in keys:
-        if key.startswith("class_fid_") and not by_class:
-            continue
         own = [{protocol: value for (name, protocol), value in found.items() if name == key} for found in measured]
         shared = [protocol for protocol in own[0] if protocol in own[1]]
-        pairs[key] = [found[shared[-1]] if shared else next(reversed(found.values()), None) for found in own]
+        pair = [found[shared[-1]] if shared else next(reversed(found.values()), None) for found in own]
+        if parts or not any(value is not None and value.spec.part_of for value in pair):
+            pairs[key] = pair
     return pairs
 
 
@@ -73,7 +73,7 @@ def _row(key: str, pair: Pair) -> dict[str, Any]:
         "values": [None if value is None else value.value for value in pair],
         "intervals": [None if value is None else value.interval for value in pair],
         "measured_of": [name for name, value in zip(NAMES, pair, strict=True) if value is not None],
-        "comparable": first is not None and second is not None and first.protocol == second.protocol,
+        "comparable": first is not None and second is not None and first.protocol_hash == second.protocol_hash,
         "note": _note(pair),
     }
 
@@ -83,8 +83,8 @@ def _note(pair: Pair) -> str:
     if first is None or second is None:
         return ""
     notes = []
-    if first.protocol != second.protocol:
-        facts = [flat(value.facts) for value in (first, second)]
+    if first.protocol_hash != second.protocol_hash:
+        facts = [flat(value.protocol) for value in (first, second)]
         keys = [key for key in dict.fromkeys([*facts[0], *facts[1]]) if facts[0].get(key) != facts[1].get(key)]
         told = ", ".join(f"{key} {facts[0].get(key)} / {facts[1].get(key)}" for key in keys)
         notes.append(f"not comparable, protocols differ: {told}")

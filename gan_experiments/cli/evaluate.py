@@ -15,7 +15,7 @@ from gan_experiments.config.schema import prepare, register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.formatting import floor, print_json, print_table, say, short
 from gan_experiments.runs.run import Run
-from gan_experiments.types import UserError, read_value
+from gan_experiments.types import MetricValue, UserError
 
 
 def evaluate(
@@ -24,7 +24,7 @@ def evaluate(
         list[str] | None, typer.Argument(help="Keys to measure otherwise: evaluation.num_samples=5000 ...")
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="last, best, or the number of an iteration.")] = "last",
-    by_class: Annotated[bool, typer.Option(help="Show the values of single classes too.")] = False,
+    parts: Annotated[bool, typer.Option(help="Show what details other values too, such as single classes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
     """Measure a run's networks: all metrics with intervals over sampling seeds, floor, ceiling and protocol."""
@@ -39,7 +39,7 @@ def evaluate(
     if as_json:
         print_json(found)
     else:
-        _print(found, by_class)
+        _print(found, parts)
         say(f"Written to {path}")
 
 
@@ -96,22 +96,22 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
     return config
 
 
-def _print(found: dict[str, Any], by_class: bool) -> None:
+def _print(found: dict[str, Any], parts: bool) -> None:
     say(f"{found['run']}, {found['checkpoint']}: {_drawn(found)}")
+    values = [MetricValue.from_json(key, entry) for key, entry in found["values"].items()]
     for measure in dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]]):
         rows = [
-            [name, *_cells(entry)]
-            for key, entry in found["values"].items()
-            for name, _, of in [key.partition("/")]
-            if of == measure and (by_class or not name.startswith("class_fid_"))
+            [value.name, *_cells(value)]
+            for value in values
+            if value.extractor == measure and (parts or value.spec.part_of is None)
         ]
         absent = [key.partition("/")[0] for key in found["not_applicable"] if key.endswith(f"/{measure}")]
         rows += [[name, "n/a", "", "", "", ""] for name in absent]
         headers = ["", "value", "± 95%", "floor", "ceiling", "better"]
         print_table(headers, rows, title=measure, right="value,± 95%,floor,ceiling,better")
-    counts = {entry["floor_count"] for entry in found["values"].values() if "floor_count" in entry}
+    counts = {value.floor_count for value in values if value.floor_count is not None}
     held_out = "".join(f"{count:,} " for count in counts)
-    anchored = any("ceiling" in entry for entry in found["values"].values())
+    anchored = any(value.ceiling is not None for value in values)
     floor_says = f" Floor: {held_out}held-out real images as samples. Ceiling: noise." if anchored else ""
     say(f"± 95%: over sampling seeds.{floor_says}")
     if any(count < found["num_samples"] for count in counts):
@@ -124,10 +124,9 @@ def _print(found: dict[str, Any], by_class: bool) -> None:
         say(f"{name}: weights {facts['weights']}, accuracy {accuracy}, input {facts['input']}")
 
 
-def _cells(entry: dict[str, Any]) -> list[str]:
-    value = read_value(entry, None)
-    better = "higher" if value.higher_is_better else "lower"
-    return [short(value.value) or "undefined", short(value.half, 2), floor(value), short(value.ceiling), better]
+def _cells(value: MetricValue) -> list[str]:
+    better = "higher" if value.spec.higher_is_better else "lower"
+    return [short(value.value) or "undefined", short(value.half_width, 2), floor(value), short(value.ceiling), better]
 
 
 def _drawn(found: dict[str, Any]) -> str:

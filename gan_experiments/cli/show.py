@@ -11,24 +11,22 @@ from gan_experiments.formatting import count, duration, floor, print_json, print
 from gan_experiments.runs.metrics_csv import TRAINING_MARK
 from gan_experiments.runs.reading import seconds_since
 from gan_experiments.runs.records import Record
-from gan_experiments.types import Value
+from gan_experiments.types import MetricValue
 
 PICTURES = ("losses.png", "report.html", "samples/real.png")
 
 
 def show(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    by_class: Annotated[bool, typer.Option(help="Show the values of single classes too.")] = False,
+    parts: Annotated[bool, typer.Option(help="Show what details other values too, such as single classes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")] = False,
 ) -> None:
     """Show what a run was, how it stands, what it measured, what went wrong, where things are, and how to go on."""
     record = open_record(run)
     facts = _facts(record)
-    values = [
-        (key, value) for (key, _), value in record.measured().items() if by_class or not key.startswith("class_fid_")
-    ]
+    values = [value for value in record.measured().values() if parts or value.spec.part_of is None]
     if as_json:
-        print_json({**facts, "metrics": [{"key": key, **vars(value)} for key, value in values]})
+        print_json({**facts, "metrics": [_metric(value) for value in values]})
         return
     say(f"{record.directory}: {record.state}")
     for problem in record.problems:
@@ -113,24 +111,27 @@ def _go_on(record: Record) -> str:
     return record.go_on + " (MORE than it had)" * (record.state == "finished")
 
 
-def _print_values(values: list[tuple[str, Value]]) -> None:
+def _metric(value: MetricValue) -> dict[str, Any]:
+    return {"key": value.key, "protocol_hash": value.protocol_hash, **value.to_json()}
+
+
+def _print_values(values: list[MetricValue]) -> None:
     if not values:
         say("metrics: none yet")
         return
     tables: dict[str, list[list[str]]] = {}
-    for key, value in values:
-        name, _, measure = key.partition("/")
+    for value in values:
         at = "" if value.kimg is None else f", at {short(value.kimg)} kimg"
-        cells = [short(value.value) or "undefined", short(value.half, 2), floor(value), short(value.ceiling)]
-        arrow = "↑" if value.higher_is_better else "↓"
-        tables.setdefault(f"{measure}{at}", []).append([f"{name} {arrow}", *cells, value.protocol])
+        cells = [short(value.value) or "undefined", short(value.half_width, 2), floor(value), short(value.ceiling)]
+        arrow = "↑" if value.spec.higher_is_better else "↓"
+        tables.setdefault(f"{value.extractor}{at}", []).append([f"{value.name} {arrow}", *cells, value.protocol_hash])
     for title, rows in tables.items():
         headers = ["metric", "value", "± 95%", "floor", "ceiling", "protocol"]
         print_table(headers, rows, title=title, right="value,± 95%,floor,ceiling")
     say("↓ lower is better, ↑ higher; values of different protocols cannot be compared.")
-    if any(value.floor_of_fewer for _, value in values):
+    if any(value.floor_of_fewer for value in values):
         say("* of fewer images than samples, which makes a FID larger.")
-    if all(value.interval is None for _, value in values):
+    if all(value.interval is None for value in values):
         say("Intervals, floor and ceiling come from gan-experiments evaluate.")
 
 

@@ -15,7 +15,7 @@ from gan_experiments.formatting import Written, block, escape, floor, short, tab
 from gan_experiments.runs.reading import mapping
 from gan_experiments.runs.records import Record
 from gan_experiments.sampling.sampler import TrainedGenerator
-from gan_experiments.types import Value, read_value
+from gan_experiments.types import MetricValue
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def _training(record: Record, generator: TrainedGenerator) -> list[str]:
 
 
 def _measured(record: Record, generator: TrainedGenerator) -> list[str]:
-    found = {key: read_value(entry, generator.kimg) for key, entry in generator.measured.items()}
-    known = {(key, value.protocol): value for key, value in found.items()} | record.measured(generator.iteration)
+    found = [MetricValue.from_json(key, {"kimg": generator.kimg, **entry}) for key, entry in generator.measured.items()]
+    known = {(value.key, value.protocol_hash): value for value in found} | record.measured(generator.iteration)
     # Those of single classes are left out: their mean is there.
-    values = [(key, value) for (key, _), value in known.items() if not key.startswith("class_fid_")]
+    values = [value for value in known.values() if value.spec.part_of is None]
     chosen = []
     if record.best.get("iteration") == generator.iteration:
         key, at_best = escape(str(record.best.get("key"))), escape(short(record.best.get("value")))
@@ -112,9 +112,10 @@ def _measured(record: Record, generator: TrainedGenerator) -> list[str]:
     if not values:
         return [*chosen, "Nothing else was measured of this checkpoint: `gan-experiments evaluate`, then export again."]
     rows = [
-        [Written(f"`{escape(key)}`"), *map(short, (value.value, value.half)), floor(value), short(value.ceiling),
-         "higher" if value.higher_is_better else "lower", Written(f"`{value.protocol}`")]
-        for key, value in values
+        [Written(f"`{escape(value.key)}`"), *map(short, (value.value, value.half_width)), floor(value),
+         short(value.ceiling), "higher" if value.spec.higher_is_better else "lower",
+         Written(f"`{value.protocol_hash}`")]
+        for value in values
     ]  # fmt: skip
     return [
         *chosen,
@@ -123,13 +124,13 @@ def _measured(record: Record, generator: TrainedGenerator) -> list[str]:
         "larger). Ceiling: noise. A value can be "
         "compared with others of the same protocol alone. The first protocol, and in what the others differ from it:",
         "",
-        *block(_protocols([value for _, value in values]), "yaml"),
+        *block(_protocols(values), "yaml"),
     ]
 
 
-def _protocols(values: Iterable[Value]) -> str:
+def _protocols(values: Iterable[MetricValue]) -> str:
     """Return the first protocol's facts, and of the others those that differ from it (null: it has none)."""
-    facts = {value.protocol: flat(value.facts) for value in values}
+    facts = {value.protocol_hash: flat(value.protocol) for value in values}
     name, first = next(iter(facts.items()))
     differing = {
         other: {key: each.get(key) for key in {**first, **each} if each.get(key) != first.get(key)}

@@ -1,8 +1,7 @@
 """Measuring the networks of a run that is not training."""
 
-import hashlib
-import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from gan_experiments.metrics.protocol import Protocol
 from gan_experiments.runs.load import load_discriminator, load_generator
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.images import save_grid
-from gan_experiments.types import UserError
+from gan_experiments.types import UserError, protocol_hash
 
 COLUMNS = 10
 NUM_PAIRS = 20
@@ -60,8 +59,8 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     evaluations = [evaluate(generator, protocol, seed, discriminator.network) for seed in seeds]
     seconds = time.perf_counter() - began
     values = summarize(evaluations)
-    for key, found in anchors(protocol).items():
-        values[key] |= found
+    found, kimg = anchors(protocol), discriminator.kimg
+    values = {key: replace(value, kimg=kimg, **found.get(key, {})) for key, value in values.items()}
     result = {
         "run": str(run.directory),
         "checkpoint": discriminator.checkpoint.name,
@@ -69,14 +68,14 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
         "kimg": discriminator.kimg,
         "seeds": list(seeds),
         "num_samples": protocol.num_samples,
-        "values": values,
+        "values": {key: value.to_json() for key, value in values.items()},
         "not_applicable": evaluations[0].not_applicable,
         **({} if generator is None else {"share_of_pixels_clipped": evaluations[0].share_clipped}),
         "extractors": {extractor.name: extractor.facts() for extractor in measures.extractors.values()},
         "seconds_per_seed": seconds / len(evaluations),
         "seconds": evaluations[-1].seconds,
     }
-    how = hashlib.sha256(json.dumps([e["protocol"] for e in values.values()], sort_keys=True).encode()).hexdigest()[:8]
+    how = protocol_hash([value.protocol for value in values.values()])
     directory = run.directory / "evaluation"
     directory.mkdir(exist_ok=True)
     target = directory / f"{discriminator.checkpoint.stem}-{how}.json"

@@ -12,7 +12,7 @@ import wandb
 from pytorch_lightning.utilities import rank_zero_only
 
 from gan_experiments.loggers.base import About, Tracker, bin_edges, harmless
-from gan_experiments.types import read_value
+from gan_experiments.types import MetricValue
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +189,6 @@ class WandbTracker(Tracker):
 def _flat(results: Mapping[str, Any]) -> dict[str, Any]:
     """Return the results with a hash of each value's protocol: values are compared only where these are equal."""
     values = results.get("evaluation", {}).get("values", {})
-    protocols = {key: read_value(entry, None).protocol for key, entry in values.items()}
+    protocols = {key: MetricValue.from_json(key, entry).protocol_hash for key, entry in values.items()}
     plain = {key: value for key, value in results.items() if key != "evaluation"}
     return plain | ({"protocol": protocols} if protocols else {})

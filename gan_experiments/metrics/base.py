@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gan_experiments.metrics.features import Seen
 from gan_experiments.sampling.generate import shuffle
+from gan_experiments.types import MetricSpec
 
 ImagesName = Literal["training", "held_out", "samples"]
 
@@ -43,8 +44,7 @@ class Case:
 class Measure:
     """What is measured, with its parameters, which are part of the protocol."""
 
-    names: ClassVar[tuple[str, ...]]  # of its values
-    higher: ClassVar[tuple[str, ...]] = ()  # names of those that are better when higher
+    specs: ClassVar[tuple[MetricSpec, ...]]  # of its values
     sets: ClassVar[tuple[str, ...]] = ("reference",)  # of real images that its values depend on
     measure: ClassVar[str | None] = None  # what stands in its keys in place of an extractor, where it needs none
 
@@ -52,6 +52,10 @@ class Measure:
     def fewest(self) -> int:
         """The smallest number of images that it can be computed of."""
         return 2
+
+    def spec(self, name: str) -> MetricSpec:
+        """Return the spec of a value that `compute` returned."""
+        return next(spec for spec in self.specs if spec.name == name)
 
     def facts(self) -> dict[str, Any]:
         """Return the parameters."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.types import MetricSpec
 
 PERCENTILES = (5, 25, 50, 75, 95)
 SHAPE = {f"center_darkness_{percentile}": percentile for percentile in PERCENTILES}
@@ -27,9 +28,13 @@ class CenterPatch(Metric):
     side: Annotated[float, Field(gt=0, le=1)] = 0.25
     tail: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
 
-    names: ClassVar[tuple[str, ...]] = (
-        "center_darkness", "center_contrast", "center_outliers", "center_dark_outliers", *SHAPE,
-    )  # fmt: skip
+    specs: ClassVar[tuple[MetricSpec, ...]] = (
+        MetricSpec("center_darkness"),
+        MetricSpec("center_contrast"),
+        MetricSpec("center_outliers"),
+        MetricSpec("center_dark_outliers"),
+        *(MetricSpec(name, part_of="center_darkness") for name in SHAPE),
+    )
     measure: ClassVar[str | None] = "pixels"
 
     def applies(self, case: Case) -> str:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 
 from gan_experiments.metrics.base import NO_CLASSES, Case, Metric
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,12 @@ class ClassBalance(Metric):
 
     present: float = 0.1
 
-    names: ClassVar[tuple[str, ...]] = ("class_coverage", "missing_classes", "class_entropy", "class_kl")
-    higher: ClassVar[tuple[str, ...]] = ("class_coverage", "class_entropy")
+    specs: ClassVar[tuple[MetricSpec, ...]] = (
+        MetricSpec("class_coverage", higher_is_better=True),
+        MetricSpec("missing_classes"),
+        MetricSpec("class_entropy", higher_is_better=True),
+        MetricSpec("class_kl"),
+    )
 
     def applies(self, case: Case) -> str:
         return "" if case.knows_classes else NO_CLASSES

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from gan_experiments.metrics.base import NO_CLASSES, Case, Metric
 from gan_experiments.metrics.fid import frechet_distance
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,11 @@ class ClassFrechetDistance(Metric):
     too, to the class that the extractor sees in them. A class of fewer than two samples has no value, nor has the mean.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("class_fid",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("class_fid"),)
+
+    def spec(self, name: str) -> MetricSpec:
+        """Return the spec of the mean, or of the value of one class, which is a part of it."""
+        return MetricSpec(name, part_of=None if name == "class_fid" else "class_fid")
 
     def applies(self, case: Case) -> str:
         return "" if case.knows_classes else NO_CLASSES

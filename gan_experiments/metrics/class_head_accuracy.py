@@ -7,6 +7,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from gan_experiments.metrics.base import NO_HELD_OUT, DiscriminatorMetric, Judge
+from gan_experiments.types import MetricSpec
 
 NO_CLASS_HEAD = "the discriminator has no class head"
 UNTRAINED = "no loss term trains the discriminator's class head, so what it says is chance"
@@ -21,8 +22,11 @@ class ClassHeadAccuracy(DiscriminatorMetric):
 
     num_images: PositiveInt = 10000
 
-    names: ClassVar[tuple[str, ...]] = ("class_head_accuracy", "class_head_training_accuracy", "class_head_gap")
-    higher: ClassVar[tuple[str, ...]] = ("class_head_accuracy", "class_head_training_accuracy")
+    specs: ClassVar[tuple[MetricSpec, ...]] = (
+        MetricSpec("class_head_accuracy", higher_is_better=True),
+        MetricSpec("class_head_training_accuracy", higher_is_better=True),
+        MetricSpec("class_head_gap"),
+    )
     sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
     augmented: ClassVar[bool] = True
     of_held_out: ClassVar[tuple[str, ...]] = ("class_head_accuracy",)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gan_experiments.metrics.base import NO_CLASSES, NO_HELD_OUT, NO_LABELS, Case, Metric
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,7 @@ class ClassificationAccuracyScore(Metric):
     network at each evaluation, so it is no part of the defaults.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("classification_accuracy",)
-    higher: ClassVar[tuple[str, ...]] = ("classification_accuracy",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("classification_accuracy", higher_is_better=True),)
     has_anchors: ClassVar[bool] = False
     sets: ClassVar[tuple[str, ...]] = ("held_out",)
 

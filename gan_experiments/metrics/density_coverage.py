@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 
 from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.types import MetricSpec
 
 ROWS = 1000  # of the matrix of distances at once
 
@@ -22,8 +23,10 @@ class DensityCoverage(Metric):
     neighborhood: int = 5  # k
     num_images: int = 5000
 
-    names: ClassVar[tuple[str, ...]] = ("density", "coverage")
-    higher: ClassVar[tuple[str, ...]] = ("density", "coverage")
+    specs: ClassVar[tuple[MetricSpec, ...]] = (
+        MetricSpec("density", higher_is_better=True),
+        MetricSpec("coverage", higher_is_better=True),
+    )
 
     @property
     def fewest(self) -> int:

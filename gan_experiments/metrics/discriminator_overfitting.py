@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gan_experiments.metrics.base import NO_GENERATOR, NO_HELD_OUT, DiscriminatorMetric, Judge
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class DiscriminatorOverfitting(DiscriminatorMetric):
 
     num_images: int = 2000
 
-    names: ClassVar[tuple[str, ...]] = ("discriminator_overfitting",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("discriminator_overfitting"),)
     sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
 
     def applies(self, judge: Judge) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,7 @@ class FeatureDiversity(Metric):
     Ours, for the mode-collapse alarm: one number that needs no labels and falls to 0 when all samples are one.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("feature_diversity",)
-    higher: ClassVar[tuple[str, ...]] = ("feature_diversity",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("feature_diversity", higher_is_better=True),)
 
     def compute(self, case: Case) -> dict[str, float]:
         """Return `feature_diversity`: 0 for one image over and over, 1 as varied as the data."""

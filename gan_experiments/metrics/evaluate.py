@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -20,15 +20,14 @@ from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.features import Seen, look, pixel_blocks
 from gan_experiments.metrics.protocol import Protocol
 from gan_experiments.sampling.generate import noise_blocks, sample_blocks, shuffle
+from gan_experiments.types import MetricValue
 
 
 @dataclass
 class Results:
     """Values of one evaluation, under keys `<metric>/<extractor>`."""
 
-    values: dict[str, float] = field(default_factory=dict)  # nan where a value is undefined
-    protocols: dict[str, dict[str, Any]] = field(default_factory=dict)  # by the same keys
-    higher_is_better: dict[str, bool] = field(default_factory=dict)  # by the same keys
+    values: dict[str, MetricValue] = field(default_factory=dict)
     not_applicable: dict[str, str] = field(default_factory=dict)  # the reason, by `<name in the config>/<extractor>`
     seconds: dict[str, float] = field(default_factory=dict)  # of the parts
     share_clipped: float = 0.0  # of the samples' values, outside the value range
@@ -83,20 +82,20 @@ def _measure_samples(generator: nn.Module, protocol: Protocol, seed: int, result
                 _measure(name, metric, extractor, case, protocol, results)
 
 
-def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
+def anchors(protocol: Protocol) -> dict[str, dict[str, Any]]:
     """Measure held-out real images (`floor`) and noise (`ceiling`) as if they were samples, by key; kept on disk.
 
     `floor_count` is the number of held-out images: that of the samples, or all there are.
     """
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Any]] = {}
     labels = protocol.sample_labels(0)
     shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
     for extractor in protocol.extractors.values():
         metrics = {name: metric for name, metric in protocol.sample_metrics.items() if metric.has_anchors}
         facts = [
             protocol.real.facts,
-            [metric.names for metric in metrics.values()],
-            *(protocol.facts(extractor, metric, metric.names[0]) for metric in metrics.values()),
+            [[spec.name for spec in metric.specs] for metric in metrics.values()],
+            *(protocol.facts(extractor, metric, metric.specs[0].name) for metric in metrics.values()),
         ]
         content = json.dumps(facts, sort_keys=True)
         path = protocol.cache_dir / f"anchors-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
@@ -113,9 +112,9 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, float]]:
                     if len(seen) >= metric.fewest:
                         _measure(metric_name, metric, extractor, case, protocol, results)
                 for key, value in results.values.items():
-                    if not math.isfinite(value):  # noise may lack whole classes
+                    if value.value is None:  # noise may lack whole classes
                         continue
-                    kept.setdefault(key, {})[name] = value
+                    kept.setdefault(key, {})[name] = value.value
                     if name == "floor":
                         kept[key]["floor_count"] = len(seen)
             protocol.cache_dir.mkdir(parents=True, exist_ok=True)
@@ -148,25 +147,25 @@ def discriminator_scores(
     return scores | ({"generated": judge.scores("samples", count)} if judge.has_generator else {})
 
 
-def summarize(evaluations: Sequence[Results]) -> dict[str, dict[str, Any]]:
+def summarize(evaluations: Sequence[Results]) -> dict[str, MetricValue]:
     """Join evaluations with several seeds: the mean of each key, and its 95% interval by Student's t.
 
-    A value that is undefined for a seed is None. The interval speaks of the drawing of samples alone: other seeds of
+    A mean is undefined where a seed's value is. The interval is that of the drawing of samples alone: other seeds of
     training are other generators.
     """
-    summary = {}
-    for key in evaluations[0].values:
-        values = [results.values[key] for results in evaluations]
-        mean = sum(values) / len(values)
-        defined = math.isfinite(mean)
-        entry: dict[str, Any] = {"value": mean if defined else None, "num_seeds": len(values)}
-        if defined and len(values) > 1:
-            half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-            entry["interval"] = [mean - half, mean + half]
-        entry["by_seed"] = [value if math.isfinite(value) else None for value in values]
-        entry["higher_is_better"] = evaluations[0].higher_is_better[key]
-        summary[key] = entry | {"protocol": evaluations[0].protocols[key]}
-    return summary
+    return {key: _mean([results.values[key] for results in evaluations]) for key in evaluations[0].values}
+
+
+def _mean(values: Sequence[MetricValue]) -> MetricValue:
+    by_seed = tuple(value.value for value in values)
+    numbers = [value for value in by_seed if value is not None]
+    if len(numbers) < len(values):
+        return replace(values[0], value=None, by_seed=by_seed)
+    mean, interval = sum(numbers) / len(numbers), None
+    if len(numbers) > 1:
+        low, high = (mean + float(t * stats.sem(numbers)) for t in stats.t.interval(0.95, len(numbers) - 1))
+        interval = low, high
+    return replace(values[0], value=mean, interval=interval, by_seed=by_seed)
 
 
 def _measure(name: str, metric: Metric, extractor: Extractor, case: Case, protocol: Protocol, results: Results) -> None:
@@ -192,9 +191,9 @@ def _write(
 ) -> None:
     measure = metric.measure or (extractor.name if extractor else None)
     for value_name, value in values.items():
-        results.values[f"{value_name}/{measure}"] = value
-        results.protocols[f"{value_name}/{measure}"] = protocol.facts(extractor, metric, value_name)
-        results.higher_is_better[f"{value_name}/{measure}"] = value_name in metric.higher
+        key, facts = f"{value_name}/{measure}", protocol.facts(extractor, metric, value_name)
+        number = value if math.isfinite(value) else None
+        results.values[key] = MetricValue(key, number, metric.spec(value_name), facts, by_seed=(number,))
     results.seconds[f"{name}/{measure}"] = time.perf_counter() - began
 
 

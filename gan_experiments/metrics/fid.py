@@ -8,6 +8,7 @@ from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
 
 from gan_experiments.metrics.base import Case, Metric
 from gan_experiments.metrics.features import Seen
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,12 @@ class FrechetDistance(Metric):
     through the values at N, N/2 and N/4 gives the value at 1/N = 0.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("fid", "fid_half", "fid_quarter", "fid_infinity")
+    specs: ClassVar[tuple[MetricSpec, ...]] = (
+        MetricSpec("fid"),
+        MetricSpec("fid_half", part_of="fid"),
+        MetricSpec("fid_quarter", part_of="fid"),
+        MetricSpec("fid_infinity", part_of="fid"),
+    )
 
     @property
     def fewest(self) -> int:

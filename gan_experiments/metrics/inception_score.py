@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 
 from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,7 @@ class InceptionScore(Metric):
 
     splits: int = 10
 
-    names: ClassVar[tuple[str, ...]] = ("inception_score",)
-    higher: ClassVar[tuple[str, ...]] = ("inception_score",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("inception_score", higher_is_better=True),)
 
     @property
     def fewest(self) -> int:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
 from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class KernelDistance(Metric):
     subset_size: int = 250
     subsets: int = 100
 
-    names: ClassVar[tuple[str, ...]] = ("kid",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("kid"),)
 
     @property
     def fewest(self) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gan_experiments.metrics.base import NO_CLASSES, NO_LABELS, Case, Metric
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,7 @@ class LabelAccuracy(Metric):
     Real images reach the extractor's own accuracy, which is beside the value as the floor.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("label_accuracy",)
-    higher: ClassVar[tuple[str, ...]] = ("label_accuracy",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("label_accuracy", higher_is_better=True),)
 
     def applies(self, case: Case) -> str:
         if not case.knows_classes:

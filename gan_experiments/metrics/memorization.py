@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan_experiments.metrics.base import NO_HELD_OUT, Case, Metric
 from gan_experiments.metrics.features import Seen
+from gan_experiments.types import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,10 @@ class Memorization(Metric):
     num_images: int = 2000
     quantile: float = 0.01  # a sample is a copy if it is nearer than this share of held-out images
 
-    names: ClassVar[tuple[str, ...]] = ("memorization_ratio", "memorized_share")
-    higher: ClassVar[tuple[str, ...]] = ("memorization_ratio",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (
+        MetricSpec("memorization_ratio", higher_is_better=True),
+        MetricSpec("memorized_share"),
+    )
     sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
 
     def applies(self, case: Case) -> str:

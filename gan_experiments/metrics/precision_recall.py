@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
 from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.types import MetricSpec
 
 ROWS = 500  # of the matrix of distances at once
 
@@ -21,8 +22,10 @@ class PrecisionRecall(Metric):
     neighborhood: int = 3  # k
     num_images: int = 5000
 
-    names: ClassVar[tuple[str, ...]] = ("precision", "recall")
-    higher: ClassVar[tuple[str, ...]] = ("precision", "recall")
+    specs: ClassVar[tuple[MetricSpec, ...]] = (
+        MetricSpec("precision", higher_is_better=True),
+        MetricSpec("recall", higher_is_better=True),
+    )
 
     @property
     def fewest(self) -> int:

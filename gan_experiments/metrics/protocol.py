@@ -119,7 +119,7 @@ class Protocol:
 
     def higher_is_better(self, name: str) -> bool:
         """Return which way a value is good."""
-        return name in self._metric(name).higher
+        return self._metric(name).spec(name).higher_is_better
 
     @property
     def sample_metrics(self) -> dict[str, Metric]:
@@ -130,7 +130,7 @@ class Protocol:
         return {name: metric for name, metric in self.metrics.items() if isinstance(metric, DiscriminatorMetric)}
 
     def _metric(self, name: str) -> Measure:
-        return next(metric for metric in self.metrics.values() if name in metric.names)
+        return next(metric for metric in self.metrics.values() if any(spec.name == name for spec in metric.specs))
 
     def facts(self, extractor: Extractor | None, metric: Measure, name: str) -> dict[str, Any]:
         """Return all that the value `name` of this metric depends on, besides the networks and the seed."""

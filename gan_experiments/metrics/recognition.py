@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gan_experiments.metrics.base import NO_CLASSES, Case, Metric
+from gan_experiments.types import MetricSpec
 
 ALL_CLASSES = "the reference has all classes of the data"
 
@@ -19,8 +20,7 @@ class Recognition(Metric):
     reach the extractor's own accuracy on these classes, which is beside the value as the floor.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("recognition",)
-    higher: ClassVar[tuple[str, ...]] = ("recognition",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("recognition", higher_is_better=True),)
 
     def applies(self, case: Case) -> str:
         if not case.knows_classes:

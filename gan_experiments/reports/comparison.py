@@ -16,7 +16,7 @@ from gan_experiments.reports.table import Column, Row, Table, tabulate
 from gan_experiments.reports.table_export import CSV_BEGINS, MARKDOWN_BEGINS, as_csv, as_markdown
 from gan_experiments.runs.reading import mapping
 from gan_experiments.runs.records import Record
-from gan_experiments.types import UserError, read_value
+from gan_experiments.types import MetricValue, UserError
 
 HTML_BEGINS = "<!doctype html>\n<!-- comparison of gan-experiments -->"
 BESIDE = (".csv", ".md")
@@ -127,7 +127,7 @@ def _curve_protocols(table: Table) -> dict[str, dict[str, str]]:
     for row in table.rows:
         for key, entry in mapping(row.record.evaluation.get("values")).items():
             try:
-                used.setdefault(key, {})[row.name] = read_value(entry, None).protocol
+                used.setdefault(key, {})[row.name] = MetricValue.from_json(key, entry).protocol_hash
             except (TypeError, KeyError, ValueError, AttributeError):
                 continue
     numbers = {(column.key, column.protocol): column.number for column in table.columns}

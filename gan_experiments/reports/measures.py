@@ -7,7 +7,7 @@ from gan_experiments.config.keys import flat
 from gan_experiments.formatting import count, encodable, floor, short, show, with_interval
 from gan_experiments.runs.reading import mapping, read_json
 from gan_experiments.runs.records import Record
-from gan_experiments.types import Value, is_number
+from gan_experiments.types import MetricValue, is_number
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Measures:
 def read_measures(record: Record) -> Measures:
     """Read what training and `gan-experiments evaluate` have measured."""
     found = record.measured()
-    facts = {place: {key: show(value) for key, value in flat(value.facts).items()} for place, value in found.items()}
+    facts = {place: {key: show(value) for key, value in flat(value.protocol).items()} for place, value in found.items()}
     common = _common(list(facts.values()))
     newest = {key: place for place in found for key in [place[0]]}  # the newest stands last
     names = {key.partition("/")[0] for key in newest}
@@ -76,7 +76,7 @@ def read_measures(record: Record) -> Measures:
         measure = _measure(place, value, own)
         if newest[place[0]] != place:
             others.append(measure)
-        elif any(measure.name.startswith(f"{name}_") for name in names):
+        elif value.spec.part_of in names:
             parts.append(measure)
         else:
             main.append(measure)
@@ -96,7 +96,7 @@ def _common(facts: list[dict[str, str]]) -> dict[str, str]:
     return {key: text for key, text in facts[0].items() if all(other.get(key) == text for other in facts)}
 
 
-def _measure(place: tuple[str, str], value: Value, own: dict[str, str]) -> Measure:
+def _measure(place: tuple[str, str], value: MetricValue, own: dict[str, str]) -> Measure:
     name, _, extractor = encodable(place[0]).partition("/")
     low, high = value.interval or (None, None)
     return Measure(
@@ -104,12 +104,12 @@ def _measure(place: tuple[str, str], value: Value, own: dict[str, str]) -> Measu
         extractor=extractor,
         value=with_interval(value),
         interval="" if value.interval is None else f"{short(low)} to {short(high)}",
-        better="↑ higher" if value.higher_is_better else "↓ lower",
+        better="↑ higher" if value.spec.higher_is_better else "↓ lower",
         floor=floor(value),
         ceiling=short(value.ceiling),
-        samples=count(value.facts.get("num_samples")) or "",
+        samples=count(value.protocol.get("num_samples")) or "",
         kimg=short(value.kimg),
-        protocol=value.protocol,
+        protocol=value.protocol_hash,
         own=own,
     )
 

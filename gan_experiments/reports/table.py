@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 from gan_experiments.config.keys import LABELS, NOT_THE_EXPERIMENT, WATCHING, differing_keys, flat, within
 from gan_experiments.formatting import encodable, show
 from gan_experiments.runs.records import Record
-from gan_experiments.types import Value, is_number
+from gan_experiments.types import MetricValue, is_number
 
-Measured = dict[tuple[str, str], Value]  # by key and protocol
+Measured = dict[tuple[str, str], MetricValue]  # by key and protocol
 
 DATA = "data"
 """Stands for the images themselves, where the config does not tell that they differ."""
@@ -27,7 +27,8 @@ class Column:
     protocol: str  # a hash
     number: int  # 1 for the protocol by which most runs were measured
     higher_is_better: bool
-    facts: dict[str, Any]
+    part_of: str | None  # name of the metric that this one details
+    facts: Mapping[str, Any]
     floor: float | None
     ceiling: float | None
 
@@ -55,7 +56,7 @@ class Row:
     record: Record
     name: str  # no other row's
     settings: dict[str, str]  # by differing key, as shown
-    values: dict[Column, Value]
+    values: dict[Column, MetricValue]
     rank: int | None = None  # by the best column; None without a value there
 
     @cached_property
@@ -106,7 +107,7 @@ class Table:
     @cached_property
     def parts(self) -> list[Column]:
         names = {column.name for column in self.columns}
-        return [column for column in self.columns if any(column.name.startswith(f"{name}_") for name in names)]
+        return [column for column in self.columns if column.part_of in names]
 
     def main_columns(self, most: int) -> list[Column]:
         """Return the columns of the first metrics that are not parts of others."""
@@ -171,7 +172,7 @@ def names(records: Sequence[Record]) -> list[str]:
 
 def _columns(measured: Iterable[Measured]) -> list[Column]:
     """Return a column for each key and protocol, the keys in their own order, the commonest protocol first."""
-    found: dict[str, dict[str, list[Value]]] = {}
+    found: dict[str, dict[str, list[MetricValue]]] = {}
     for values in measured:
         for (key, protocol), value in values.items():
             found.setdefault(key, {}).setdefault(protocol, []).append(value)
@@ -181,8 +182,9 @@ def _columns(measured: Iterable[Measured]) -> list[Column]:
         for number, (protocol, same) in enumerate(commonest, 1):
             floor = next((value.floor for value in same if value.floor is not None), None)
             ceiling = next((value.ceiling for value in same if value.ceiling is not None), None)
-            higher = any(value.higher_is_better for value in same)
-            columns.append(Column(key, protocol, number, higher, same[0].facts, floor, ceiling))
+            higher = any(value.spec.higher_is_better for value in same)
+            part_of = next((value.spec.part_of for value in same if value.spec.part_of is not None), None)
+            columns.append(Column(key, protocol, number, higher, part_of, same[0].protocol, floor, ceiling))
     order = list(dict.fromkeys(column.name for column in columns))
     return sorted(columns, key=lambda column: order.index(column.name))
 

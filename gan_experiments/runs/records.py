@@ -19,7 +19,7 @@ from gan_experiments.runs.manifest import FILE
 from gan_experiments.runs.metrics_csv import CLOCKS, read_rows
 from gan_experiments.runs.reading import listing, mapping, modified, num_samples, read_json, whole
 from gan_experiments.runs.run import resuming
-from gan_experiments.types import UserError, Value, is_number, read_value
+from gan_experiments.types import MetricValue, UserError, is_number
 
 SWEEP_FILE = "sweep.json"
 State = Literal["running", "finished", "failed", "interrupted", "unreadable"]
@@ -133,15 +133,15 @@ class Record:
             return read_rows(self.directory / "metrics.csv")
         return [], 0
 
-    def measured(self, iteration: int | None = None) -> dict[tuple[str, str], Value]:
+    def measured(self, iteration: int | None = None) -> dict[tuple[str, str], MetricValue]:
         """Return all values, or an iteration's, by key and protocol: of two the later iteration's, else the newer."""
-        found: dict[tuple[str, str], Value] = {}
+        found: dict[tuple[str, str], MetricValue] = {}
         for place, content in self._measurements():
             for key, entry in mapping(content.get("values")).items() if iteration in (None, place) else ():
                 with contextlib.suppress(TypeError, KeyError, ValueError, AttributeError):
-                    value = read_value(entry, content.get("kimg"))
-                    found.pop((key, value.protocol), None)  # so that the newest stands last
-                    found[key, value.protocol] = value
+                    value = MetricValue.from_json(key, {"kimg": content.get("kimg"), **entry})
+                    found.pop((key, value.protocol_hash), None)  # so that the newest stands last
+                    found[key, value.protocol_hash] = value
         return found
 
     def _measurements(self) -> list[tuple[int, dict[str, Any]]]:

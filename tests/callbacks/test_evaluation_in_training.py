@@ -97,7 +97,7 @@ def test_the_verb_gives_the_same_values_as_training(tmp_path: Path, capsys: pyte
     assert fid["floor"] < fid["ceiling"]
     assert fid["floor_count"] == 297
     odd = {"run": "/runs/[red] x", "not_applicable": {"kid/digits_classifier": "it has [bold]no[/bold] images"}}
-    _print(content | odd, by_class=False)
+    _print(content | odd, parts=False)
     said = capsys.readouterr().out
     (row,) = (line.split() for line in said.splitlines() if line.split()[:1] == ["fid"])
     low, high = fid["interval"]

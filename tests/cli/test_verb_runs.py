@@ -78,7 +78,7 @@ def test_runs_are_listed_in_every_state_newest_first(verb: Verb, states: Path, m
     assert best["which"] == "best"
     assert best["key"] == "fid/digits_classifier"
     assert best["value"] == read_record(states / ODD).results["evaluation"]["best"]["value"]
-    assert best["protocol"] == values_of(states / ODD)["fid/digits_classifier"].protocol
+    assert best["protocol"] == values_of(states / ODD)["fid/digits_classifier"].protocol_hash
     assert found["running"]["best"]["which"] == "newest"
     assert found["failed"]["best"] is None
     assert (found["failed"]["kimg"], found["interrupted"]["seed"]) == (0.32, 3)
@@ -155,14 +155,14 @@ def test_all_that_is_known_of_a_run_is_shown(verb: Verb, copy_of: Copy, finished
     loss = next(row["generator/loss"] for row in reversed(record.rows) if "generator/loss" in row)
     for part in (
         "finished", "notes: a <b>note</b>", "command: ", "1,500", "torch ", f"generator/loss {loss:.4g}",
-        f"generator {record.manifest['parameters']['generator']:,}", f"{value.value:.4g}", value.protocol,
+        f"generator {record.manifest['parameters']['generator']:,}", f"{value.value:.4g}", value.protocol_hash,
         "alarm collapse at 0.128 kimg (warn): [b]all alike", str(run / "checkpoints" / "best.pt"),
         str(run / "samples" / "real.png"), "iteration 20, kimg 0.32", f"resume={run}", "budget.kimg=MORE",
     ):  # fmt: skip
         assert part in said.out, part
     assert facts["losses"]["generator/loss"] == loss
     assert facts["metrics"][0]["value"] == value.value
-    assert facts["metrics"][0]["facts"]["num_samples"] == 300
+    assert facts["metrics"][0]["protocol"]["num_samples"] == 300
     assert set(facts["checkpoints"]) == {str(path) for path in (run / "checkpoints").iterdir()}
 
 

@@ -137,14 +137,14 @@ def test_the_summary_is_the_runs_own_results_with_protocols_and_the_exit_code_0(
 
         del results["evaluation"]  # whole protocols would be hundreds of columns
         assert {key: found["summary"][key] for key in results} == pytest.approx(results)
-        assert found["summary"]["protocol"] == {key: value.protocol for key, value in values.items()}
+        assert found["summary"]["protocol"] == {key: value.protocol_hash for key, value in values.items()}
         assert "evaluation" not in found["summary"]
         assert (found["state"], found["exit_code"]) == ("finished", 0)
 
 
 def test_the_summary_holds_the_best_of_each_value_the_way_it_is_good(runs: list[Path]) -> None:
     rows = [row for row in read_metrics(runs[0] / "metrics.csv") if FID in row]
-    directions = {key: value.higher_is_better for key, value in values_of(runs[0]).items()}
+    directions = {key: value.spec.higher_is_better for key, value in values_of(runs[0]).items()}
 
     best = summary(runs[0])["summary"]["best"]
     assert len(rows) == 3

@@ -33,6 +33,7 @@ from gan_experiments.metrics.label_accuracy import LabelAccuracy
 from gan_experiments.metrics.memorization import Memorization
 from gan_experiments.metrics.precision_recall import PrecisionRecall
 from gan_experiments.metrics.recognition import ALL_CLASSES, Recognition
+from gan_experiments.types import MetricSpec, MetricValue
 
 LOG3 = math.log(3)
 
@@ -556,13 +557,20 @@ def test_classification_accuracy_trains_on_the_samples_and_the_labels_asked_for(
 
 
 def test_seeds_are_joined_by_students_t() -> None:
-    facts: dict[str, Any] = {"protocols": {"fid/toy": {"version": 1}}, "higher_is_better": {"fid/toy": False}}
-    evaluations = [Results({"fid/toy": value}, **facts) for value in (1.0, 2.0, 3.0)]
-    entry = summarize(evaluations)["fid/toy"]
+    def results(number: float | None) -> Results:
+        return Results(
+            {"fid/toy": MetricValue("fid/toy", number, MetricSpec("fid"), {"version": 1}, by_seed=(number,))}
+        )
+
+    evaluations = [results(1.0), results(2.0), results(3.0)]
+    found = summarize(evaluations)["fid/toy"]
     half = 4.302653 / math.sqrt(3)  # t of 2 degrees of freedom at 97.5%, and the standard error of 1, 2, 3
-    assert entry["interval"] == pytest.approx([2 - half, 2 + half], rel=1e-6)
-    assert entry["value"] == 2
-    assert "interval" not in summarize(evaluations[:1])["fid/toy"]
+    assert found.interval == pytest.approx([2 - half, 2 + half], rel=1e-6)
+    assert (found.value, found.by_seed) == (2, (1, 2, 3))
+    assert summarize(evaluations[:1])["fid/toy"].interval is None
+    assert summarize([results(2.0), results(2.0)])["fid/toy"].interval == (2, 2)
+    undefined = summarize([*evaluations, results(None)])["fid/toy"]
+    assert (undefined.value, undefined.interval, undefined.by_seed) == (None, None, (1, 2, 3, None))
 
 
 def test_precision_and_density_do_not_depend_on_where_the_origin_is() -> None:

@@ -23,7 +23,7 @@ from gan_experiments.metrics.density_coverage import DensityCoverage
 from gan_experiments.metrics.discriminator import DiscriminatorJudge
 from gan_experiments.metrics.discriminator_overfitting import DiscriminatorOverfitting
 from gan_experiments.metrics.diversity import FeatureDiversity
-from gan_experiments.metrics.evaluate import anchors, evaluate
+from gan_experiments.metrics.evaluate import Results, anchors, evaluate
 from gan_experiments.metrics.fid import FrechetDistance
 from gan_experiments.metrics.inception_score import InceptionScore
 from gan_experiments.metrics.kid import KernelDistance
@@ -81,17 +81,23 @@ class Constant(nn.Module):
         return self.value.expand(len(latents), 1, 8, 8)
 
 
+def numbers(results: Results) -> dict[str, float]:
+    return {key: value.value for key, value in results.values.items() if value.value is not None}
+
+
 # The same values
 
 
 def test_values_do_not_depend_on_the_size_of_batches(tmp_path: Path) -> None:
     found = [
-        evaluate(
-            TinyGenerator(),
-            protocol(METRICS | KID | OVERFITTING, tmp_path, num_samples=BLOCK_SIZE + 150, batch_size=batch_size),
-            seed=3,
-            discriminator=TinyDiscriminator(),
-        ).values
+        numbers(
+            evaluate(
+                TinyGenerator(),
+                protocol(METRICS | KID | OVERFITTING, tmp_path, num_samples=BLOCK_SIZE + 150, batch_size=batch_size),
+                seed=3,
+                discriminator=TinyDiscriminator(),
+            )
+        )
         for batch_size in (7, 100, 650)
     ]
     assert len(found[0]) > 15
@@ -117,13 +123,13 @@ def test_values_do_not_depend_on_the_order_of_the_reference(tmp_path: Path) -> N
     found = []
     for training in (ordered, shuffled):
         real = RealImages("toys", ["even", "odd"], training, training, images(200, seed=1))
-        found.append(evaluate(TinyGenerator(), protocol(METRICS, tmp_path, real=real), seed=0).values)
+        found.append(numbers(evaluate(TinyGenerator(), protocol(METRICS, tmp_path, real=real), seed=0)))
     assert found[0] == pytest.approx(found[1], rel=1e-5, abs=1e-7)
 
 
 def test_a_seed_gives_its_values_again_and_another_gives_others(tmp_path: Path) -> None:
     first, again, other = (
-        evaluate(TinyGenerator(), protocol(METRICS | KID, tmp_path), seed=seed).values for seed in (1, 1, 2)
+        numbers(evaluate(TinyGenerator(), protocol(METRICS | KID, tmp_path), seed=seed)) for seed in (1, 1, 2)
     )
     assert first == again
     for key in ("fid/toy", "fid_infinity/toy", "kid/toy", "feature_diversity/toy", "inception_score/toy"):
@@ -309,15 +315,16 @@ def test_a_discriminator_is_measured_where_there_is_no_generator(tmp_path: Path)
         with torch.no_grad():
             logits = head(shown.flip(-1) if turn else shown, real.labels[first]).class_logits
         expected = float((logits.argmax(1) == real.labels[first]).double().mean())
-        assert found.values[f"class_head_{name}/discriminator"] == pytest.approx(expected)
+        assert numbers(found)[f"class_head_{name}/discriminator"] == pytest.approx(expected)
     assert flipped == [flipped[0]]  # one block, by a stream that follows from the seed
     evaluate(None, judged, 0, head)
     assert flipped[1] == flipped[0]
-    assert "num_samples" not in found.protocols["class_head_accuracy/discriminator"]
-    assert list(found.protocols["class_head_gap/discriminator"]["augmentations"]) == ["flip"]
-    assert "training" in found.protocols["class_head_gap/discriminator"]
+    accuracy, gap = (found.values[f"class_head_{name}/discriminator"].protocol for name in ("accuracy", "gap"))
+    assert "num_samples" not in accuracy
+    assert list(gap["augmentations"]) == ["flip"]
+    assert "training" in gap
     for fact in ("augmentations", "training"):  # of which the accuracy on held-out images knows nothing
-        assert fact not in found.protocols["class_head_accuracy/discriminator"]
+        assert fact not in accuracy
 
 
 # The protocol
@@ -346,25 +353,25 @@ def test_the_fewest_images_that_a_metric_names_are_enough(tmp_path: Path, name: 
     real = RealImages("toys", ["even", "odd"], training := images(metric.fewest), training, images(9, seed=1))
     evaluated = protocol({name: metric}, tmp_path, real=real, num_samples=metric.fewest)
     results = evaluate(TinyGenerator(), evaluated, seed=0)
-    assert {f"{value}/{metric.measure or 'toy'}" for value in metric.names} <= results.values.keys()
+    assert {f"{spec.name}/{metric.measure or 'toy'}" for spec in metric.specs} <= results.values.keys()
 
 
 def test_every_value_has_its_protocol(tmp_path: Path) -> None:
     results = evaluate(TinyGenerator(), protocol(METRICS | KID, tmp_path), seed=0)
-    assert results.values.keys() == results.protocols.keys()
-    kid, precision = results.protocols["kid/toy"], results.protocols["precision/toy"]
+    kid, precision = (results.values[key].protocol for key in ("kid/toy", "precision/toy"))
     assert kid["parameters"] == {"subset_size": 50, "subsets": 5}
     assert precision["parameters"] == {"neighborhood": 3, "num_images": 5000}
     assert kid["num_samples"] == 300
     assert kid["extractor"]["name"] == "toy"
     other = protocol(KID, tmp_path, extractors={"toy": extractor(seed=6)})
-    assert evaluate(TinyGenerator(), other, seed=0).protocols["kid/toy"] != kid
+    assert evaluate(TinyGenerator(), other, seed=0).values["kid/toy"].protocol != kid
 
 
 def test_a_protocol_names_the_real_images_that_its_value_depends_on(tmp_path: Path) -> None:
     def protocols(training: TensorImageSet) -> dict[str, Any]:
         real = RealImages("toys", ["even", "odd"], images(300), training, images(200, seed=1))
-        return evaluate(TinyGenerator(), protocol(METRICS, tmp_path, real=real), seed=0).protocols
+        results = evaluate(TinyGenerator(), protocol(METRICS, tmp_path, real=real), seed=0)
+        return {key: value.protocol for key, value in results.values.items()}
 
     whole, part = protocols(images(300)), protocols(images(300, seed=3))
     assert whole["fid/toy"] == part["fid/toy"]
@@ -483,7 +490,7 @@ def test_anchors_are_measured_anew_where_a_metric_has_a_new_value(
     measuring = protocol({"center": CenterPatch()}, tmp_path, real=RealImages("toys", [], *(images(50, seed=0),) * 3))
     compute = CenterPatch.compute
     with monkeypatch.context() as before:
-        before.setattr(CenterPatch, "names", ("center_darkness",))
+        before.setattr(CenterPatch, "specs", CenterPatch.specs[:1])
         before.setattr(CenterPatch, "compute", lambda *of: {"center_darkness": compute(*of)["center_darkness"]})
         assert list(anchors(measuring)) == ["center_darkness/pixels"]
     assert "center_contrast/pixels" in anchors(measuring)

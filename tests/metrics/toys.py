@@ -15,6 +15,7 @@ from gan_experiments.metrics.extractors.module import ModuleExtractor
 from gan_experiments.metrics.features import Seen
 from gan_experiments.metrics.protocol import Protocol, RealImages
 from gan_experiments.models.latents import Normal
+from gan_experiments.types import MetricSpec
 
 LATENT_DIM = 3
 
@@ -119,7 +120,7 @@ class Probe(Metric):
 
     cases: list[Case] = field(default_factory=list)
 
-    names: ClassVar[tuple[str, ...]] = ("probe",)
+    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("probe"),)
 
     def compute(self, case: Case) -> dict[str, float]:
         self.cases.append(case)

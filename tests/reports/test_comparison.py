@@ -46,7 +46,7 @@ def test_values_by_different_protocols_never_share_a_column(tmp_path: Path) -> N
 
     assert [column.heading for column in table.columns] == ["fid/x_classifier", "fid/x_classifier · protocol 2"]
     for column in table.columns:
-        assert {row.values[column].protocol for row in table.rows if column in row.values} == {column.protocol}
+        assert {row.values[column].protocol_hash for row in table.rows if column in row.values} == {column.protocol}
     assert [row.value(table.columns[0]) for row in table.rows] == [4.0, 5.0, None]
     assert [row.rank for row in table.rows] == [1, 2, None]  # 3.0 is no better than 4.0: it is another measure
     assert table.protocols() == [([table.columns[1]], {"num_samples": ("10000", "5000")})]
