@@ -25,7 +25,7 @@ def diff(
     records = [open_record(first), open_record(second)]
     config = {key: [record.settings.get(key) for record in records] for key in differing_keys(records)}
     around = _around(records)
-    pairs = _pairs(records, parts)
+    pairs = _pairs(records)
     if as_json:
         paths = [str(record.directory) for record in records]
         print_json(
@@ -39,7 +39,8 @@ def diff(
     if not pairs:
         say("Neither has measured anything.")
         return
-    _print_metrics(pairs)
+    whole = {key: pair for key, pair in pairs.items() if not any(value and value.spec.part_of for value in pair)}
+    _print_metrics(pairs if parts else whole)
 
 
 def _around(records: list[Record]) -> dict[str, list[Any]]:
@@ -52,7 +53,7 @@ def _around(records: list[Record]) -> dict[str, list[Any]]:
     return {key: values for key in keys if (values := [facts.get(key) for facts in found])[0] != values[1]}
 
 
-def _pairs(records: list[Record], parts: bool) -> dict[str, Pair]:
+def _pairs(records: list[Record]) -> dict[str, Pair]:
     """Pair the values of each key: by a protocol that both have, else the newest of each."""
     measured = [record.measured() for record in records]
     keys = dict.fromkeys(key for found in measured for key, _ in found)
@@ -60,9 +61,7 @@ def _pairs(records: list[Record], parts: bool) -> dict[str, Pair]:
     for key in keys:
         own = [{protocol: value for (name, protocol), value in found.items() if name == key} for found in measured]
         shared = [protocol for protocol in own[0] if protocol in own[1]]
-        pair = [found[shared[-1]] if shared else next(reversed(found.values()), None) for found in own]
-        if parts or not any(value is not None and value.spec.part_of for value in pair):
-            pairs[key] = pair
+        pairs[key] = [found[shared[-1]] if shared else next(reversed(found.values()), None) for found in own]
     return pairs
 
 

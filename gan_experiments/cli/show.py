@@ -24,7 +24,7 @@ def show(
     """Show what a run was, how it stands, what it measured, what went wrong, where things are, and how to go on."""
     record = open_record(run)
     facts = _facts(record)
-    values = [value for value in record.measured().values() if parts or value.spec.part_of is None]
+    values = list(record.measured().values())
     if as_json:
         print_json({**facts, "metrics": [_metric(value) for value in values]})
         return
@@ -35,7 +35,7 @@ def show(
         if facts[name]:
             say(f"{name}: {_line(facts[name])}")
     say(f"last losses: {_line(facts['losses']) or 'none yet'}")
-    _print_values(values)
+    _print_values([value for value in values if parts or value.spec.part_of is None])
     for alarm in facts["alarms"]:
         say(f"alarm {alarm}")
     for name in ("checkpoints", "pictures"):

@@ -32,6 +32,7 @@ def entry(metric: str, value: float | None, half: float | None = None, **facts: 
         "value": value,
         "num_seeds": 4,
         "higher_is_better": metric in HIGHER,
+        "part_of": next((whole for whole in ("fid", "class_fid") if metric.startswith(f"{whole}_")), None),
         "protocol": protocol(metric, **facts),
     }
     return found if half is None or value is None else found | {"interval": [value - half, value + half]}
