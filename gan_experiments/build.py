@@ -3,9 +3,9 @@
 import copy
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,12 @@ from gan_experiments.callbacks.samples import Samples
 from gan_experiments.callbacks.streams import RandomStreams
 from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.config.schema import trains_class_head, without_task_facts
-from gan_experiments.datasets.base import TensorImageSet
 from gan_experiments.datasets.loader import Augmentation, fingerprint, fits_in_memory
-from gan_experiments.engine.autoencoder import AutoencoderRecipe, fit_autoencoder, reconstruct
-from gan_experiments.engine.classifier_fit import fit_classifier
 from gan_experiments.engine.datamodule import Feed
 from gan_experiments.engine.gan import GAN
 from gan_experiments.engine.module import Optimization, TrainingModule
 from gan_experiments.engine.state import load_networks, restore
+from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.io import is_first_process
 from gan_experiments.loggers.base import About
 from gan_experiments.loggers.csv import LocalRecord
@@ -43,17 +41,14 @@ from gan_experiments.loggers.naming import run_name
 from gan_experiments.losses.objective import Objective
 from gan_experiments.metrics.base import Measure, Metric
 from gan_experiments.metrics.class_head_accuracy import NO_CLASS_HEAD, UNTRAINED
+from gan_experiments.metrics.classification_accuracy import train_on_samples
 from gan_experiments.metrics.extractors.base import Extractor
-from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
 from gan_experiments.metrics.protocol import Protocol, RealImages, check_measures
-from gan_experiments.models.autoencoder import AutoencoderNetwork
 from gan_experiments.models.latents import build_latents
-from gan_experiments.models.small_cnn import SmallCNN
 from gan_experiments.models.summary import LayerRow, layer_table
-from gan_experiments.rng import stream_seed
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.images import save_grid
-from gan_experiments.types import ImageSet, ImageSource, NetworkName, Reconstructions, Regime, UserError, Workshop
+from gan_experiments.types import ImageSet, ImageSource, NetworkName, Regime, UserError, Workshop
 
 NETWORKS: tuple[NetworkName, ...] = ("generator", "discriminator")
 Tables = dict[str, list[LayerRow]]
@@ -372,7 +367,7 @@ def open_data(config: DictConfig) -> Data:
         )
     data = Data(config, source, regime, whole)
     if regime.needs_fit:
-        workshop = Workshop(reconstruct_images, Path(config.cache_dir), data.held_out, data.facts, data.pictures)
+        workshop = Workshop(fit_reconstructions, Path(config.cache_dir), data.held_out, data.facts, data.pictures)
         data.regime = regime.fit(whole, workshop)
     data.training = data.regime.apply(whole)
     if len(data.training) < config.batch_size:
@@ -453,7 +448,7 @@ def build_protocol(
     cache_dir = Path(config.cache_dir)
     for extractor in measures.extractors.values():
         if extractor.needs_fit:
-            extractor.fit(data.whole, data.test, fit_classifier, cache_dir)
+            extractor.fit(data.whole, data.test, cache_dir)
     held_out = data.held_out
     return Protocol(
         extractors=measures.extractors,
@@ -467,7 +462,7 @@ def build_protocol(
         cache_dir=cache_dir,
         augmentations=augmentations,
         no_class_head=why_no_class_head(config),
-        fit=None if held_out is None else _fit_on_samples(held_out, len(config.dataset.class_names)),
+        fit=None if held_out is None else partial(train_on_samples, held_out, len(config.dataset.class_names)),
     )
 
 
@@ -553,58 +548,3 @@ def _sweep_name() -> str | None:
     if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
         return None
     return Path(HydraConfig.get().sweep.dir).name
-
-
-def train_extractor(cfg: DictConfig, path: Path) -> float | None:
-    """Train a classifier of the data set by the recipe of the shipped ones; gives its accuracy on the test split.
-
-    Raises:
-        UserError: the data set has no labels.
-    """
-    data = cfg.dataset
-    if data.num_classes == 0:
-        raise UserError(f"dataset {data.name!r} has no labels, so no classifier can be trained on it.")
-    extractor = ClassifierExtractor(data.name, data.image_size, data.channels, data.num_classes)
-    source: ImageSource = instantiate(data.source, "dataset.source")
-    held_out = source.open("test") if data.num_test else None
-    accuracy = extractor.train_anew(source.open("train"), held_out, fit_classifier)
-    extractor.save(path, accuracy)
-    return accuracy
-
-
-def _fit_on_samples(held_out: ImageSet, num_classes: int) -> Callable[[Tensor, Tensor, int], float]:
-    def fit(pixels: Tensor, labels: Tensor, seed: int) -> float:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(stream_seed("classification accuracy score", seed))
-            network = SmallCNN(pixels.shape[-1], pixels.shape[1], num_classes)
-        history = fit_classifier(network, num_classes, TensorImageSet(pixels, labels), held_out, seed)
-        return history[-1]["test_accuracy"]
-
-    return fit
-
-
-def reconstruct_images(
-    images: ImageSet, held_out: ImageSet | None, num_layers: int, width: int, code_channels: int, seed: int, **how: Any
-) -> Reconstructions:
-    """Train an autoencoder on images, with random streams of its own, and give what it makes of them.
-
-    Args:
-        images: N images of C channels.
-        held_out: images to measure the error on; None: it is not measured.
-        num_layers: of the network, as the next two.
-        width: see `AutoencoderNetwork`.
-        code_channels: see `AutoencoderNetwork`.
-        seed: of the first weights and of the order.
-        how: the values of an `AutoencoderRecipe`.
-
-    Raises:
-        UserError: the network does not fit the images, or there are fewer than two.
-    """
-    channels, side = images.read(torch.tensor([0])).shape[1:3]
-    log.info("Training an autoencoder (num_layers=%d) on %s images, once", num_layers, f"{len(images):,}")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(stream_seed("autoencoder weights", seed))
-        network = AutoencoderNetwork(side, channels, num_layers, width, code_channels)
-    fit_autoencoder(network, images, seed, AutoencoderRecipe(**how))
-    pixels, error = reconstruct(network, images)
-    return Reconstructions(pixels, error, None if held_out is None else reconstruct(network, held_out)[1])

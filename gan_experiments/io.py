@@ -7,7 +7,9 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+T = TypeVar("T")
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -49,6 +51,22 @@ def waiting_for(path: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def cached(path: Path, read: Callable[[Path], T], make: Callable[[], T], write: Callable[[Path, T], object]) -> T:
+    """Return the value kept at `path`, whose name must hold all that it depends on; else make it and keep it.
+
+    A damaged file is made anew. A process waits while another makes the same.
+    """
+    with contextlib.suppress(Exception):  # whatever a reader raises of a file that is missing or damaged
+        return read(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with waiting_for(path.with_suffix(".lock")):
+        with contextlib.suppress(Exception):  # made by another process meanwhile
+            return read(path)
+        value = make()
+        write(path, value)
+        return value
 
 
 def is_locked(directory: Path) -> bool:

@@ -2,6 +2,8 @@
 
 import hashlib
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,14 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
     if state["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(torch.tensor(state["cuda"], dtype=torch.uint8))
+
+
+@contextmanager
+def seeded(purpose: str, *numbers: int) -> Iterator[None]:
+    """Seed the CPU's default stream by `stream_seed`, and put it back after; the GPUs' streams are left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(stream_seed(purpose, *numbers))
+        yield
 
 
 def stream_seed(purpose: str, *numbers: int) -> int:

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_experiments.config.checks import cross_check
-from gan_experiments.config.instantiate import add_code_dirs, check_arguments
+from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate
 from gan_experiments.config.schema import prepare, register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.formatting import floor, print_json, print_table, say, short
@@ -51,10 +51,11 @@ def fit_extractor(
     register_schema()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         config = prepare(compose("config", ["model=dcgan", "loss=non_saturating", *overrides]))
-    from gan_experiments.build import train_extractor
+    from gan_experiments.metrics.extractors.classifier import train_extractor
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
-    accuracy = train_extractor(config, output)
+    source = instantiate(config.dataset.source, "dataset.source")
+    accuracy = train_extractor(config.dataset.name, source, output)
     say(f"Accuracy on the test split: {accuracy}. Written to {output}")
 
 

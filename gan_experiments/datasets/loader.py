@@ -108,9 +108,15 @@ def read_all(image_set: ImageSet) -> Tensor:
     if isinstance(image_set, TensorImageSet):
         return image_set.images
     images = image_set.read(torch.tensor([0])).repeat(len(image_set), 1, 1, 1)
-    for indices in torch.split(torch.arange(len(image_set)), CHUNK_SIZE):
-        images[indices] = image_set.read(indices)
+    for part, pixels in zip(torch.split(images, CHUNK_SIZE), pixel_blocks(image_set), strict=True):
+        part.copy_(pixels)
     return images
+
+
+def pixel_blocks(image_set: ImageSet) -> Iterator[Tensor]:
+    """Return all images in their order, uint8, n×C×H×W a block."""
+    for indices in torch.split(torch.arange(len(image_set)), CHUNK_SIZE):
+        yield image_set.read(indices)
 
 
 def fits_in_memory(image_set: ImageSet, limit_gib: float) -> bool:
@@ -131,8 +137,8 @@ _fingerprints: WeakKeyDictionary[ImageSet, str] = WeakKeyDictionary()
 def _hash(image_set: ImageSet) -> str:
     digest = hashlib.sha256(image_set.labels.numpy().astype("<i8").tobytes())
     digest.update(repr(tuple(image_set.read(torch.tensor([0])).shape[1:])).encode())
-    for indices in torch.split(torch.arange(len(image_set)), CHUNK_SIZE):
-        digest.update(image_set.read(indices).contiguous().numpy().data)
+    for pixels in pixel_blocks(image_set):
+        digest.update(pixels.contiguous().numpy().data)
     return digest.hexdigest()[:16]
 
 

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from gan_experiments.config.instantiate import instantiate
 from gan_experiments.datasets.base import TensorImageSet
-from gan_experiments.engine.classifier_fit import fit_classifier
 from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
 from gan_experiments.rng import stream_seed
@@ -78,7 +77,7 @@ def find_judges(config: DictConfig, num_classes: int) -> tuple[list[Extractor], 
         if extractor.needs_fit:
             source: ImageSource = instantiate(data.source, "dataset.source")
             held_out = source.open("test") if data.num_test else None
-            extractor.fit(source.open("train"), held_out, fit_classifier, Path(config.cache_dir))
+            extractor.fit(source.open("train"), held_out, Path(config.cache_dir))
         extractor.eval()
     none = "the run's evaluation has no classifier of these classes, and none is shipped"
     return found, None if found else "; ".join(reasons) or none

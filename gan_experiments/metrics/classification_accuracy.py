@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
+from gan_experiments.datasets.base import TensorImageSet
+from gan_experiments.engine.supervised import fit_classifier
 from gan_experiments.metrics.base import NO_CLASSES, NO_HELD_OUT, NO_LABELS, Case, Metric
-from gan_experiments.types import MetricSpec
+from gan_experiments.models.small_cnn import SmallCNN
+from gan_experiments.rng import seeded
+from gan_experiments.types import ImageSet, MetricSpec
 
 
 @dataclass(frozen=True)
@@ -31,3 +37,12 @@ class ClassificationAccuracyScore(Metric):
         assert case.fit is not None
         assert case.pixels is not None
         return {"classification_accuracy": case.fit(case.pixels(), case.samples.labels, case.seed)}
+
+
+def train_on_samples(held_out: ImageSet, num_classes: int, pixels: Tensor, labels: Tensor, seed: int) -> float:
+    """Train a classifier on samples (uint8, N×C×H×W) and their labels; return its accuracy on held-out images."""
+    with seeded("classification accuracy score", seed):
+        network = SmallCNN(pixels.shape[-1], pixels.shape[1], num_classes)
+    accuracy = fit_classifier(network, TensorImageSet(pixels, labels), held_out, seed)
+    assert accuracy is not None
+    return accuracy

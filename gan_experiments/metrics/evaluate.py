@@ -13,11 +13,12 @@ import torch
 from scipy import stats  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
+from gan_experiments.datasets.loader import pixel_blocks
 from gan_experiments.io import write_json
 from gan_experiments.metrics.base import Case, Measure, Metric
 from gan_experiments.metrics.discriminator import DiscriminatorJudge
 from gan_experiments.metrics.extractors.base import Extractor
-from gan_experiments.metrics.features import Seen, look, pixel_blocks
+from gan_experiments.metrics.features import Seen, look
 from gan_experiments.metrics.protocol import Protocol
 from gan_experiments.sampling.generate import noise_blocks, sample_blocks, shuffle
 from gan_experiments.types import MetricValue

@@ -1,21 +1,19 @@
 """Sets of images as an extractor sees them; those of real images are kept under a name made of their content."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
-from gan_experiments.datasets.loader import CHUNK_SIZE, fingerprint
-from gan_experiments.io import write_atomically
+from gan_experiments.datasets.loader import fingerprint, pixel_blocks
 from gan_experiments.metrics.extractors.base import Extractor, fit_pixels, weights_hash
+from gan_experiments.tensors import Stored, cached_tensors
 from gan_experiments.types import ImageSet, UserError
 
 BATCH_SIZE = 250
@@ -81,19 +79,10 @@ def look_at_set(image_set: ImageSet, extractor: Extractor, cache_dir: Path) -> S
     form = f"{extractor.image_size} {extractor.channels} {extractor!r}"
     content = f"{fingerprint(image_set)} {weights_hash(extractor)} {form}"
     path = cache_dir / f"features-{extractor.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.safetensors"
-    try:
-        kept = load_file(path)
-        return Seen(kept["features"], kept.get("logits"), image_set.labels)
-    except (OSError, SafetensorError, KeyError):  # not there, or damaged: made anew
-        pass
-    (seen,) = look(pixel_blocks(image_set), image_set.labels, [extractor])
-    tensors = {"features": seen.features} | ({} if seen.logits is None else {"logits": seen.logits})
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda file: file.write(save(tensors)))
-    return seen
 
+    def compute() -> Stored:
+        (seen,) = look(pixel_blocks(image_set), image_set.labels, [extractor])
+        return {"features": seen.features} | ({} if seen.logits is None else {"logits": seen.logits}), {}
 
-def pixel_blocks(image_set: ImageSet) -> Iterator[Tensor]:
-    """Return all images in their order, uint8, n×C×H×W a block."""
-    for indices in torch.split(torch.arange(len(image_set)), CHUNK_SIZE):
-        yield image_set.read(indices)
+    tensors, _ = cached_tensors(path, compute)
+    return Seen(tensors["features"], tensors.get("logits"), image_set.labels)

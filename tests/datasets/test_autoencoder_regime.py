@@ -15,7 +15,7 @@ from gan_experiments.build import Data, open_data
 from gan_experiments.datasets.digits import DigitsSource
 from gan_experiments.datasets.loader import fingerprint, read_all
 from gan_experiments.datasets.regimes.base import Subset
-from gan_experiments.engine.autoencoder import fit_autoencoder
+from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.types import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec", "ignore:.*many workers")
@@ -42,11 +42,11 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of images on which autoencoders are trained, as it happens."""
     counts: list[int] = []
 
-    def counting(network: Any, images: Any, *others: Any) -> Any:
+    def counting(images: Any, *others: Any, **recipe: Any) -> Any:
         counts.append(len(images))
-        return fit_autoencoder(network, images, *others)
+        return fit_reconstructions(images, *others, **recipe)
 
-    monkeypatch.setattr(build, "fit_autoencoder", counting)
+    monkeypatch.setattr(build, "fit_reconstructions", counting)
     return counts
 
 

@@ -1,7 +1,6 @@
 """What every extractor is, and the one place where images are made to fit it."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_experiments.types import ImageSet, UserError
-
-Fit = Callable[..., list[dict[str, float]]]
-"""`training.classifier.fit_classifier`, handed down: (network, classes, train set, test set, seed) to accuracies."""
 
 
 class Extractor(nn.Module):
@@ -27,19 +23,14 @@ class Extractor(nn.Module):
     num_classes: int = 0  # of its logits, 0: none
     accuracy: float | None = None  # on held-out images of what it was trained on
     knows_classes: bool = False  # its logits are over the classes of this data set
+    needs_fit: bool = False  # it must be trained before use, by `fit`
 
-    @property
-    def needs_fit(self) -> bool:
-        """Return whether it must be trained before use, by `fit`."""
-        return False
-
-    def fit(self, train_set: ImageSet, test_set: ImageSet | None, fit: Fit, cache_dir: Path) -> None:
+    def fit(self, train_set: ImageSet, test_set: ImageSet | None, cache_dir: Path) -> None:
         """Train on the data, or take the weights that were trained on the same data before.
 
         Args:
             train_set: all labelled training images, without a regime.
             test_set: labelled held-out images; None: the accuracy stays unknown.
-            fit: trains.
             cache_dir: where weights are kept, by the content of the data.
         """
 

@@ -1,21 +1,20 @@
 """A small classifier of the data set itself as extractor: shipped for four data sets, else trained at first use."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 
 from gan_experiments.datasets.loader import fingerprint
-from gan_experiments.io import write_atomically
-from gan_experiments.metrics.extractors.base import Extractor, Fit
+from gan_experiments.engine.supervised import fit_classifier
+from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.models.small_cnn import SmallCNN
-from gan_experiments.rng import stream_seed
-from gan_experiments.types import ImageSet, UserError
+from gan_experiments.rng import seeded
+from gan_experiments.tensors import Stored, cached_tensors, from_uint8, load_tensors, save_tensors
+from gan_experiments.types import ImageSet, ImageSource, UserError
 
 log = logging.getLogger(__name__)
 SHIPPED = Path(__file__).parent / "weights"
@@ -52,13 +51,14 @@ class ClassifierExtractor(Extractor):
         if not self.knows_classes:
             facts = GENERAL
         path = SHIPPED / f"{facts['dataset']}_classifier.safetensors" if weights is None else Path(weights).expanduser()
-        found = _read_facts(path) if weights is not None or path.exists() else {}
-        self.ready = all(found.get(key) == facts[key] for key in ("channels", "num_classes"))
-        if self.ready:
-            facts = facts | {"image_size": found["image_size"]}
+        stored = _read(path) if weights is not None or path.exists() else ({}, {})
+        of_file = stored[1]
+        self.needs_fit = any(of_file.get(key) != facts[key] for key in ("channels", "num_classes"))
+        if not self.needs_fit:
+            facts = facts | {"image_size": of_file["image_size"]}
         elif weights is not None:
             raise UserError(
-                f"{weights} was made for images of {found.get('channels')} channels and {found.get('num_classes')} "
+                f"{weights} was made for images of {of_file.get('channels')} channels and {of_file.get('num_classes')} "
                 f"classes; the data have {channels} and {num_classes}. Leave evaluation.extractors.classifier.weights "
                 "out, and a classifier is trained on the data."
             )
@@ -68,73 +68,64 @@ class ClassifierExtractor(Extractor):
             int(facts[key]) for key in ("image_size", "channels", "num_classes")
         )
         self.network = SmallCNN(self.image_size, self.channels, self.num_classes)
-        if self.ready:
-            self._load(path)
+        if not self.needs_fit:
+            self._load(path, stored)
 
-    @property
-    def needs_fit(self) -> bool:
-        """Return whether there are no weights yet."""
-        return not self.ready
-
-    def fit(self, train_set: ImageSet, test_set: ImageSet | None, fit: Fit, cache_dir: Path) -> None:
+    def fit(self, train_set: ImageSet, test_set: ImageSet | None, cache_dir: Path) -> None:
         """Train on the data, or take the weights that were trained on the same data before."""
         path = cache_dir / f"{self.name}-v{VERSION}-{fingerprint(train_set)}.safetensors"
-        if not _is_whole(path):
+
+        def train() -> Stored:
             log.info("Training %s on %s images, once; kept in %s", self.name, f"{len(train_set):,}", path)
-            accuracy = self.train_anew(train_set, test_set, fit)
-            cache_dir.mkdir(parents=True, exist_ok=True)
-            self.save(path, accuracy)
-        self._load(path)
-        self.ready = True
+            return self.train_weights(train_set, test_set)
 
-    def train_anew(self, train_set: ImageSet, test_set: ImageSet | None, fit: Fit) -> float | None:
-        """Train new weights by the recipe; gives the accuracy on the test set."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(
-                stream_seed("extractor", 0)
-            )  # not those of the GPUs, where training draws
-            self.network = SmallCNN(*(int(self._facts[key]) for key in ("image_size", "channels", "num_classes")))
-        history = fit(self.network, self.num_classes, train_set, test_set, seed=0)
-        return history[-1].get("test_accuracy")
+        self._load(path, cached_tensors(path, train))
+        self.needs_fit = False
 
-    def save(self, path: Path, accuracy: float | None) -> None:
-        state = {name: value.contiguous() for name, value in self.network.state_dict().items()}
-        data = save(state, {"facts": json.dumps({**self._facts, "accuracy": accuracy, "version": VERSION})})
-        write_atomically(path, lambda file: file.write(data))
+    def train_weights(self, train_set: ImageSet, test_set: ImageSet | None) -> Stored:
+        """Train new weights by the recipe; return them, and their facts with the accuracy on the test set."""
+        with seeded("extractor", 0):
+            network = SmallCNN(*(int(self._facts[key]) for key in ("image_size", "channels", "num_classes")))
+        accuracy = fit_classifier(network, train_set, test_set, seed=0)
+        return network.state_dict(), {**self._facts, "accuracy": accuracy, "version": VERSION}
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return features (N×96) and class logits (N×K)."""
-        images = pixels.float().contiguous(memory_format=torch.channels_last) / 127.5 - 1
-        output = self.network(images)
+        output = self.network(from_uint8(pixels).contiguous(memory_format=torch.channels_last))
         return output.features, output.class_logits
 
-    def _load(self, path: Path) -> None:
-        with safe_open(path, "pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 # not a mapping
+    def _load(self, path: Path, stored: Stored) -> None:
+        weights, facts = stored
         try:
-            self.network.load_state_dict(state)
+            self.network.load_state_dict(weights)
         except RuntimeError as error:
             raise UserError(f"{path} does not hold weights of this classifier: {error}") from error
         self.network.to(memory_format=torch.channels_last).requires_grad_(False).eval()
-        self.accuracy = _read_facts(path)["accuracy"]
+        self.accuracy = facts["accuracy"]
 
 
-def _is_whole(path: Path) -> bool:
-    """Return whether a file of weights is there and can be read; a damaged one is made anew."""
+def train_extractor(dataset: str, source: ImageSource, path: Path) -> float | None:
+    """Train a classifier of a data set by the recipe of the shipped ones, write it to a file, return its test accuracy.
+
+    Raises:
+        UserError: the data set has no labels.
+    """
+    facts = source.describe()
+    if facts.num_classes == 0:
+        raise UserError(f"dataset {dataset!r} has no labels, so no classifier can be trained on it.")
+    extractor = ClassifierExtractor(dataset, facts.image_size, facts.channels, facts.num_classes)
+    held_out = source.open("test") if facts.num_test else None
+    weights, facts_of_weights = extractor.train_weights(source.open("train"), held_out)
+    save_tensors(path, weights, facts_of_weights)
+    accuracy: float | None = facts_of_weights["accuracy"]
+    return accuracy
+
+
+def _read(path: Path) -> Stored:
     try:
-        with safe_open(path, "pt"):
-            return True
-    except (OSError, SafetensorError):
-        return False
-
-
-def _read_facts(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, "pt") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
+        return load_tensors(path)
     except (OSError, SafetensorError, KeyError) as error:
         raise UserError(
             f"{path} cannot be read as the weights of a classifier ({error}): name a file that "
             "`gan-experiments fit-extractor` made, or leave evaluation.extractors.classifier.weights out."
         ) from error
-    return facts

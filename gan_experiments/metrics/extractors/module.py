@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_experiments.metrics.extractors.base import Extractor
+from gan_experiments.tensors import from_uint8
 from gan_experiments.types import UserError
 
 
@@ -47,6 +48,6 @@ class ModuleExtractor(Extractor):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return features (N×D), flattened, and class logits (N×K) or None."""
-        output = self.module(pixels.float() / 127.5 - 1)
+        output = self.module(from_uint8(pixels))
         features, logits = output if isinstance(output, tuple) else (output, None)
         return features.flatten(1), logits
