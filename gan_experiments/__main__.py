@@ -93,7 +93,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, UserError | RunFailedError):
         message = str(error)
     elif isinstance(error, COMPOSITION_ERRORS):
-        message = explain(error)
+        message = explain(error, sys.argv[1:])
         if message.startswith("there is no hydra/"):
             message += (
                 "\njoblib, submitit and optuna come with the extra sweeps: in the checkout of gan_experiments, run pip "

@@ -29,6 +29,7 @@ from gan_experiments.callbacks.streams import RandomStreams
 from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.config.schema import trains_class_head, without_task_facts
 from gan_experiments.datasets.loader import Augmentation, fingerprint, fits_in_memory
+from gan_experiments.datasets.regimes.base import FitContext, Regime, fit_and_apply, reference
 from gan_experiments.engine.datamodule import Feed
 from gan_experiments.engine.gan import GAN
 from gan_experiments.engine.module import Optimization, TrainingModule
@@ -48,7 +49,7 @@ from gan_experiments.models.latents import build_latents
 from gan_experiments.models.summary import LayerRow, layer_table
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.images import save_grid
-from gan_experiments.types import ImageSet, ImageSource, NetworkName, Regime, UserError, Workshop
+from gan_experiments.types import ImageSet, ImageSource, NetworkName, UserError
 
 NETWORKS: tuple[NetworkName, ...] = ("generator", "discriminator")
 Tables = dict[str, list[LayerRow]]
@@ -317,11 +318,11 @@ class Data:
 
     config: DictConfig
     source: ImageSource
-    regime: Regime
+    regimes: dict[str, Regime]  # by name, in order
     whole: ImageSet  # the training split, with the true labels
     training: ImageSet = field(init=False)  # what the regime leaves; the same object where it leaves all
-    facts: dict[str, Any] = field(default_factory=dict)  # for the manifest, such as the error of an autoencoder
-    pictures: dict[str, Tensor] = field(default_factory=dict)  # by file name: rows of ten images, uint8, N×C×H×W
+    facts: dict[str, Any] = field(init=False)  # for the manifest, such as the error of an autoencoder
+    pictures: dict[str, Tensor] = field(init=False)  # by file name: rows of ten images, uint8, N×C×H×W
 
     @cached_property
     def test(self) -> ImageSet | None:
@@ -331,13 +332,13 @@ class Data:
     @property
     def held_out(self) -> ImageSet | None:
         """Images of the test split that samples are compared with; None where there are none of these classes."""
-        images = None if self.test is None else self.regime.reference(self.test)
+        images = None if self.test is None else reference(self.regimes, self.test)
         return images if images is not None and len(images) else None
 
     @property
     def reference(self) -> ImageSet:
         """Images of the training split that samples are compared with."""
-        return self.regime.reference(self.whole)
+        return reference(self.regimes, self.whole)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -351,25 +352,23 @@ class Data:
 
 
 def open_data(config: DictConfig) -> Data:
-    """Open the training split, train on it what the regime must train first, and apply the regime.
+    """Open the training split, fit the regimes to it that need it, and apply them in order.
 
     Raises:
         UserError: data are missing or not as many as stated, the regime asks for what they have not, or leaves too few
             for a batch, or of too few classes for the task.
     """
     source: ImageSource = instantiate(config.dataset.source, "dataset.source")
-    regime: Regime = instantiate(config.regime, "regime")
+    regimes: dict[str, Regime] = instantiate(config.regime, "regime")
     name, whole = config.dataset.name, source.open("train")
     if len(whole) != config.dataset.num_train:
         raise UserError(
             f"dataset.num_train={config.dataset.num_train}, but dataset {name!r} gives {len(whole)} training "
             f"images. Write dataset.num_train={len(whole)}, or null to have it filled in."
         )
-    data = Data(config, source, regime, whole)
-    if regime.needs_fit:
-        workshop = Workshop(fit_reconstructions, Path(config.cache_dir), data.held_out, data.facts, data.pictures)
-        data.regime = regime.fit(whole, workshop)
-    data.training = data.regime.apply(whole)
+    data = Data(config, source, regimes, whole)
+    context = FitContext(fit_reconstructions, Path(config.cache_dir), lambda: data.held_out)
+    data.training, data.facts, data.pictures = fit_and_apply(regimes, whole, context)
     if len(data.training) < config.batch_size:
         raise UserError(
             f"batch_size={config.batch_size} is larger than what the regime leaves of dataset {name!r}: "

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeGuard
 
 if TYPE_CHECKING:  # torch takes seconds to import, and composing a config must not
@@ -56,6 +55,16 @@ class DatasetFacts:
     num_test: int
 
 
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What is known of the training images after some regimes, before any image is read."""
+
+    num_images: int  # the most that there can be, where only labels tell
+    num_classes: int  # likewise
+    image_size: int
+    wrong_labels: bool = False  # some labels were replaced, and no regime after that chose images by label
+
+
 class ImageSet(Protocol):
     """One split of a data set, held in memory or read image by image."""
 
@@ -72,75 +81,6 @@ class ImageSet(Protocol):
             UserError: an image cannot be read; names its file.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What a regime is handed that must train a network first, and where it leaves what it found."""
-
-    reconstruct: Callable[..., Reconstructions]  # `preparation.reconstruct_images`
-    cache_dir: Path  # what was trained is kept here, by its content
-    held_out: ImageSet | None  # images to measure on, of the classes that samples are judged by
-    facts: dict[str, Any] = field(default_factory=dict)  # for the run's manifest
-    pictures: dict[str, Tensor] = field(default_factory=dict)  # by file name: rows of ten images, uint8, N×C×H×W
-
-
-class Reconstructions(NamedTuple):
-    """What an autoencoder made of the images that it was trained on."""
-
-    pixels: Tensor  # uint8, N×C×H×W
-    error: float  # mean squared error where white is 1
-    held_out_error: float | None  # the same of held-out images
-
-
-class Regime(Protocol):
-    """What is done to the training images. The constructor only stores its arguments, and imports no torch."""
-
-    def count(self, facts: DatasetFacts) -> int:
-        """Return the number of images trained on; where it takes labels to know, the most that there can be.
-
-        Raises:
-            UserError: the regime asks for what the data set has not.
-        """
-        ...
-
-    def count_classes(self, facts: DatasetFacts) -> int:
-        """Return the number of classes trained on; where it takes labels to know, the most that there can be."""
-        return facts.num_classes
-
-    @property
-    def selects_by_label(self) -> bool:
-        """Return whether labels decide which images are left."""
-        return False
-
-    @property
-    def relabels(self) -> bool:
-        """Return whether it changes labels by which no step chooses images."""
-        return False
-
-    @property
-    def needs_fit(self) -> bool:
-        """Return whether a network must be trained first, by `fit`."""
-        return False
-
-    def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
-        """Train on the images of the training split what must be trained; gives the regime that can then be applied."""
-        return self
-
-    def apply(self, image_set: ImageSet) -> ImageSet:
-        """Return the images trained on, of those of the training split.
-
-        Raises:
-            UserError: the regime asks for what these images, by their labels, have not.
-        """
-        ...
-
-    def reference(self, image_set: ImageSet) -> ImageSet:
-        """Return those images of a split that samples are judged by: all, except where classes are left out on purpose.
-
-        Fewer, noisy or wrongly labelled images to train on do not change what a generator should make.
-        """
-        return image_set
 
 
 class ImageSource(Protocol):

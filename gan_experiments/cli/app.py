@@ -49,7 +49,7 @@ def main() -> None:
     except (UserError, RunFailedError) as error:
         sys.exit(_fail(str(error)))
     except COMPOSITION_ERRORS as error:
-        sys.exit(_fail(explain(error)))
+        sys.exit(_fail(explain(error, sys.argv[1:])))
     except (ValueError, TypeError) as error:
         said = explain_plain(error, sys.argv[1:])
         if said is None:

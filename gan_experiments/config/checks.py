@@ -10,7 +10,7 @@ from pydantic import Field
 
 from gan_experiments.config.instantiate import check_type
 from gan_experiments.config.keys import override_key, within
-from gan_experiments.config.suggestions import suggest
+from gan_experiments.config.suggestions import right_place, suggest
 from gan_experiments.types import UserError
 
 OWN_PREFIX = "gan_experiments."
@@ -71,7 +71,7 @@ OPTIONAL_PARTS = {"model": ("latents",)}
 """What they may name besides."""
 TASK_FACTS = ("needs", "unused", "min_classes")
 """What a task's yaml declares: facts that the model must have, keys it has no use for, how many classes it needs."""
-FURTHER_GROUPS = ("experiment", "loss/term", "optimizer/learning_rate", "evaluation/metric", "regime/step")
+FURTHER_GROUPS = ("experiment", "loss/term", "optimizer/learning_rate", "evaluation/metric")
 """Groups that are no root keys."""
 TRAINER_KEYS = (
     "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "logger", "callbacks", "enable_checkpointing",
@@ -98,7 +98,7 @@ def check_keys(cfg: DictConfig, schema: DictConfig) -> None:
         for key in known:
             if key not in here:
                 raise UserError(f"{prefix}{key} is missing: it cannot be taken out with ~")
-    for key in ("task", "schedule", "trainer", "regime"):
+    for key in ("task", "schedule", "trainer"):
         _require_part(cfg[key], key)
     text = json.dumps(OmegaConf.to_container(cfg))
     for group in PARTS:
@@ -112,12 +112,11 @@ def check_choices(choices: Mapping[str, Any]) -> None:
         choices: from `config.group_choices`, where such a list has left the keys of the part.
 
     Raises:
-        UserError: names the group, and what takes several regimes.
+        UserError: names the group.
     """
     for group, choice in choices.items():
         if "_target_" in str(choice).split("+"):
-            several = " Several in turn are regime=chain regime/step=[classes,first_n]." if group == "regime" else ""
-            raise UserError(f"{group}=[...] was given, but {group} takes one option: write {group}=NAME.{several}")
+            raise UserError(f"{group}=[...] was given, but {group} takes one option: write {group}=NAME.")
 
 
 def check_unused(unused: Sequence[str], overrides: Sequence[str]) -> None:
@@ -179,9 +178,12 @@ def cross_check(cfg: DictConfig) -> None:
             f"{list(model.value_range)}: the data would not fit the generator. Write model.value_range={expected}, "
             f"or model.output=linear, which fits any range."
         )
-    for group in ("loss", "augment", "logger", "alarms", "evaluation.extractors", "evaluation.metrics"):
+    for group in ("regime", "loss", "augment", "logger", "alarms", "evaluation.extractors", "evaluation.metrics"):
         for name, part in OmegaConf.select(cfg, group).items():
-            _require_part(part, f"{group}.{name}")
+            key = f"{group}.{name}"
+            if not isinstance(part, DictConfig) and (advice := right_place(key, {}, f"{key}={part}")):
+                raise UserError(f"{key} is no part: {advice}")
+            _require_part(part, key)
     for need in cfg.task.get("needs") or []:
         if not model.get(need):
             raise UserError(

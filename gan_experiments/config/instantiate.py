@@ -4,15 +4,12 @@ import difflib
 import inspect
 import json
 import logging
-import re
-import shlex
 import sys
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import hydra
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -106,8 +103,8 @@ def _check_part(key: str, node: dict[str, Any]) -> None:
     given = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name in given:
         if name not in named and not open_ended:
-            elsewhere = suggest_key(f"{key}.{name}", node, named, _word(f"{key}.{name}", given[name]))
-            raise UserError(f"{key}.{name}: {target} takes no argument {name!r}{elsewhere}")
+            advice = suggest_key(f"{key}.{name}", node, named)
+            raise UserError(f"{key}.{name}: {target} takes no argument {name!r}{advice}")
     if not node.get("_partial_"):
         for name, parameter in named.items():
             if parameter.default is inspect.Parameter.empty and name not in given:
@@ -116,24 +113,6 @@ def _check_part(key: str, node: dict[str, Any]) -> None:
     for name, value in given.items():
         if name in hints and not any(True for _ in _parts(value, "")):
             check_type(f"{key}.{name}", value, hints[name])
-
-
-def _word(key: str, value: Any) -> str:
-    """Return a word of the command line, quoted for the shell too where the value has quotes; VALUE for nested ones."""
-    items = value if isinstance(value, list) else [value]
-    if any(isinstance(item, dict | list) for item in items):
-        return f"{key}=VALUE"
-    typed = ",".join(map(_typed, items))
-    word = f"{key}=[{typed}]" if isinstance(value, list) else f"{key}={typed}"
-    return shlex.quote(word) if '"' in word else word
-
-
-def _typed(value: Any) -> str:
-    """Return a plain value as Hydra reads it; what could be read as another value, or not at all, is quoted."""
-    if not isinstance(value, str):
-        return "null" if value is None else str(value).lower()
-    plain = re.fullmatch(r"(?!(?:null|true|false|inf|nan)$)[A-Za-z_/][\w./-]*", value, re.IGNORECASE)
-    return value if plain else QuotedString(value, Quote.double).with_quotes()
 
 
 def _suggest_target(target: str) -> str:

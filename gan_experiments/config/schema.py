@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gan_experiments.config.checks import OWN_PREFIX, TASK_FACTS, cross_check
 from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate
 from gan_experiments.config.suggestions import CONFIG_DIR
-from gan_experiments.types import DatasetFacts, ImageSource, Regime, UserError
+from gan_experiments.types import DatasetFacts, ImageSource, TrainingFacts, UserError
 
 
 @dataclass
@@ -120,9 +120,13 @@ def without_task_facts(cfg: DictConfig) -> DictConfig:
 
 
 def count_training_images(cfg: DictConfig) -> int:
-    """Return the number of images that the regime leaves to train on, the most where only labels can tell."""
+    """Return the number of images that the regimes leave to train on, the most where only labels tell.
+
+    Raises:
+        UserError: a regime asks for more than the images have.
+    """
     check_arguments(cfg.regime, "regime")
-    return _regime(cfg).count(_facts(cfg))
+    return _training_facts(cfg).num_images
 
 
 def check_labels(cfg: DictConfig) -> None:
@@ -131,17 +135,16 @@ def check_labels(cfg: DictConfig) -> None:
     Raises:
         UserError: says which, and what to choose instead.
     """
-    regime, facts = _regime(cfg), _facts(cfg)
-    classes, least = regime.count_classes(facts), cfg.task.get("min_classes") or 0
+    facts, least = _training_facts(cfg), cfg.task.get("min_classes") or 0
     task = f"this task learns to tell classes apart and needs {least}, but"
+    if (classes := cfg.dataset.num_classes) < least:
+        raise UserError(f"{task} dataset {cfg.dataset.name!r} has {classes}. Choose another dataset=NAME.")
     if facts.num_classes < least:
-        raise UserError(f"{task} dataset {cfg.dataset.name!r} has {facts.num_classes}. Choose another dataset=NAME.")
-    if classes < least:
         raise UserError(
-            f"{task} with this regime dataset {cfg.dataset.name!r} has {classes}. Name more classes, or write "
-            f"regime=none."
+            f"{task} with this regime dataset {cfg.dataset.name!r} has {facts.num_classes}. Name more classes, or "
+            f"write regime=none."
         )
-    if regime.relabels and not _reads_labels(cfg):
+    if facts.wrong_labels and not _reads_labels(cfg):
         raise UserError(
             "the regime changes labels, but nothing here reads labels in training, so wrong labels would change "
             "nothing: model.conditional is false, and no term of the loss needs model.class_head. Leave label_noise "
@@ -167,14 +170,11 @@ def _is_own(part: DictConfig) -> bool:
     return not part.get("_target_", OWN_PREFIX).startswith(OWN_PREFIX)
 
 
-def _regime(cfg: DictConfig) -> Regime:
-    regime: Regime = instantiate(cfg.regime, "regime")
-    return regime
-
-
-def _facts(cfg: DictConfig) -> DatasetFacts:
-    known: Any = OmegaConf.to_container(cfg.dataset)
-    return DatasetFacts(**{name: known[name] for name in DatasetFacts.__dataclass_fields__})
+def _training_facts(cfg: DictConfig) -> TrainingFacts:
+    facts = TrainingFacts(cfg.dataset.num_train, cfg.dataset.num_classes, cfg.dataset.image_size)
+    for regime in instantiate(cfg.regime, "regime").values():
+        facts = regime.describe(facts)
+    return facts
 
 
 def _fill_in_facts(cfg: DictConfig) -> None:
@@ -199,8 +199,7 @@ def group_choices(composed: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any
         composed: `hydra.runtime.choices`.
         cfg: what came out.
     """
-    beside = ("hydra/", "regime@")  # the steps of regime=chain are keys of the config already
-    choices = {group: choice for group, choice in composed.items() if not group.startswith(beside)}
+    choices = {group: choice for group, choice in composed.items() if not group.startswith("hydra/")}
     for group in map(str, cfg):
         if group in choices or OmegaConf.is_missing(cfg, group) or not (CONFIG_DIR / group).is_dir():
             continue

@@ -1,109 +1,27 @@
-"""The options of each group as their yaml files list them, and where a key belongs that was written elsewhere."""
+"""The nearest of known words, and where a key belongs that was written elsewhere, by the yaml files of its group."""
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from gan_experiments.config.keys import flat
+
 PACKAGE = Path(__file__).resolve().parents[1]
 CONFIG_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
 """In a wheel the configs lie inside the package, in a checkout beside it."""
 MOST_PLACES = 4
-
-
-def right_place(key: str, beside: Mapping[str, Any], word: str) -> str:
-    """Return what to write instead of a key that is not known where it was written; empty where no place is known.
-
-    Args:
-        key: the unknown key, dotted.
-        beside: what stands where it was written, as plain values.
-        word: the word of the command line, such as regime.num_images=3; it begins with the key.
-    """
-    if step := _step(key, beside, word):
-        return step
-    parent, _, name = key.rpartition(".")
-    below = [f"{parent}.{path}".lstrip(".") for path in _below(beside, name)]
-    if 0 < len(below) <= MOST_PLACES:
-        return "write " + " or ".join(word.replace(key, place, 1) for place in below)
-    group = parent
-    while group:
-        path = key.removeprefix(f"{group}.")
-        if added := _added(_group(group), path):
-            return f"write +{added} {word}"
-        if having := [option for option, content in _options(_group(group)) if _lists(content, path)]:
-            return _write(_group(group), having, word)
-        group = group.rpartition(".")[0]
-    return ""
-
-
-def _step(key: str, beside: Mapping[str, Any], word: str) -> str:
-    """Return how a step gets into a chain, for keys of a step that is not there; empty for other keys."""
-    if not re.fullmatch(r"regime\.steps(\.\w+)?", key):
-        return ""
-    there = beside if key != "regime.steps" else beside.get("steps")
-    steps = list(there) if isinstance(there, Mapping) else []
-    named = re.match(r"regime\.steps\.(\w+)", word)
-    if named and not (CONFIG_DIR / "regime" / "step" / f"{named.group(1)}.yaml").is_file():
-        return ""
-    steps += named.groups() if named else ()
-    return f"write regime=chain regime/step=[{','.join(steps)}]{f' {word}' if named else ''}" if steps else ""
-
-
-def _write(group: str, having: list[str], word: str) -> str:
-    if len(having) == 1:
-        return f"write {group}={having[0]} {word}"
-    return f"write {group}=NAME {word}, where NAME is {', '.join(having[:-1])} or {having[-1]}"
-
-
-def _group(dotted: str) -> str:
-    return dotted.replace(".", "/")
-
-
-def _options(group: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return what each option of a group lists, with the other files of the group that it is made of."""
-    yield from ((path.stem, _content(path)) for path in sorted((CONFIG_DIR / group).glob("*.yaml")))
-
-
-def _content(path: Path) -> dict[str, Any]:
-    content: Any = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(content, dict):
-        return {}
-    files = [path.parent / f"{entry}.yaml" for entry in content.pop("defaults", []) if isinstance(entry, str)]
-    parts = [_content(file) for file in files if file.is_file()]
-    merged: Any = OmegaConf.to_container(OmegaConf.merge(*parts, content))
-    return dict(merged)
-
-
-def _added(group: str, path: str) -> str:
-    """Return the first option that lists a key and adds to a group, such as loss/term=r1; empty where there is none."""
-    for file in sorted((CONFIG_DIR / group).glob("*/*.yaml")):
-        if file.read_text(encoding="utf-8").startswith(f"# @package {group}\n") and _lists(_content(file), path):
-            return f"{group}/{file.parent.name}={file.stem}"
-    return ""
-
-
-def _lists(content: Any, path: str) -> bool:
-    for name in path.split("."):
-        if not isinstance(content, dict) or name not in content:
-            return False
-        content = content[name]
-    return True
-
-
-def _below(content: Mapping[str, Any], name: str) -> Iterator[str]:
-    """Return the paths, below the first level, of keys of a name; not of those that take their value from elsewhere."""
-    for key, value in content.items():
-        if isinstance(value, dict) and key != "hydra":
-            if name in value and "${" not in str(value[name]):
-                yield f"{key}.{name}"
-            yield from (f"{key}.{path}" for path in _below(value, name))
+SEVERAL_REGIMES = "several regimes in order are a list: write regime=[classes,first_n] regime.first_n.num_images=500"
+FORMER = {"chain": SEVERAL_REGIMES, "regime/step": SEVERAL_REGIMES}
+"""Words of older versions, and what is written instead."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return '; did you mean ...?' for the nearest of the known words, or list them where they are few."""
+    if word in FORMER:
+        return f"; {FORMER[word]}"
     known = sorted(known)
     few = f"; known here: {', '.join(known)}" if 0 < len(known) <= 40 else ""
     return nearest(word, known) or few
@@ -115,18 +33,60 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
 
 
-def suggest_key(key: str, beside: Mapping[str, Any], known: Iterable[str], word: str) -> str:
-    """Return what to write instead of an unknown key: the key in its place, the nearest of those known here, or these.
+def suggest_key(key: str, siblings: Mapping[str, Any], known: Iterable[str], word: str = "") -> str:
+    """Return what to write instead of an unknown key: the nearest known name, the same name elsewhere, or all names.
 
     Args:
         key: dotted.
-        beside: what stands where it was written.
+        siblings: the node where it was written, as plain values.
         known: the names that are known there.
-        word: the word of the command line.
+        word: of the command line, such as regime.num_images=3; it begins with the key.
     """
     known, name = list(known), key.rpartition(".")[2]
-    place = right_place(key, beside, word)
-    if not place:
+    word = word or f"{key}=VALUE"
+    advice = right_place(key, siblings, word)
+    if not advice:
         return suggest(name, known)
     near = nearest(name, known)
-    return f"{near} Or else: {place}" if near else f": {place}"
+    return f"{near} Or else: {advice}" if near else f": {advice}"
+
+
+def right_place(key: str, siblings: Mapping[str, Any], word: str) -> str:
+    """Return 'write ...' with the places of a key of this name below `siblings`, or in another option of the group."""
+    written, _, value = word.partition("=")
+    parent, name = key.rpartition(".")[0], f".{written.rpartition('.')[2]}"
+    settings = [(option, path) for option, paths in _options(key.partition(".")[0]).items() for path in paths]
+    exact = [(option, path) for option, path in settings if path == written]
+    below = [path for path in _settings(siblings, f"{parent}." if parent else "") if path.endswith(name)]
+    if not exact and 0 < len(below) <= MOST_PLACES:
+        return "write " + " or ".join(f"{path}={value}" for path in below)
+    # The first setting of a part whose name alone was given, such as regime.classes=3.
+    first = {option: path for option, path in reversed(settings) if path.startswith(f"{written}.")}
+    matches = exact or list(first.items()) or [(option, path) for option, path in settings if path.endswith(name)]
+    matches.sort(key=lambda match: not match[0].startswith("+"))  # what is added keeps the option that was chosen
+    groups = {(option.rpartition("=")[0], path) for option, path in matches}
+    if len(groups) != 1 or len(matches) == 1:
+        return " or ".join(f"write {option} {path}={value}" for option, path in matches[:1])
+    [(group, path)] = groups
+    *names, last = (option.rpartition("=")[2] for option, _ in matches)
+    return f"write {group}=NAME {path}={value}, where NAME is {', '.join(names)} or {last}"
+
+
+def _options(group: str) -> dict[str, list[str]]:
+    """Return the settings of each option of a group and of the groups below it, by the word that chooses the option."""
+    options = {}
+    for file in sorted((CONFIG_DIR / group).rglob("*.yaml")):
+        content: Any = OmegaConf.to_container(OmegaConf.load(file))
+        folder = file.parent.relative_to(CONFIG_DIR).as_posix()
+        first_line = file.read_text(encoding="utf-8").partition("\n")[0]
+        added = first_line.startswith("# @package ")
+        package = first_line.removeprefix("# @package ") if added else folder.replace("/", ".")
+        options[f"{'+' if added else ''}{folder}={file.stem}"] = list(_settings(content, f"{package}."))
+    return options
+
+
+def _settings(content: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Return the dotted keys that hold values of their own, none that copies another."""
+    for key, value in flat(content).items():
+        if not key.startswith(("hydra.", "defaults")) and "_target_" not in key and "${" not in str(value):
+            yield prefix + key

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from gan_experiments.config.instantiate import instantiate
 from gan_experiments.datasets.base import TensorImageSet
+from gan_experiments.datasets.regimes.base import reference
 from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
 from gan_experiments.rng import stream_seed
-from gan_experiments.types import ImageSet, ImageSource, Regime, Split, UserError
+from gan_experiments.types import ImageSource, Split, UserError
 
 
 def real_images(config: DictConfig, num: int, seed: int) -> tuple[Tensor, Tensor, str]:
@@ -29,11 +30,11 @@ def real_images(config: DictConfig, num: int, seed: int) -> tuple[Tensor, Tensor
         UserError: the data are missing, or hold none of these classes.
     """
     source: ImageSource = instantiate(config.dataset.source, "dataset.source")
-    regime: Regime = instantiate(config.regime, "regime")
+    regimes = instantiate(config.regime, "regime")
     splits: list[Split] = ["test", "train"] if config.dataset.num_test else ["train"]
     words = {"test": "held-out", "train": "training"}
     for split in splits:
-        images: ImageSet = regime.reference(source.open(split))
+        images = reference(regimes, source.open(split))
         if len(images):
             random = torch.Generator().manual_seed(stream_seed("inspected images", seed))
             chosen = torch.randperm(len(images), generator=random)[:num]
@@ -47,8 +48,7 @@ def kept_labels(config: DictConfig) -> list[int]:
     """Return the labels of the classes that a run's regime keeps, all where it leaves none out."""
     numbers = torch.arange(config.dataset.num_classes)
     one_of_each = TensorImageSet(torch.zeros(len(numbers), 1, 1, 1, dtype=torch.uint8), numbers)
-    regime: Regime = instantiate(config.regime, "regime")
-    labels: list[int] = regime.reference(one_of_each).labels.tolist()
+    labels: list[int] = reference(instantiate(config.regime, "regime"), one_of_each).labels.tolist()
     return labels
 
 

@@ -128,7 +128,7 @@ class About:
         size, channels = dataset.get("image_size"), dataset.get("channels")
         regime = flat(mapping(self.record.config.get("regime")))
         told = {key: value for key, value in regime.items() if not key.endswith(("_target_", "class_names"))}
-        details = ", ".join(f"{key.removeprefix('steps.')}={show(value)}" for key, value in told.items())
+        details = ", ".join(f"{key}={show(value)}" for key, value in told.items())
         found = {
             "data set": dataset.get("name"),
             "images": f"{size}×{size}, {channels} channel{'s' * (channels != 1)}" if size else None,

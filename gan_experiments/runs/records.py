@@ -55,10 +55,8 @@ class Record:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """The choice of each config group, its steps for regime=chain; empty where unreadable."""
-        choices = self.part("choices")
-        steps = mapping(mapping(self.config.get("regime")).get("steps"))
-        return choices | ({"regime": "+".join(steps)} if choices.get("regime") == "chain" and steps else {})
+        """The choice of each config group; empty where unreadable."""
+        return self.part("choices")
 
     def commit(self, of: str = "git") -> str:
         """Return the commit of the framework, or of where it was launched (`user_git`); empty where none is known."""

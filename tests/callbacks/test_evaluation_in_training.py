@@ -210,7 +210,7 @@ def test_a_best_by_another_measure_is_no_rival(tmp_path: Path) -> None:
 
 
 def test_a_regime_leaves_the_images_that_samples_are_judged_by(tmp_path: Path) -> None:
-    few = ["regime=first_n", "regime.num_images=100", "evaluation/metric=[fid,memorization]"]
+    few = ["regime=first_n", "regime.first_n.num_images=100", "evaluation/metric=[fid,memorization]"]
     results = launch(tmp_path / "run", *TRAINING, *MEASURED, *few)
 
     protocols = {key: entry["protocol"] for key, entry in results["evaluation"]["values"].items()}
@@ -220,8 +220,8 @@ def test_a_regime_leaves_the_images_that_samples_are_judged_by(tmp_path: Path) -
 
 
 def test_a_regime_of_more_images_than_there_are(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"regime.num_images=2000, but the data set has 1500 training images"):
-        launch(tmp_path / "run", *TINY, "regime=first_n", "regime.num_images=2000")
+    with pytest.raises(ValueError, match=r"regime.first_n.num_images=2000, but there are 1500 training images"):
+        launch(tmp_path / "run", *TINY, "regime=first_n", "regime.first_n.num_images=2000")
 
 
 def test_the_verb_measures_the_best_checkpoint_by_other_metrics(tmp_path: Path) -> None:

@@ -194,12 +194,12 @@ def test_a_projection_discriminator_has_layers_to_look_at(verb: Verb, finished: 
 
 
 def test_a_regimes_classes_alone_are_looked_at(verb: Verb, with_classes: Path, copy_of: Copy) -> None:
-    regime = {
+    classes = {
         "_target_": "gan_experiments.datasets.regimes.classes.Classes",
-        "classes": [3],
+        "keep": [3],
         "class_names": list("0123456789"),
     }
-    run = copy_of(with_classes, "run", config={"regime": regime})
+    run = copy_of(with_classes, "run", config={"regime": {"classes": classes}})
     _, labels, split = real_images(Run.open(run, "RUN").config, 20, 0)
 
     assert labels.tolist() == [3] * 20

@@ -24,7 +24,7 @@ from gan_experiments.sampling.best import Choice, pick
 from gan_experiments.sampling.draw import Drawn, draw, join
 from gan_experiments.types import UserError
 
-CLASSES = ["regime=classes", "regime.classes=[3,5]"]
+CLASSES = ["regime=classes", "regime.classes.keep=[3,5]"]
 
 
 @pytest.fixture(scope="module")

@@ -35,21 +35,14 @@ BESIDE = {
     "model/report_c_conv": ["dataset=fmnist"],
     "model/report_e": ["dataset=fmnist"],
     "regime/first_n": ["dataset=fmnist"],
-    "regime/classes": ["regime.classes=3"],
-    "regime/chain": ["regime/step=[noise]"],
-    "regime/step/autoencoder": ["regime=chain"],
-    "regime/step/classes": ["regime=chain", "regime.steps.classes.classes=[1,2]"],
-    **{
-        f"regime/step/{name}": ["regime=chain", "dataset=fmnist"]
-        for name in ("first_n", "first_n_per_class", "noise", "label_noise")
-    },
+    "regime/classes": ["regime.classes.keep=3"],
 }
 """What some options need beside them: facts that are otherwise read from the user's files, images that fit."""
 TWENTY = ["dataset.num_train=15", "dataset.num_test=5", "dataset.source.source.num_train=20"]
 TWENTY += ["dataset.source.source.num_test=20"]
-FEWER = {"mnist_full": TWENTY, "mnist_5000": [*TWENTY, "regime.num_images=10"]}
-for chain in ("noise", *(f"autoencoder_{layers}layer" for layers in (1, 2, 3))):
-    FEWER[f"mnist_5000_{chain}"] = [*TWENTY, "regime.steps.first_n.num_images=10"]
+FEWER = {"mnist_full": TWENTY, "mnist_5000": [*TWENTY, "regime.first_n.num_images=10"]}
+for copies in ("noise", *(f"autoencoder_{layers}layer" for layers in (1, 2, 3))):
+    FEWER[f"mnist_5000_{copies}"] = FEWER["mnist_5000"]
 """What makes some experiments run on the few images that are written here."""
 SMALL = 20_000_000  # parameters: a larger pair makes its two steps in a slow test of its own
 LARGE = {"images512"}

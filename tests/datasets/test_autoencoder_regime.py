@@ -19,14 +19,13 @@ from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.types import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec", "ignore:.*many workers")
-QUICK = ["regime.epochs=2", "regime.batch_size=16"]
+QUICK = ["regime.autoencoder.epochs=2", "regime.autoencoder.batch_size=16"]
 ALONE = ["regime=autoencoder", *QUICK]
-CHAIN = [
-    "regime=chain",
-    "regime/step=[first_n,autoencoder]",
-    "regime.steps.first_n.num_images=100",
-    "regime.steps.autoencoder.epochs=2",
-    "regime.steps.autoencoder.batch_size=16",
+FEW = [
+    "regime=[first_n,autoencoder]",
+    "regime.first_n.num_images=100",
+    "regime.autoencoder.epochs=2",
+    "regime.autoencoder.batch_size=16",
 ]
 TWO_STEPS = [key for key in TINY if not key.startswith("budget")] + ["budget.epochs=null", "budget.generator_steps=2"]
 
@@ -55,7 +54,7 @@ def prepared(*overrides: str) -> Data:
 
 
 def test_reconstructions_stand_behind_the_images_with_their_labels() -> None:
-    images = prepared(*CHAIN)
+    images = prepared(*FEW)
     originals = DigitsSource().open("train").images[:100]
 
     assert len(images.training) == 200
@@ -71,7 +70,7 @@ def test_reconstructions_stand_behind_the_images_with_their_labels() -> None:
 @pytest.mark.slow
 def test_the_autoencoder_learns_what_the_images_are(cache: Path) -> None:
     """Better than the mean image, on images that it has not seen too."""
-    images = prepared("regime=autoencoder", "regime.num_layers=2", "regime.epochs=30")
+    images = prepared("regime=autoencoder", "regime.autoencoder.num_layers=2", "regime.autoencoder.epochs=30")
     whole, held_out = (DigitsSource().open(split).images.double() / 255 for split in ("train", "test"))
     mean_image = float((held_out - whole.mean(0)).square().mean())
     found = images.facts["autoencoder"]
@@ -82,15 +81,15 @@ def test_the_autoencoder_learns_what_the_images_are(cache: Path) -> None:
 
 
 def test_it_is_trained_once_for_the_same_images_and_numbers(trained: list[int], cache: Path) -> None:
-    first = prepared(*CHAIN)
-    again = prepared(*CHAIN)
+    first = prepared(*FEW)
+    again = prepared(*FEW)
     assert trained == [100]
     assert again.facts == first.facts
     assert fingerprint(again.training) == fingerprint(first.training)
 
     for path in cache.glob("reconstructions-*.safetensors"):
         path.write_bytes(path.read_bytes()[:50])
-    assert fingerprint(prepared(*CHAIN).training) == fingerprint(first.training)  # made anew, by the same seed
+    assert fingerprint(prepared(*FEW).training) == fingerprint(first.training)  # made anew, by the same seed
     assert trained == [100, 100]
 
 
@@ -99,7 +98,7 @@ def test_it_is_trained_once_for_the_same_images_and_numbers(trained: list[int], 
     ["first_n.num_images=99", "autoencoder.num_layers=1", "autoencoder.seed=1", "autoencoder.epochs=1"],
 )
 def test_other_images_or_numbers_are_another_autoencoder(change: str, trained: list[int]) -> None:
-    first, other = prepared(*CHAIN), prepared(*CHAIN, f"regime.steps.{change}")
+    first, other = prepared(*FEW), prepared(*FEW, f"regime.{change}")
 
     assert len(trained) == 2
     assert fingerprint(first.training) != fingerprint(other.training)
@@ -113,9 +112,9 @@ def test_training_it_leaves_the_random_stream_of_the_run_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_steps_before_it_decide_what_it_is_trained_on(trained: list[int]) -> None:
-    steps = ["regime=chain", "regime/step=[classes,autoencoder,first_n]", "regime.steps.classes.classes=3"]
-    images = prepared(*steps, "regime.steps.autoencoder.epochs=1", "regime.steps.first_n.num_images=160")
+def test_regimes_before_it_decide_what_it_is_trained_on(trained: list[int]) -> None:
+    steps = ["regime=[classes,autoencoder,first_n]", "regime.classes.keep=3"]
+    images = prepared(*steps, "regime.autoencoder.epochs=1", "regime.first_n.num_images=160")
 
     assert trained == [int((DigitsSource().open("train").labels == 3).sum())]
     assert len(images.training) == 160
@@ -127,12 +126,21 @@ def test_steps_before_it_decide_what_it_is_trained_on(trained: list[int]) -> Non
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["regime=autoencoder", "regime.num_layers=4"], r"regime.num_layers=4.*less than or equal to 3"),
-        (["regime=autoencoder", "regime.num_layers=0"], r"regime.num_layers=0.*greater than or equal to 1"),
-        ([*CHAIN, "regime.steps.autoencoder.num_layers=4"], r"regime.steps.autoencoder.num_layers=4"),
-        ([*CHAIN, "regime.steps.autoencoder.epochs=0"], r"regime.steps.autoencoder.epochs=0"),
-        ([*CHAIN, "dataset.image_size=4"], r"regime.steps.autoencoder.num_layers=3, .* 4×4 pixels: write at most 2"),
-        (["regime=autoencoder", "dataset.image_size=1"], r"regime.num_layers=3, .* leave the autoencoder out"),
+        (
+            ["regime=autoencoder", "regime.autoencoder.num_layers=4"],
+            r"regime.autoencoder.num_layers=4.*less than or equal to 3",
+        ),
+        (
+            ["regime=autoencoder", "regime.autoencoder.num_layers=0"],
+            r"regime.autoencoder.num_layers=0.*greater than or equal to 1",
+        ),
+        ([*FEW, "regime.autoencoder.num_layers=4"], r"regime.autoencoder.num_layers=4"),
+        ([*FEW, "regime.autoencoder.epochs=0"], r"regime.autoencoder.epochs=0"),
+        ([*FEW, "dataset.image_size=4"], r"regime.autoencoder.num_layers=3, .* 4×4 pixels: write at most 2"),
+        (
+            ["regime=autoencoder", "dataset.image_size=1"],
+            r"regime.autoencoder.num_layers=3, .* leave the autoencoder out",
+        ),
     ],
     ids=lambda value: "",
 )
@@ -143,16 +151,16 @@ def test_bad_values_stop_at_composition(overrides: list[str], message: str, tmp_
 
 
 def test_the_command_ends_with_exit_code_2(tmp_path: Path) -> None:
-    found = command("regime=autoencoder", "regime.num_layers=4", cwd=tmp_path)
+    found = command("regime=autoencoder", "regime.autoencoder.num_layers=4", cwd=tmp_path)
 
     assert found.returncode == 2
-    assert "regime.num_layers=4" in found.stderr
+    assert "regime.autoencoder.num_layers=4" in found.stderr
     assert "Traceback" not in found.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_keeps_the_error_and_a_picture(tmp_path: Path, trained: list[int]) -> None:
-    launch(tmp_path / "run", *TWO_STEPS, *CHAIN)
+    launch(tmp_path / "run", *TWO_STEPS, *FEW)
     data = json.loads((tmp_path / "run" / "manifest.json").read_text())["data"]
 
     assert data["num_train"] == 200
@@ -164,7 +172,7 @@ def test_a_run_keeps_the_error_and_a_picture(tmp_path: Path, trained: list[int])
         grey = torch.from_numpy(np.array(picture))[..., 0]
     first = DigitsSource().open("train").images[0, 0].repeat_interleave(5, 0).repeat_interleave(5, 1)
     assert torch.equal(grey[2:42, 2:42], first)
-    made = prepared(*CHAIN).training.read(torch.tensor([100]))[0, 0].repeat_interleave(5, 0).repeat_interleave(5, 1)
+    made = prepared(*FEW).training.read(torch.tensor([100]))[0, 0].repeat_interleave(5, 0).repeat_interleave(5, 1)
     assert torch.equal(grey[44:84, 2:42], made)
     assert trained == [100]
 
@@ -172,7 +180,7 @@ def test_a_run_keeps_the_error_and_a_picture(tmp_path: Path, trained: list[int])
 @pytest.mark.slow
 def test_a_run_goes_on_and_another_depth_is_refused(tmp_path: Path, trained: list[int]) -> None:
     run = tmp_path / "run"
-    launch(run, *TWO_STEPS, *CHAIN)
+    launch(run, *TWO_STEPS, *FEW)
     before = json.loads((run / "manifest.json").read_text())["data"]
     results = launch(run, f"resume={run}", "budget.generator_steps=4")
 
@@ -180,13 +188,13 @@ def test_a_run_goes_on_and_another_depth_is_refused(tmp_path: Path, trained: lis
     assert json.loads((run / "manifest.json").read_text())["data"] == before
     assert trained == [100]
     with pytest.raises(UserError, match="num_layers"):
-        launch(run, f"resume={run}", *CHAIN, "budget.generator_steps=6", "regime.steps.autoencoder.num_layers=1")
+        launch(run, f"resume={run}", *FEW, "budget.generator_steps=6", "regime.autoencoder.num_layers=1")
 
 
 def test_samples_are_judged_by_the_real_images_alone(tmp_path: Path) -> None:
     measured = [key for key in TWO_STEPS if key != "evaluation=none"]
     metric = ["evaluation/metric=[fid,memorization]", "evaluation.num_samples=50", "evaluation.num_seeds=1"]
-    values = launch(tmp_path / "run", *measured, *metric, *CHAIN)["evaluation"]["values"]
+    values = launch(tmp_path / "run", *measured, *metric, *FEW)["evaluation"]["values"]
     split = DigitsSource()
 
     reference = values["fid/digits_classifier"]["protocol"]["reference"]

@@ -90,5 +90,5 @@ def test_report_d_holds_the_first_5000_images_of_mnist_out() -> None:
 
     assert (config.dataset.num_train, config.dataset.num_test, config.dataset.source.num_images) == (55000, 5000, 5000)
     assert config.dataset.source.source.num_train == 60000
-    assert list(config.regime.steps) == ["first_n", "noise"]
+    assert list(config.regime) == ["first_n", "noise"]
     assert config.evaluation.extractors.classifier.dataset == "mnist"  # which comes with the package

@@ -1,5 +1,6 @@
 """Regimes: which images are trained on, which are judged by, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,21 +9,20 @@ from launching import composed
 from torch import Tensor
 
 from gan_experiments.config.instantiate import instantiate
-from gan_experiments.config.schema import prepare
+from gan_experiments.config.schema import count_training_images, prepare
 from gan_experiments.datasets.base import TensorImageSet
 from gan_experiments.datasets.loader import fingerprint, read_all
-from gan_experiments.datasets.regimes.base import Whole
-from gan_experiments.datasets.regimes.chain import Chain
+from gan_experiments.datasets.regimes.base import FitContext, Regime, fit_and_apply, reference
 from gan_experiments.datasets.regimes.classes import Classes, find_class
 from gan_experiments.datasets.regimes.first_n import FirstN
 from gan_experiments.datasets.regimes.first_n_per_class import FirstNPerClass
 from gan_experiments.datasets.regimes.label_noise import LabelNoise
 from gan_experiments.datasets.regimes.noise import Kind, Noise
-from gan_experiments.types import DatasetFacts, Regime, UserError
+from gan_experiments.types import ImageSet, TrainingFacts, UserError
 
 NAMES = ["cat", "dog", "2"]
-FACTS = DatasetFacts(4, 1, 3, NAMES, 12, 3)
-UNLABELLED = DatasetFacts(4, 1, 0, [], 12, 3)
+FACTS = TrainingFacts(num_images=12, num_classes=3, image_size=4)
+UNLABELLED = TrainingFacts(num_images=12, num_classes=0, image_size=4)
 LABELS = torch.tensor([0, 0, 1, 0, 2, 1, 0, 0, 1, 2, 0, 1])  # six, four and two
 
 
@@ -32,9 +32,22 @@ def numbered() -> TensorImageSet:
     return TensorImageSet(pixels, LABELS.clone())
 
 
-def which(regime: Regime) -> list[int]:
+def described(*regimes: Regime, facts: TrainingFacts = FACTS) -> TrainingFacts:
+    for regime in regimes:
+        facts = regime.describe(facts)
+    return facts
+
+
+def applied(*regimes: Regime, images: ImageSet | None = None) -> ImageSet:
+    """Return the images trained on; these regimes train no network."""
+    context = FitContext(NotImplemented, NotImplemented, NotImplemented)
+    named = {str(number): regime for number, regime in enumerate(regimes)}
+    return fit_and_apply(named, images or numbered(), context)[0]
+
+
+def which(*regimes: Regime) -> list[int]:
     """Return the numbers of the images trained on."""
-    return [int(image[0, 0, 0]) for image in read_all(regime.apply(numbered()))]
+    return [int(image[0, 0, 0]) for image in read_all(applied(*regimes))]
 
 
 def grey(level: int, count: int = 4, side: int = 64, channels: int = 1) -> TensorImageSet:
@@ -50,7 +63,7 @@ def copies(noise: Noise, image_set: TensorImageSet) -> Tensor:
 def test_the_first_images_of_each_class_in_the_old_order() -> None:
     assert which(FirstNPerClass(2)) == [0, 1, 2, 4, 5, 9]
     assert which(FirstNPerClass(1)) == [0, 2, 4]
-    assert FirstNPerClass(2).count(FACTS) == 6
+    assert described(FirstNPerClass(2)).num_images == 6
 
 
 def test_classes_keep_their_numbers() -> None:
@@ -75,23 +88,29 @@ def test_a_name_that_is_a_number_is_a_name() -> None:
 
 def test_only_classes_change_what_samples_are_judged_by() -> None:
     images = numbered()
-    same: list[Regime] = [Whole(), FirstN(3), FirstNPerClass(1), Noise(["gaussian"]), LabelNoise(0.5)]
+    same: list[Regime] = [FirstN(3), FirstNPerClass(1), Noise(["gaussian"]), LabelNoise(0.5)]
 
-    assert all(regime.reference(images) is images for regime in [*same, Chain(dict(zip("abcde", same, strict=True)))])
+    assert reference(dict(zip("abcd", same, strict=True)), images) is images
+    assert reference({}, images) is images
     assert Classes("dog", NAMES).reference(images).labels.tolist() == [1, 1, 1, 1]
-    chain = Chain({"few": FirstN(3), "classes": Classes(0, NAMES), "noise": Noise(["poisson"])})
-    assert len(chain.reference(images)) == 6  # all cats, not those among the first three
-    assert len(chain.apply(images)) == 4
+    regimes = {"few": FirstN(3), "classes": Classes(0, NAMES), "noise": Noise(["poisson"])}
+    assert len(reference(regimes, images)) == 6  # all cats, not those among the first three
+    assert len(applied(*regimes.values())) == 4
 
 
-def test_steps_work_on_what_the_one_before_leaves() -> None:
+def test_no_regime_leaves_the_images_themselves() -> None:
+    assert applied(images=(images := numbered())) is images
+
+
+def test_each_regime_works_on_what_the_one_before_leaves() -> None:
     classes, few = Classes(["dog", "2"], NAMES), FirstN(3)
 
-    assert which(Chain({"classes": classes, "few": few})) == [2, 4, 5]
-    assert which(Chain({"few": few, "classes": classes})) == [2]
-    assert which(Chain({"classes": classes, "few": FirstNPerClass(1)})) == [2, 4]
-    assert Chain({"few": few, "noise": Noise(["gaussian", "poisson"])}).count(FACTS) == 9
-    assert Chain({"few": FirstN(1), "classes": Classes("cat", NAMES)}).count(FACTS) == 1  # the others need not be there
+    assert which(classes, few) == [2, 4, 5]
+    assert which(few, classes) == [2]
+    assert which(classes, FirstNPerClass(1)) == [2, 4]
+    assert described(few, Noise(["gaussian", "poisson"])).num_images == 9
+    # The other classes need not be among the images.
+    assert described(FirstN(1), Classes("cat", NAMES)) == TrainingFacts(num_images=1, num_classes=1, image_size=4)
 
 
 def test_the_case_of_a_name_matters_where_another_is_spelt_so_only() -> None:
@@ -101,31 +120,29 @@ def test_the_case_of_a_name_matters_where_another_is_spelt_so_only() -> None:
     assert Classes(["Cat", "DOG"], NAMES).numbers() == [0, 1]
 
 
-def test_wrong_labels_count_where_a_later_step_chooses_by_them() -> None:
-    wrong, few = LabelNoise(0.5), FirstN(3)
+def test_wrong_labels_have_an_effect_where_a_later_regime_chooses_by_them() -> None:
+    wrong, few, each = LabelNoise(0.5), FirstN(3), FirstNPerClass(1)
 
-    assert wrong.relabels
-    assert Chain({"few": few, "wrong": wrong, "noise": Noise("gaussian")}).relabels
-    assert not Chain({"wrong": wrong, "each": FirstNPerClass(1)}).relabels
-    assert not Chain({"wrong": wrong, "classes": Classes("dog", NAMES)}).relabels
-    assert not Chain({"wrong": wrong, "each": FirstNPerClass(1), "more": wrong}).relabels
-    assert Chain({"each": FirstNPerClass(1), "wrong": wrong, "more": wrong}).relabels
-    assert not Chain({"few": few, "noise": Noise("gaussian")}).relabels
+    assert described(wrong).wrong_labels
+    assert described(few, wrong, Noise("gaussian")).wrong_labels
+    assert not described(wrong, each).wrong_labels
+    assert not described(wrong, Classes("dog", NAMES)).wrong_labels
+    assert described(wrong, each, wrong).wrong_labels
+    assert not described(few, Noise("gaussian")).wrong_labels
 
 
 def test_one_kind_of_noise_is_a_list_of_one() -> None:
     images = grey(100, side=8)
     assert torch.equal(read_all(Noise("poisson").apply(images)), read_all(Noise(["poisson"]).apply(images)))
-    assert Noise("poisson").count(FACTS) == 24
+    assert described(Noise("poisson")).num_images == 24
 
 
 def test_report_d_trains_on_20000_images() -> None:
-    facts = DatasetFacts(28, 1, 10, list("0123456789"), 60_000, 10_000)
-    cfg, _ = composed("dataset=mnist", "regime=chain", "regime/step=[first_n,noise]")
-    chain: Regime = instantiate(prepare(cfg).regime, "regime")
+    config = prepare(composed("dataset=mnist", "regime=[first_n,noise]")[0])
+    assert count_training_images(config) == 20_000
 
-    assert chain.count(facts) == 20_000
-    trained_on = chain.apply(TensorImageSet(torch.zeros(6000, 1, 28, 28, dtype=torch.uint8), torch.zeros(6000).long()))
+    images = TensorImageSet(torch.zeros(6000, 1, 28, 28, dtype=torch.uint8), torch.zeros(6000).long())
+    trained_on = applied(*instantiate(config.regime, "regime").values(), images=images)
     assert len(trained_on) == 20_000
     assert trained_on.labels.shape == (20_000,)
 
@@ -190,7 +207,7 @@ def test_a_share_of_the_labels_becomes_any_of_the_others() -> None:
 
 
 def test_a_wrong_label_is_one_that_the_images_have() -> None:
-    given = Chain({"classes": Classes([0, 2], NAMES), "wrong": LabelNoise(1.0)}).apply(numbered()).labels
+    given = applied(Classes([0, 2], NAMES), LabelNoise(1.0)).labels
 
     assert given.tolist() == [2, 2, 2, 0, 2, 2, 0, 2]
 
@@ -202,31 +219,31 @@ def test_a_wrong_label_is_one_that_the_images_have() -> None:
         (Classes(3, NAMES), FACTS, "no class 3"),
         (Classes(-1, NAMES), FACTS, "no class -1"),
         (Classes(0, []), UNLABELLED, "needs labels"),
-        (FirstN(13), FACTS, r"regime.num_images=13, but the data set has 12 training images"),
-        (FirstNPerClass(13), FACTS, r"regime.num_per_class=13, but the data set has 12"),
+        (FirstN(13), FACTS, r"regime.first_n.num_images=13, but there are 12 training images"),
+        (FirstNPerClass(13), FACTS, r"regime.first_n_per_class.num_per_class=13, but there are 12"),
         (FirstNPerClass(1), UNLABELLED, "needs labels"),
         (LabelNoise(0.1), UNLABELLED, "needs two classes"),
-        (Chain({}), FACTS, "has no steps"),
-        (Chain({"few": FirstN(2), "fewer": FirstN(3)}), FACTS, r"regime.steps.fewer.num_images=3, but .* 2 "),
+        (FirstN(3), replace(FACTS, num_images=2), r"regime.first_n.num_images=3, but there are 2 "),
+        (LabelNoise(0.1), replace(FACTS, num_classes=1), "needs two classes, and there are 1"),
     ],
     ids=lambda value: "",
 )
-def test_what_is_refused_by_the_facts_alone(regime: Regime, facts: DatasetFacts, message: str) -> None:
+def test_what_is_refused_by_the_facts_alone(regime: Regime, facts: TrainingFacts, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        regime.count(facts)
+        regime.describe(facts)
 
 
 @pytest.mark.parametrize(
-    ("regime", "message"),
+    ("regimes", "message"),
     [
-        (FirstNPerClass(3), r"class number 2 has 2 training images: write at most 2"),
-        (Chain({"one": Classes(1, NAMES), "few": FirstN(5)}), r"regime.steps.few.num_images=5, but there are 4"),
-        (Chain({"one": Classes(1, NAMES), "wrong": LabelNoise(0.5)}), "of one class"),
-        (Chain({"one": Classes(1, NAMES), "two": Classes(2, NAMES)}), "no training image is of these classes"),
+        ([FirstNPerClass(3)], r"class number 2 has 2 training images: write at most 2"),
+        ([Classes(1, NAMES), FirstN(5)], r"regime.first_n.num_images=5, but there are 4"),
+        ([FirstN(2), LabelNoise(0.5)], "of one class"),
+        ([Classes(1, NAMES), Classes(2, NAMES)], "no training image is of these classes"),
     ],
     ids=lambda value: "",
 )
-def test_what_is_refused_once_the_labels_are_known(regime: Regime, message: str) -> None:
-    regime.count(FACTS)
+def test_what_is_refused_once_the_labels_are_known(regimes: list[Regime], message: str) -> None:
+    described(*regimes)
     with pytest.raises(UserError, match=message):
-        regime.apply(numbered())
+        applied(*regimes)

@@ -29,27 +29,36 @@ CLASSIFIER = ["task=classifier", "model=dcgan_class_head", "evaluation=class_hea
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["regime=classes", "regime.classes=10"], "no class 10.*: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
-        (["regime=classes"], r"regime.classes has no value: .* such as regime.classes=3, .*: 0, 1, 2, 3, .*, 9\.$"),
-        (["regime=chain", "regime/step=[classes]"], r"regime.steps.classes.classes has no value: .* 0, 1, 2, 3"),
+        (["regime=classes", "regime.classes.keep=10"], "no class 10.*: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        (["regime=classes"], r"regime.classes.keep has no value: .* such as regime.classes.keep=3, .*: 0, 1, .*, 9\.$"),
         (
-            ["regime=classes", "regime.classes=[]"],
-            r"regime.classes=\[\] has .* value: it should be a class .*\[3,dog\]$",
+            ["regime=classes", "regime.classes.keep=[]"],
+            r"regime.classes.keep=\[\] has .* value: it should be a class .*\[3,dog\]$",
         ),
-        (["regime=classes", "regime.classes=3.5"], r"regime.classes=3.5 has .* value: it should be a class"),
-        (["regime=noise", "regime.kinds=[gausian]"], r"regime.kinds=.*'gaussian', 'salt_and_pepper' or 'poisson'"),
-        (["regime=noise", "regime.kinds=[]"], r"regime.kinds=\[\] .* or a list of them, such as \[gaussian,poisson\]$"),
-        (["regime=noise", "regime.kinds=poison"], r"regime.kinds='poison' has .*: it should be 'gaussian', "),
+        (["regime=classes", "regime.classes.keep=3.5"], r"regime.classes.keep=3.5 has .* value: it should be a class"),
+        (
+            ["regime=noise", "regime.noise.kinds=[gausian]"],
+            r"regime.noise.kinds=.*'gaussian', 'salt_and_pepper' or 'poisson'",
+        ),
+        (
+            ["regime=noise", "regime.noise.kinds=[]"],
+            r"regime.noise.kinds=\[\] .* a list of them, such as \[gaussian,poisson\]$",
+        ),
+        (
+            ["regime=noise", "regime.noise.kinds=poison"],
+            r"regime.noise.kinds='poison' has .*: it should be 'gaussian', ",
+        ),
         (["regime=label_noise", *UNLABELLED], r"nothing here reads .* wrong labels would change nothing"),
-        (["regime=chain", "regime/step=[noise,label_noise]", *UNLABELLED], r"changes labels, but nothing here reads"),
-        ([*CLASSIFIER, "regime=classes", "regime.classes=[3]"], r"classes apart and needs 2, .* has 1\. Name more"),
-        ([*CLASSIFIER, "regime=chain", "regime/step=[noise,classes]", "regime.steps.classes.classes=3"], r"needs 2"),
-        (["regime=label_noise", "regime.share=1.5"], r"regime.share=1.5"),
-        (["regime=first_n_per_class", "regime.num_per_class=1501"], r"regime.num_per_class=1501"),
-        (["regime=chain"], "has no steps"),
-        (["regime=chain", "+regime.steps.first_n.num_images=3"], r"choose the step by .* regime/step=\[first_n\]\.$"),
-        (["regime=[first_n,noise]"], r"regime takes one option: write .* regime=chain regime/step=\[classes,first_n\]"),
-        (["regime=[noise,first_n]"], r"regime takes one option"),
+        (["regime=[noise,label_noise]", *UNLABELLED], r"changes labels, but nothing here reads"),
+        (
+            [*CLASSIFIER, "regime=classes", "regime.classes.keep=[3]"],
+            r"classes apart and needs 2, .* has 1\. Name more",
+        ),
+        ([*CLASSIFIER, "regime=[noise,classes]", "regime.classes.keep=3"], r"needs 2"),
+        (["regime=label_noise", "regime.label_noise.share=1.5"], r"regime.label_noise.share=1.5"),
+        (["regime=first_n_per_class", "regime.first_n_per_class.num_per_class=1501"], r"num_per_class=1501"),
+        (["+regime.first_n.num_images=3"], r"regime.first_n names no _target_: choose regime=NAME"),
+        (["regime=[classes,label_noise]", "regime.classes.keep=3"], "needs two classes, and there are 1: leave it out"),
     ],
     ids=lambda value: "",
 )
@@ -69,7 +78,7 @@ def test_bad_values_stop_at_composition(overrides: list[str], message: str, tmp_
     ids=["loss", "model", "own network", "task"],
 )
 def test_labels_may_be_wrong_where_something_reads_them(overrides: list[str], tmp_path: Path) -> None:
-    assert planned(tmp_path / "run", *overrides, "regime=label_noise").config.regime.share == 0.2
+    assert planned(tmp_path / "run", *overrides, "regime=label_noise").config.regime.label_noise.share == 0.2
 
 
 def test_a_data_set_of_too_few_classes_is_not_blamed_on_the_regime(tmp_path: Path) -> None:
@@ -85,19 +94,25 @@ def test_a_run_that_began_with_labels_which_nothing_reads_goes_on(tmp_path: Path
     manifest = {"config": OmegaConf.to_container(began.config), "choices": began.choices}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
 
-    assert planned(tmp_path / "again", f"resume={tmp_path}").config.regime.share == 0.2
+    assert planned(tmp_path / "again", f"resume={tmp_path}").config.regime.label_noise.share == 0.2
 
 
 def test_a_kind_of_noise_may_be_a_bare_word(tmp_path: Path) -> None:
-    cfg = planned(tmp_path / "run", "regime=noise", "regime.kinds=poisson").config
+    cfg = planned(tmp_path / "run", "regime=noise", "regime.noise.kinds=poisson").config
     assert count_training_images(cfg) == 2 * cfg.dataset.num_train
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["regime=first_n_per_class", "regime.num_per_class=150"], r"class number \d has 14\d training images"),
-        (["regime=classes", "regime.classes=3", "batch_size=500"], "batch_size=500 is larger than what the regime"),
+        (
+            ["regime=first_n_per_class", "regime.first_n_per_class.num_per_class=150"],
+            r"class number \d has 14\d training images",
+        ),
+        (
+            ["regime=classes", "regime.classes.keep=3", "batch_size=500"],
+            "batch_size=500 is larger than what the regime",
+        ),
     ],
     ids=lambda value: "",
 )
@@ -115,12 +130,12 @@ def test_the_first_images_of_one_class_are_too_few_classes_for_a_classifier(tmp_
     data = ["dataset=npz", f"dataset.path={tmp_path / 'mine.npz'}", "batch_size=2", "evaluation=none"]
 
     with pytest.raises(UserError, match=r"needs 2, but .* 'npz' shows 1 \(2 of 4 images\)\. Leave more images"):
-        launch(tmp_path / "run", *CLASSIFIER, *data, "regime=first_n", "regime.num_images=2")
+        launch(tmp_path / "run", *CLASSIFIER, *data, "regime=first_n", "regime.first_n.num_images=2")
     assert not (tmp_path / "run").exists()
 
 
 def test_the_command_ends_with_exit_code_2(tmp_path: Path) -> None:
-    found = command("regime=classes", "regime.classes=[three]", cwd=tmp_path)
+    found = command("regime=classes", "regime.classes.keep=[three]", cwd=tmp_path)
 
     assert found.returncode == 2
     assert "no class 'three'" in found.stderr
@@ -128,16 +143,14 @@ def test_the_command_ends_with_exit_code_2(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_steps_stand_in_the_order_of_the_command_line() -> None:
+def test_regimes_are_applied_in_the_order_of_the_command_line() -> None:
     for order in (["noise", "classes", "first_n"], ["first_n", "noise", "classes"]):
         cfg, choices = composed(
-            "regime=chain", f"regime/step=[{','.join(order)}]", "regime.steps.first_n.num_images=90",
-            "regime.steps.classes.classes=[3,'5']",
-        )  # fmt: skip
+            f"regime=[{','.join(order)}]", "regime.first_n.num_images=90", "regime.classes.keep=[3,'5']"
+        )
 
-        assert list(prepare(cfg).regime.steps) == order
-        assert choices["regime"] == "chain"
-        assert not [group for group in choices if "@" in group]
+        assert list(prepare(cfg).regime) == order
+        assert choices["regime"] == "+".join(order)
 
 
 def test_classes_that_the_reference_lacks_are_not_missed() -> None:
@@ -173,8 +186,8 @@ def test_a_run_of_one_class_is_judged_by_that_class(tmp_path: Path, monkeypatch:
         "evaluation.num_samples=50",
         "evaluation.num_seeds=1",
     ]
-    one = ["regime=chain", "regime/step=[classes,first_n]", "regime.steps.classes.classes=3"]
-    results = launch(tmp_path / "run", *measured, *one, "regime.steps.first_n.num_images=64")
+    one = ["regime=[classes,first_n]", "regime.classes.keep=3"]
+    results = launch(tmp_path / "run", *measured, *one, "regime.first_n.num_images=64")
 
     values = results["evaluation"]["values"]
     fid = values["fid/digits_classifier"]["protocol"]
@@ -199,7 +212,7 @@ def test_a_run_of_one_class_is_judged_by_that_class(tmp_path: Path, monkeypatch:
 def test_epochs_are_those_of_the_images_that_are_left(tmp_path: Path) -> None:
     """And they are so after a resumption, when the run may be finished before any image is read."""
     few = [key for key in TINY if not key.startswith(("budget", "regime"))]
-    results = launch(tmp_path / "run", *few, "budget.epochs=2", "regime=classes", "regime.classes=[3]")
+    results = launch(tmp_path / "run", *few, "budget.epochs=2", "regime=classes", "regime.classes.keep=[3]")
     per_epoch = results["iterations"] // 2
 
     assert results["epochs"] == 2

@@ -59,7 +59,7 @@ def write_rich(directory: Path, **given: Any) -> Path:
     }  # fmt: skip
     defaults: dict[str, Any] = {
         "dataset": dataset,
-        "regime": {"_target_": "x.FirstN", "num_images": 500},
+        "regime": {"first_n": {"_target_": "x.FirstN", "num_images": 500}},
         "values": {"fid": 3.25, "fid_half": 4.5, "recall": 0.5},
         "half": 0.25,
     }

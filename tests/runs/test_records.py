@@ -326,18 +326,3 @@ def test_odd_manifests_have_empty_parts() -> None:
     assert odd.choices == {}
     assert odd.name == "3"
     assert differing_keys([odd, record({"name": "b"})]) == ["name"]
-
-
-@pytest.mark.parametrize(
-    ("regime", "shown"),
-    [({"steps": {"first_n": {}, "noise": {}}}, "first_n+noise"), ({"steps": []}, "chain"), (None, "chain")],
-)
-def test_a_chain_is_told_by_its_steps(regime: Any, shown: str) -> None:
-    choices = {"regime": "chain", "loss": "hinge"}
-    assert record({"regime": regime}, choices).choices == choices | {"regime": shown}
-
-
-def test_runs_of_two_chains_differ_in_the_regime() -> None:
-    runs = [record({"regime": {"steps": {step: {} for step in steps}}}, {"regime": "chain"}) for steps in ("ab", "ba")]
-
-    assert [run.settings["regime"] for run in runs] == ["a+b", "b+a"]

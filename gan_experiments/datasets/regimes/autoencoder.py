@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from gan_experiments.datasets.regimes.base import FitContext, Fitted, Reconstructions, Regime
 from gan_experiments.io import waiting_for, write_atomically
-from gan_experiments.types import DatasetFacts, ImageSet, Reconstructions, Regime, UserError, Workshop
+from gan_experiments.types import ImageSet, TrainingFacts, UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,57 +31,42 @@ class Autoencoder(Regime):
     learning_rate: PositiveFloat
     seed: NonNegativeInt = 0
 
-    def count(self, facts: DatasetFacts) -> int:
-        """Return the number of images with their reconstructions.
-
-        Raises:
-            UserError: the images are too small for so many layers.
-        """
+    def describe(self, facts: TrainingFacts) -> TrainingFacts:
         most = facts.image_size.bit_length() - 1
         if self.num_layers > most:
             raise UserError(
-                f"regime.num_layers={self.num_layers}, but each layer halves the side, and the images have "
+                f"regime.autoencoder.num_layers={self.num_layers}, but each layer halves the side, and the images have "
                 f"{facts.image_size}×{facts.image_size} pixels: "
                 + (f"write at most {most}." if most > 0 else "leave the autoencoder out.")
             )
-        return 2 * facts.num_train
+        return replace(facts, num_images=2 * facts.num_images)
 
-    @property
-    def needs_fit(self) -> bool:
-        return True
-
-    def fit(self, image_set: ImageSet, workshop: Workshop) -> Regime:
+    def fit(self, image_set: ImageSet, context: FitContext) -> Fitted:
+        """Train the autoencoder, or take what one returned that was trained on the same images before."""
         import torch
 
-        found = self._cached(image_set, workshop)
-        workshop.facts["autoencoder"] = {
-            "mean_squared_error": found.error,
-            "held_out_mean_squared_error": found.held_out_error,
-        }
+        made = self._cached(image_set, context)
+        errors = {"mean_squared_error": made.error, "held_out_mean_squared_error": made.held_out_error}
         shown = min(PAIRS, len(image_set))
         originals = image_set.read(torch.arange(shown))
-        rows = zip(torch.split(originals, 10), torch.split(found.pixels[:shown], 10), strict=True)
-        workshop.pictures["autoencoder.png"] = torch.cat([row for pair in rows for row in pair])
-        return _WithReconstructions(found.pixels)
+        rows = zip(torch.split(originals, 10), torch.split(made.pixels[:shown], 10), strict=True)
+        picture = torch.cat([row for pair in rows for row in pair])
+        return Fitted(_WithReconstructions(made.pixels), {"autoencoder": errors}, {"autoencoder.png": picture})
 
-    def apply(self, image_set: ImageSet) -> ImageSet:
-        """Fail, for only what `fit` gives can be applied."""
-        raise AssertionError("an autoencoder regime is applied after `fit`")
-
-    def _cached(self, image_set: ImageSet, workshop: Workshop) -> Reconstructions:
+    def _cached(self, image_set: ImageSet, context: FitContext) -> Reconstructions:
         from gan_experiments.datasets.loader import fingerprint
 
-        held_out = None if workshop.held_out is None else fingerprint(workshop.held_out)
-        facts = json.dumps([VERSION, asdict(self), held_out])
+        held_out = context.held_out()
+        facts = json.dumps([VERSION, asdict(self), None if held_out is None else fingerprint(held_out)])
         name = f"reconstructions-{fingerprint(image_set)}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
-        path = workshop.cache_dir / f"{name}.safetensors"
-        workshop.cache_dir.mkdir(parents=True, exist_ok=True)
+        path = context.cache_dir / f"{name}.safetensors"
+        context.cache_dir.mkdir(parents=True, exist_ok=True)
         with waiting_for(path.with_suffix(".lock")):  # another process may be training the same one
-            found = _read(path)
-            if found is None:
-                found = workshop.reconstruct(image_set, workshop.held_out, **asdict(self))
-                _write(path, found)
-        return found
+            reconstructions = _read(path)
+            if reconstructions is None:
+                reconstructions = context.reconstruct(image_set, held_out, **asdict(self))
+                _write(path, reconstructions)
+        return reconstructions
 
 
 class _WithReconstructions(Regime):
@@ -88,9 +74,6 @@ class _WithReconstructions(Regime):
 
     def __init__(self, pixels: "Tensor") -> None:
         self.pixels = pixels
-
-    def count(self, facts: DatasetFacts) -> int:
-        return facts.num_train + len(self.pixels)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         return _Joined(image_set, self.pixels)
@@ -109,7 +92,6 @@ class _Joined:
         return len(self.labels)
 
     def read(self, indices: "Tensor") -> "Tensor":
-        """Read images, and look reconstructions up."""
         made = indices >= len(self.image_set)
         pixels = self.pixels[indices % len(self.image_set)]
         if not made.all():
@@ -117,16 +99,16 @@ class _Joined:
         return pixels
 
 
-def _write(path: Path, found: Reconstructions) -> None:
+def _write(path: Path, reconstructions: Reconstructions) -> None:
     from safetensors.torch import save
 
-    errors = json.dumps([found.error, found.held_out_error])
-    data = save({"pixels": found.pixels.contiguous()}, {"errors": errors})
+    errors = json.dumps([reconstructions.error, reconstructions.held_out_error])
+    data = save({"pixels": reconstructions.pixels.contiguous()}, {"errors": errors})
     write_atomically(path, lambda file: file.write(data))
 
 
 def _read(path: Path) -> Reconstructions | None:
-    """Read what was kept; None where nothing was, or it is damaged and has to be made anew."""
+    """Return the cached reconstructions; None where there are none, or the file is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:

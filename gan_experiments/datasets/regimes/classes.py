@@ -1,13 +1,13 @@
-"""Training on some classes only, and being judged by them."""
+"""Training on some classes only, with the same classes as the reference."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import Field
 
-from gan_experiments.datasets.regimes.base import Subset
-from gan_experiments.types import DatasetFacts, ImageSet, Regime, UserError
+from gan_experiments.datasets.regimes.base import Regime, Subset
+from gan_experiments.types import ImageSet, TrainingFacts, UserError
 
 Class = str | int
 
@@ -20,39 +20,27 @@ class Classes(Regime):
     missing from its samples.
     """
 
-    classes: Annotated[  # by name or, where no name is so, by number
+    keep: Annotated[  # by name or, where no name is so, by number
         Class | Annotated[list[Class], Field(min_length=1)] | None,
         Field(description="a class by its name or number, or a list of them, such as 3, dog or [3,dog]"),
     ]
     class_names: Sequence[str]  # of the data set, by number
 
-    def count(self, facts: DatasetFacts) -> int:
-        """Return the most that it can leave, all: only labels tell, and a step before it may have left one class alone.
-
-        Raises:
-            UserError: none is named, or the data set has no such class; lists those that it has.
-        """
-        self.numbers()
-        return facts.num_train
-
-    def count_classes(self, facts: DatasetFacts) -> int:
-        return len(self.numbers())
-
-    @property
-    def selects_by_label(self) -> bool:
-        return True
+    def describe(self, facts: TrainingFacts) -> TrainingFacts:
+        # Only labels tell how many images are left: a regime before it may have left one class alone.
+        return replace(facts, num_classes=min(facts.num_classes, len(self.numbers())), wrong_labels=False)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Return the images of the classes, in their old order.
 
         Raises:
-            UserError: no image is left, as after another step of the kind.
+            UserError: no image is left, as after another regime that left these classes out.
         """
         kept = self.reference(image_set)
         if len(kept) == 0:
             raise UserError(
-                f"regime.classes={self.classes}: no training image is of these classes, once the steps before it are "
-                "done. Name classes that those keep."
+                f"regime.classes.keep={self.keep}: no training image is of these classes after the regimes before it. "
+                "Name classes that those keep."
             )
         return kept
 
@@ -66,14 +54,14 @@ class Classes(Regime):
         """Return the labels of the classes, ascending.
 
         Raises:
-            UserError: the data set has no such class.
+            UserError: none is named, or the data set has no such class; lists those that it has.
         """
-        if self.classes is None:
+        if self.keep is None:
             raise UserError(
-                "regime.classes has no value: write a class by its name or number, such as regime.classes=3, or "
-                f"several, such as regime.classes=[3,5], of these: {self._there()}."
+                "regime.classes.keep has no value: write a class by its name or number, such as regime.classes.keep=3, "
+                f"or several, such as regime.classes.keep=[3,5], of these: {self._there()}."
             )
-        given = self.classes if isinstance(self.classes, list) else [self.classes]
+        given = self.keep if isinstance(self.keep, list) else [self.keep]
         return sorted({self._number(wanted) for wanted in given})
 
     def _there(self) -> str:
@@ -90,7 +78,8 @@ class Classes(Regime):
         if isinstance(wanted, int) and 0 <= wanted < len(names):
             return wanted
         raise UserError(
-            f"regime.classes: the data set has no class {wanted!r}. Write a name or a number of these: {self._there()}."
+            f"regime.classes.keep: the data set has no class {wanted!r}. Write a name or a number of these: "
+            f"{self._there()}."
         )
 
 

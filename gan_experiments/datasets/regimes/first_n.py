@@ -1,11 +1,11 @@
 """Training on the first images only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import PositiveInt
 
-from gan_experiments.datasets.regimes.base import Subset
-from gan_experiments.types import DatasetFacts, ImageSet, Regime, UserError
+from gan_experiments.datasets.regimes.base import Regime, Subset
+from gan_experiments.types import ImageSet, TrainingFacts, UserError
 
 
 @dataclass(frozen=True)
@@ -14,29 +14,19 @@ class FirstN(Regime):
 
     num_images: PositiveInt
 
-    def count(self, facts: DatasetFacts) -> int:
-        """Return `num_images`.
-
-        Raises:
-            UserError: there are fewer.
-        """
-        self._check(facts.num_train, "the data set has")
-        return self.num_images
+    def describe(self, facts: TrainingFacts) -> TrainingFacts:
+        self._check(facts.num_images)
+        return replace(facts, num_images=self.num_images)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Return the first images.
-
-        Raises:
-            UserError: there are fewer, as after a step that kept some classes only.
-        """
         import torch
 
-        self._check(len(image_set), "there are")
+        self._check(len(image_set))
         return Subset(image_set, torch.arange(self.num_images))
 
-    def _check(self, num_there: int, who: str) -> None:
-        if self.num_images > num_there:
+    def _check(self, available: int) -> None:
+        if self.num_images > available:
             raise UserError(
-                f"regime.num_images={self.num_images}, but {who} {num_there} training images: write at most "
-                f"{num_there}, or regime=none for all of them."
+                f"regime.first_n.num_images={self.num_images}, but there are {available} training images: write at "
+                f"most {available}, or regime=none for all of them."
             )

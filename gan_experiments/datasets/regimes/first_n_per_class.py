@@ -1,11 +1,11 @@
 """Training on equally few images of each class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import PositiveInt
 
-from gan_experiments.datasets.regimes.base import Subset
-from gan_experiments.types import DatasetFacts, ImageSet, Regime, UserError
+from gan_experiments.datasets.regimes.base import Regime, Subset
+from gan_experiments.types import ImageSet, TrainingFacts, UserError
 
 
 @dataclass(frozen=True)
@@ -14,27 +14,19 @@ class FirstNPerClass(Regime):
 
     num_per_class: PositiveInt
 
-    def count(self, facts: DatasetFacts) -> int:
-        """Return the most that it can leave: `num_per_class` of each class.
-
-        Raises:
-            UserError: the data set has no labels, or fewer images in all.
-        """
+    def describe(self, facts: TrainingFacts) -> TrainingFacts:
         if facts.num_classes == 0:
             raise UserError(
                 "regime=first_n_per_class needs labels, and this data set has none: write regime=first_n "
-                "regime.num_images=NUMBER, or put the images into one sub-folder for each class."
+                "regime.first_n.num_images=NUMBER, or put the images into one sub-folder for each class."
             )
-        if self.num_per_class > facts.num_train:
+        if self.num_per_class > facts.num_images:
             raise UserError(
-                f"regime.num_per_class={self.num_per_class}, but the data set has {facts.num_train} training images of "
-                f"all {facts.num_classes} classes together: write less, or regime=none for all of them."
+                f"regime.first_n_per_class.num_per_class={self.num_per_class}, but there are {facts.num_images} "
+                f"training images of all {facts.num_classes} classes together: write less, or regime=none for all."
             )
-        return min(facts.num_train, self.num_per_class * facts.num_classes)
-
-    @property
-    def selects_by_label(self) -> bool:
-        return True
+        most = min(facts.num_images, self.num_per_class * facts.num_classes)
+        return replace(facts, num_images=most, wrong_labels=False)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Return the first images of each class, in their old order.
@@ -44,11 +36,11 @@ class FirstNPerClass(Regime):
         """
         import torch
 
-        places = [(image_set.labels == label).nonzero().flatten() for label in torch.unique(image_set.labels)]
-        fewest = min(places, key=len)
+        by_class = [(image_set.labels == label).nonzero().flatten() for label in torch.unique(image_set.labels)]
+        fewest = min(by_class, key=len)
         if len(fewest) < self.num_per_class:
             raise UserError(
-                f"regime.num_per_class={self.num_per_class}, but class number {int(image_set.labels[fewest[0]])} has "
-                f"{len(fewest)} training images: write at most {len(fewest)}."
+                f"regime.first_n_per_class.num_per_class={self.num_per_class}, but class number "
+                f"{int(image_set.labels[fewest[0]])} has {len(fewest)} training images: write at most {len(fewest)}."
             )
-        return Subset(image_set, torch.cat([own[: self.num_per_class] for own in places]).sort().values)
+        return Subset(image_set, torch.cat([indices[: self.num_per_class] for indices in by_class]).sort().values)

@@ -1,11 +1,12 @@
 """Training with wrong labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, NonNegativeInt
 
-from gan_experiments.types import DatasetFacts, ImageSet, Regime, UserError
+from gan_experiments.datasets.regimes.base import Regime
+from gan_experiments.types import ImageSet, TrainingFacts, UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,27 +22,19 @@ class LabelNoise(Regime):
     share: Annotated[float, Field(gt=0, le=1)]  # of the images; their number is rounded
     seed: NonNegativeInt = 0
 
-    def count(self, facts: DatasetFacts) -> int:
-        """Return the number of images, which stays.
-
-        Raises:
-            UserError: there are no two classes.
-        """
+    def describe(self, facts: TrainingFacts) -> TrainingFacts:
         if facts.num_classes < 2:
             raise UserError(
-                f"regime=label_noise needs two classes, and this data set has {facts.num_classes}: write regime=none."
+                f"regime=label_noise needs two classes, and there are {facts.num_classes}: leave it out, or keep more "
+                "classes."
             )
-        return facts.num_train
-
-    @property
-    def relabels(self) -> bool:
-        return True
+        return replace(facts, wrong_labels=True)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         """Return the images with labels of which some are wrong.
 
         Raises:
-            UserError: the images are of one class, as after a step that kept one.
+            UserError: the images are of one class, as after a regime that kept one.
         """
         import torch
 
@@ -71,5 +64,4 @@ class _Relabelled:
         return len(self.labels)
 
     def read(self, indices: "Tensor") -> "Tensor":
-        """Read the images at `indices`."""
         return self.image_set.read(indices)

@@ -1,12 +1,13 @@
 """Noisy copies of all training images beside the images themselves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
-from gan_experiments.types import DatasetFacts, ImageSet, Regime
+from gan_experiments.datasets.regimes.base import Regime
+from gan_experiments.types import ImageSet, TrainingFacts
 
 if TYPE_CHECKING:
     import torch
@@ -36,8 +37,8 @@ class Noise(Regime):
         """Return the kinds, one for each copy."""
         return [self.kinds] if isinstance(self.kinds, str) else self.kinds
 
-    def count(self, facts: DatasetFacts) -> int:
-        return facts.num_train * (1 + len(self.each_kind()))
+    def describe(self, facts: TrainingFacts) -> TrainingFacts:
+        return replace(facts, num_images=facts.num_images * (1 + len(self.each_kind())))
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         return _WithCopies(image_set, self)
@@ -70,7 +71,6 @@ class _WithCopies:
         return len(self.labels)
 
     def read(self, indices: "Tensor") -> "Tensor":
-        """Read images and make copies."""
         import torch
 
         from gan_experiments.rng import stream_seed
