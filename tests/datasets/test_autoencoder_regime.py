@@ -128,18 +128,18 @@ def test_regimes_before_it_decide_what_it_is_trained_on(trained: list[int]) -> N
     [
         (
             ["regime=autoencoder", "regime.autoencoder.num_layers=4"],
-            r"regime.autoencoder.num_layers=4.*less than or equal to 3",
+            r"num_layers=4.*less than or equal to 3",
         ),
         (
             ["regime=autoencoder", "regime.autoencoder.num_layers=0"],
-            r"regime.autoencoder.num_layers=0.*greater than or equal to 1",
+            r"num_layers=0.*greater than or equal to 1",
         ),
         ([*FEW, "regime.autoencoder.num_layers=4"], r"regime.autoencoder.num_layers=4"),
         ([*FEW, "regime.autoencoder.epochs=0"], r"regime.autoencoder.epochs=0"),
         ([*FEW, "dataset.image_size=4"], r"regime.autoencoder.num_layers=3, .* 4×4 pixels: write at most 2"),
         (
             ["regime=autoencoder", "dataset.image_size=1"],
-            r"regime.autoencoder.num_layers=3, .* leave the autoencoder out",
+            r"num_layers=3, .* leave the autoencoder out",
         ),
     ],
     ids=lambda value: "",
