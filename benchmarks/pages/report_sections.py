@@ -19,7 +19,7 @@ FIRST = ("real", "samples", "drawn")  # those that want to be compared
 SIDE_BY_SIDE = 3  # pictures
 SAME_PACE = (  # what leaves the time of a step as it is, or nearly so
     "budget.", "evaluation", "sample_every_kimg=", "checkpoint_every_kimg=",
-    "regime=first_n", "regime.num_images=",
+    "regime=first_n", "regime.first_n.num_images=",
 )  # fmt: skip
 LOSSES = ("discriminator/loss", "generator/loss")
 
