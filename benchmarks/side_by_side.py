@@ -21,7 +21,7 @@ from gan_experiments.metrics.inception_score import InceptionScore
 from gan_experiments.metrics.kid import KernelDistance
 from gan_experiments.metrics.precision_recall import PrecisionRecall
 from gan_experiments.metrics.protocol import Protocol
-from gan_experiments.sampling.generate import shuffle
+from gan_experiments.sampling.sampler import shuffle
 from gan_experiments.types import ImageSet
 
 EXTRACTOR = "the_same"

@@ -24,7 +24,7 @@ from gan_experiments.callbacks.checkpoints import Checkpoints
 from gan_experiments.callbacks.evaluation import Evaluation
 from gan_experiments.callbacks.progress import Progress
 from gan_experiments.callbacks.record import Record
-from gan_experiments.callbacks.samples import Samples
+from gan_experiments.callbacks.samples import SampleGrids
 from gan_experiments.callbacks.streams import RandomStreams
 from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.config.schema import trains_class_head, without_task_facts
@@ -67,7 +67,7 @@ class Callbacks:
     record: Record
     alarms: Alarms
     evaluation: Evaluation | None  # where something is measured
-    samples: Samples | None  # of a task with a generator
+    samples: SampleGrids | None  # of a task with a generator
     checkpoints: Checkpoints
     budget: BudgetCallback
     progress: Progress
@@ -503,7 +503,7 @@ def _build_callbacks(
             alarms=alarms,
         )
     if isinstance(module, GAN):
-        samples = Samples(
+        samples = SampleGrids(
             module,
             directory=directory / "samples",
             every_kimg=config.sample_every_kimg,

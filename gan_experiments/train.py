@@ -243,10 +243,10 @@ class Session:
     def _log_samples(self) -> None:
         """Hand the images of the last grid to the loggers that lay them out by themselves."""
         samples = self.callbacks.samples
-        if samples is None or samples.pixels is None or self.callbacks.checkpoints.stopped_by is not None:
+        if samples is None or samples.newest is None or self.callbacks.checkpoints.stopped_by is not None:
             return
         labels = samples.labels.tolist() if samples.conditional else []
-        images = samples.pixels.permute(0, 2, 3, 1).numpy()
+        images = samples.newest.pixels.permute(0, 2, 3, 1).numpy()
         class_names = list(self.launch.config.dataset.class_names)
         for hook in hooks(self.experiment.loggers, "log_samples"):
             hook(images, labels, class_names, self.module.clock.kimg)

@@ -11,8 +11,8 @@ from pytorch_lightning.callbacks import Callback
 from gan_experiments.engine.gan import GAN
 from gan_experiments.loggers.base import hooks
 from gan_experiments.rng import stream_seed
-from gan_experiments.sampling.generate import generate
-from gan_experiments.sampling.images import save_grid, to_uint8
+from gan_experiments.sampling.images import Samples, save_grid
+from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import ImageSet
 
 SHOWN_CLASSES = 10
@@ -20,7 +20,7 @@ SHOWN_SIDE = 10
 SHOWN_SIDE_OF_LARGE = 4  # of images of more than 128×128 pixels, whose grid would be huge and slow to make
 
 
-class Samples(Callback):
+class SampleGrids(Callback):
     """Saves a grid of the same latents every `every_kimg` thousand images and at the end.
 
     Conditional generators are shown by class: a row (or a column) for each of the first ten classes that are trained
@@ -64,9 +64,13 @@ class Samples(Callback):
         if conditional and by_class == "columns":
             turned = torch.arange(len(self.labels)).view(rows, side).T.flatten()
             self.labels, self.latents, self.picked = self.labels[turned], self.latents[turned], self.picked[turned]
-        self.share_clipped = 0.0
-        self.pixels: torch.Tensor | None = None  # of the newest grid, uint8, N×C×H×W
+        self.newest: Samples | None = None
         self._saved = -1
+
+    @property
+    def share_clipped(self) -> float:
+        """The share of the newest grid's values that lay outside the value range."""
+        return self.newest.share_clipped if self.newest else 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
@@ -89,10 +93,9 @@ class Samples(Callback):
 
     def save(self, trainer: pl.Trainer) -> None:
         kimg = self.gan.clock.kimg
-        pixels, self.share_clipped = to_uint8(generate(self.gan.sampler, self.latents, self.labels), self.value_range)
+        self.newest = Sampler(self.gan.sampler, value_range=self.value_range)(self.latents, self.labels).cpu()
         path = self.directory / f"kimg_{kimg:010.3f}.png"
-        save_grid(pixels, self.columns, path)
-        self.pixels = pixels.cpu()
+        self.newest.save_grid(path, self.columns)
         self._saved = self.gan.clock.iterations
         self._hand_over(trainer, "samples", path, kimg)
 

@@ -47,10 +47,10 @@ def export(
     from gan_experiments.runs.load import load_generator
 
     exporting.check_installed(to.value)
-    generator = load_generator(Run(record.directory, record.manifest), checkpoint)
-    place = output or record.directory / "exports" / f"iteration_{generator.iteration:09d}-{to.value}"
+    sampler = load_generator(Run(record.directory, record.manifest), checkpoint)
+    place = output or record.directory / "exports" / f"iteration_{sampler.iteration:09d}-{to.value}"
     with new_directory(place, force) as made:
-        exported = exporting.export(generator, record, to.value, license, made)
+        exported = exporting.export(sampler, record, to.value, license, made)
     files = ", ".join([*exported.files, "README.md"])
-    say(f"The {generator.weights} generator at {generator.kimg:,.1f} kimg: {place} ({files})")
+    say(f"The {sampler.weights} generator at {sampler.kimg:,.1f} kimg: {place} ({files})")
     say(f"Its images differ from the network's own by {exported.difference:.2g} at most.")

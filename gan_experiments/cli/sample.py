@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,9 +16,9 @@ from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help must not
-    from gan_experiments.sampling.best import Choice, Standing
-    from gan_experiments.sampling.draw import Drawn
-    from gan_experiments.sampling.sampler import TrainedGenerator
+    from gan_experiments.sampling.best import BestOf
+    from gan_experiments.sampling.images import Samples
+    from gan_experiments.sampling.sampler import Sampler
 
 COUNT = {True: 10, False: 100}  # of each class; of all where there are none
 PER_BEST = 20  # images drawn for each that is kept
@@ -105,59 +105,56 @@ def sample(
         raise UserError(f"--truncation {truncation:g}: write a number above 0 and at most 1, or leave it out.")
     if output is not None and to in SUFFIXES and output.suffix != SUFFIXES[to]:
         raise UserError(f"-o {output}: --to {to.value} writes a {SUFFIXES[to]} file; give it that ending.")
-    _check_choice(num, best, of, by, judge)
+    _check_best(num, best, of, by, judge)
     record = open_record(run)
     if output is not None:  # before what takes long
-        _check_place(output, to, force, best is not None)
-    from gan_experiments.inspection.judges import kept_labels
-    from gan_experiments.inspection.scoring import make_recognizer, make_scorer
+        _check_output(output, to, force, best is not None)
+    from gan_experiments.inspection.scoring import build_recognition, build_score
     from gan_experiments.runs.load import load_generator
-    from gan_experiments.sampling import best as picking
-    from gan_experiments.sampling import draw as drawing
+    from gan_experiments.sampling.best import keep_best
+    from gan_experiments.sampling.images import join
 
-    chosen = picking.Choice(best, of or min(best * PER_BEST, MOST), (by or By.discriminator).value) if best else None
     opened = Run(record.directory, record.manifest)
-    generator = load_generator(opened, checkpoint, "raw" if raw else "averaged")
-    trained = kept_labels(opened.config) if generator.conditional else []
-    labels = drawing.find_labels(generator, classes or [], trained)
-    count = chosen.best if chosen else num or COUNT[generator.conditional]
-    amount = f"best{chosen.best}of{chosen.of}-by_{chosen.by}" if chosen else f"n{count}"
-    name = _name(generator, labels if classes else [], amount, seed, truncation)
-    place = output or record.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
-    _check_place(place, to, force, best is not None)
-    scorer = make_scorer(opened, generator, checkpoint, chosen.by) if chosen else None
-    recognizer, judging = make_recognizer(opened, generator) if chosen and judge else (None, {})
-
-    def make() -> "tuple[Drawn, list[Standing]]":
-        if chosen is None or scorer is None:
-            return drawing.draw(generator, labels, count, seed, truncation), []
-        return picking.pick(generator, scorer, labels, chosen, seed, truncation, recognizer)
-
-    columns = count if generator.conditional else math.ceil(math.sqrt(count))
-    drawn, standings = _write(make, to, place, force, generator.class_names, columns)
+    sampler = load_generator(opened, checkpoint, "raw" if raw else "averaged").to()
+    labels = list(dict.fromkeys(map(sampler.label_of, classes or []))) or sampler.labels
+    count = best or num or COUNT[sampler.conditional]
+    of = of or min(count * PER_BEST, MOST)
+    by = by or By.discriminator
+    amount = f"best{best}of{of}-by_{by.value}" if best else f"n{count}"
+    name = _name(sampler, labels if classes else [], amount, seed, truncation)
+    target = output or record.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
+    _check_output(target, to, force, best is not None)
+    chosen: BestOf | None = None
+    if best:
+        score = build_score(opened, sampler, checkpoint, by.value)
+        recognition = build_recognition(opened, sampler) if judge else None
+        chosen = keep_best(sampler, score, labels, best, of, seed, truncation, recognition)
+    samples = chosen.samples if chosen else join(list(sampler.class_blocks(labels, count, seed, truncation)))
+    columns = count if sampler.conditional else math.ceil(math.sqrt(count))
+    _write(samples, chosen, to, target, force, sampler.class_names, columns)
     facts = {
-        "images": len(drawn.pixels),
+        "images": len(samples),
         "seed": seed,
         "truncation": truncation,
-        "weights": generator.weights,
-        "iteration": generator.iteration,
-        "kimg": generator.kimg,
-        "value_range": list(generator.value_range),
-        "share_clipped": drawn.share_clipped,
-        "picked": picking.describe(chosen, standings, judging, generator) if chosen else None,
+        "weights": sampler.weights,
+        "iteration": sampler.iteration,
+        "kimg": sampler.kimg,
+        "value_range": list(sampler.value_range),
+        "share_clipped": samples.share_clipped,
+        "picked": chosen.to_json(sampler.class_names) if chosen else None,
     }
-    with writing(_beside(place)):
+    with writing(_scores_file(target)):
         if chosen:
-            write_json(_beside(place), facts)
+            write_json(_scores_file(target), facts)
         elif force:  # those of what was overwritten
-            _beside(place).unlink(missing_ok=True)
+            _scores_file(target).unlink(missing_ok=True)
     if as_json:
-        print_json({"path": str(place), **facts})
+        print_json({"path": str(target), **facts})
     else:
-        _tell(facts, chosen, place)
+        _report(facts, chosen, target)
 
 
-def _check_choice(num: int | None, best: int | None, of: int | None, by: By | None, judge: bool) -> None:
+def _check_best(num: int | None, best: int | None, of: int | None, by: By | None, judge: bool) -> None:
     if best is None:
         for word, given in {"of": of is not None, "by": by is not None, "judge": judge}.items():
             if given:
@@ -173,79 +170,74 @@ def _check_choice(num: int | None, best: int | None, of: int | None, by: By | No
         raise UserError("--judge: --by extractor has that judge pick the images. Write --by discriminator or class.")
 
 
-def _check_place(place: Path, to: Layout, force: bool, picked: bool) -> None:
+def _check_output(target: Path, to: Layout, force: bool, with_scores: bool) -> None:
     if to is Layout.files:
-        check_directory(place, force)
+        check_directory(target, force)
     else:
-        check_file(place, force)
-    if picked:
-        check_file(_beside(place), force)
+        check_file(target, force)
+    if with_scores:
+        check_file(_scores_file(target), force)
 
 
-def _beside(place: Path) -> Path:
-    """Name the file of scores of what is drawn."""
-    path = Path(os.path.abspath(place.expanduser()))  # noqa: PTH100  # without `..`, but links stay
+def _scores_file(target: Path) -> Path:
+    path = Path(os.path.abspath(target.expanduser()))  # noqa: PTH100  # without `..`, but links stay
     return path.with_name(f"{path.name}.json")
 
 
 def _write(
-    make: "Callable[[], tuple[Drawn, list[Standing]]]",
+    samples: "Samples",
+    chosen: "BestOf | None",
     to: Layout,
-    place: Path,
+    target: Path,
     force: bool,
     class_names: Sequence[str],
     columns: int,
-) -> "tuple[Drawn, list[Standing]]":
-    from gan_experiments.sampling import draw as drawing
+) -> None:
+    from gan_experiments.sampling.images import remove_files
 
     if to is Layout.files:
-        with new_directory(place, force) as made:
-            drawn, standings = make()
-            drawing.write_files(drawn, class_names, made)
-            drawing.remove_files(place.expanduser())
-        return drawn, standings
-    file = new_file(place, force)
-    drawn, standings = make()
+        with new_directory(target, force) as directory:
+            samples.save_files(directory, class_names)
+            remove_files(target.expanduser())
+        return
+    file = new_file(target, force)
     with writing(file):
         if to is Layout.npz:
-            drawing.write_npz(drawn, class_names, file)
+            samples.save_npz(file, class_names, chosen.scores if chosen else None)
         else:
-            drawing.write_grid(drawn, columns, file)
-    return drawn, standings
+            samples.save_grid(file, columns)
 
 
-def _tell(facts: dict[str, Any], chosen: "Choice | None", place: Path) -> None:
-    say(f"{facts['images']:,} images of the {facts['weights']} generator at {facts['kimg']:,.1f} kimg: {place}")
+def _report(facts: dict[str, Any], chosen: "BestOf | None", target: Path) -> None:
+    say(f"{facts['images']:,} images of the {facts['weights']} generator at {facts['kimg']:,.1f} kimg: {target}")
     if chosen:
-        from gan_experiments.sampling.best import SCORES
-
         scores = facts["picked"]["scores"]
         each = " of each class" if scores[0]["class"] is not None else ""
-        say(f"The best {chosen.best:,} of {chosen.of:,}{each}, best first, by {SCORES[chosen.by]}:")
+        say(f"The best {chosen.best:,} of {chosen.of:,}{each}, best first, by {chosen.score.description}:")
         columns = {"best": "best", "worst kept": "worst_kept", "median of all": "median_of_all"}
         rows = [[one["class"] or "all", *(f"{one[key]:.4g}" for key in columns.values())] for one in scores]
         headers = ["class", *columns]
-        if judged := facts["picked"].get("recognized"):
+        if recognized := facts["picked"].get("recognized"):
             headers += ["recognised", "of all"]
             for row, one in zip(rows, scores, strict=True):
                 row.extend([f"{one['recognized']:.1%}", f"{one['recognized_of_all']:.1%}"])
         print_table(headers, rows, right=",".join(headers[1:]))
-        if judged:
+        if recognized:
             say(
-                f"{facts['picked']['judge']['name']}, trained separately, recognises {judged['kept']:.1%} of these and "
-                f"{judged['all']:.1%} of all as {judged['as']}."
+                f"{facts['picked']['judge']['name']}, trained separately, recognises {recognized['kept']:.1%} of these "
+                f"and {recognized['all']:.1%} of all as {recognized['as']}."
             )
     if facts["share_clipped"]:
         say(f"{facts['share_clipped']:.2%} of its values lay outside {facts['value_range']} and were clipped.")
 
 
-def _name(generator: "TrainedGenerator", labels: list[int], amount: str, seed: int, truncation: float | None) -> str:
-    """Name what is drawn after all that it depends on."""
-    parts = [f"iteration_{generator.iteration:09d}", amount, f"seed{seed}"]
+def _name(sampler: "Sampler", labels: list[int], amount: str, seed: int, truncation: float | None) -> str:
+    """Name a file after all that its images depend on."""
+    parts = [f"iteration_{sampler.iteration:09d}", amount, f"seed{seed}"]
     if labels:
         parts.append(f"class{'_'.join(map(str, labels))}")
     if truncation is not None:
         parts.append(f"truncation{truncation:g}")
-    if generator.weights == "raw":
+    if sampler.weights == "raw":
         parts.append("raw")
     return "-".join(parts)

@@ -14,7 +14,7 @@ from gan_experiments.config.keys import PLACES, flat, within
 from gan_experiments.formatting import Written, block, escape, floor, short, table
 from gan_experiments.runs.reading import mapping
 from gan_experiments.runs.records import Record
-from gan_experiments.sampling.sampler import TrainedGenerator
+from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import MetricValue
 
 
@@ -27,7 +27,7 @@ class Exported:
     difference: float
 
 
-def model_card(record: Record, generator: TrainedGenerator, exported: Exported, license: str | None) -> str:
+def model_card(record: Record, generator: Sampler, exported: Exported, license: str | None) -> str:
     """Write the card in Markdown, with the front matter that model hubs read.
 
     It names no directory of this machine, and holds only values that were measured of this very checkpoint.
@@ -41,7 +41,7 @@ def model_card(record: Record, generator: TrainedGenerator, exported: Exported, 
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _about(record: Record, generator: TrainedGenerator) -> str:
+def _about(record: Record, generator: Sampler) -> str:
     _, height, width = generator.image_shape
     told = f"of {len(generator.class_names)} classes, as asked for" if generator.conditional else "of no chosen class"
     dataset = escape(str(record.flat_config.get("dataset.name")))
@@ -50,7 +50,7 @@ def _about(record: Record, generator: TrainedGenerator) -> str:
     return f"{about} {escape(str(notes))}" if notes else about
 
 
-def _use(generator: TrainedGenerator, exported: Exported) -> list[str]:
+def _use(generator: Sampler, exported: Exported) -> list[str]:
     low, high = generator.value_range
     inputs = [["latents", f"float32, N×{generator.latents.dim}", generator.latents.describe()]]
     if generator.conditional:
@@ -71,7 +71,7 @@ def _use(generator: TrainedGenerator, exported: Exported) -> list[str]:
     ]
 
 
-def _training(record: Record, generator: TrainedGenerator) -> list[str]:
+def _training(record: Record, generator: Sampler) -> list[str]:
     manifest = record.manifest
     data = record.part("data")
     facts = {
@@ -100,7 +100,7 @@ def _training(record: Record, generator: TrainedGenerator) -> list[str]:
     ]
 
 
-def _measured(record: Record, generator: TrainedGenerator) -> list[str]:
+def _measured(record: Record, generator: Sampler) -> list[str]:
     found = [MetricValue.from_json(key, {"kimg": generator.kimg, **entry}) for key, entry in generator.measured.items()]
     known = {(value.key, value.protocol_hash): value for value in found} | record.measured(generator.iteration)
     # Those of single classes are left out: their mean is there.

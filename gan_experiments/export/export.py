@@ -17,7 +17,7 @@ from torch.export import Dim, ExportedProgram
 from gan_experiments.export.card import Exported, model_card
 from gan_experiments.export.loaders import loader_text
 from gan_experiments.runs.records import Record
-from gan_experiments.sampling.sampler import TrainedGenerator
+from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import UserError
 
 TOLERANCE = 1e-5
@@ -38,7 +38,7 @@ REQUIRED: dict[Format, tuple[str, ...]] = {
 
 
 class Conditional(nn.Module):
-    """Latents (float32, N×latents.dim) and labels (int64, N) to images."""
+    """Latents (float32, N×latent_dim) and labels (int64, N) to images."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Conditional(nn.Module):
 
 
 class Unconditional(nn.Module):
-    """Latents (float32, N×latents.dim) to images, of a generator that looks at no label."""
+    """Latents (float32, N×latent_dim) to images, of a generator that looks at no label."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -81,44 +81,44 @@ def check_installed(to: Format) -> None:
         )
 
 
-def export(generator: TrainedGenerator, record: Record, to: Format, license: str | None, directory: Path) -> Exported:
+def export(sampler: Sampler, record: Record, to: Format, license: str | None, directory: Path) -> Exported:
     """Write a generator's files, a loader and a model card into an empty directory, and check what was written.
 
     Raises:
         UserError: the network cannot be written as a graph, or what was written gives other images.
     """
-    kind = Conditional if generator.conditional else Unconditional
-    module = kind(generator.network.cpu()).eval()
+    kind = Conditional if sampler.conditional else Unconditional
+    module = kind(sampler.generator.cpu()).eval()
     with warnings.catch_warnings():
         # torch.jit works but has no future; what tracing takes for constant is checked with other batches below.
         warnings.filterwarnings("ignore", r"`torch\.jit\.", FutureWarning)
         warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        read = WRITERS[to](module, _inputs(generator, TRACED_BATCH), directory)
-        difference = _difference(generator, module, read, to)
-    loader = loader_text(generator, to)
+        read = WRITERS[to](module, _inputs(sampler, TRACED_BATCH), directory)
+        difference = _difference(sampler, module, read, to)
+    loader = loader_text(sampler, to)
     (directory / "load.py").write_text(loader, encoding="utf-8")
     exported = Exported(sorted(path.name for path in directory.iterdir()), loader, difference)
-    (directory / "README.md").write_text(model_card(record, generator, exported, license), encoding="utf-8")
+    (directory / "README.md").write_text(model_card(record, sampler, exported, license), encoding="utf-8")
     return exported
 
 
-def _inputs(generator: TrainedGenerator, count: int) -> tuple[Tensor, ...]:
-    latents = generator.latents.sample(count, torch.Generator().manual_seed(count))
-    labels = torch.arange(count) % max(len(generator.class_names), 1)
-    return (latents, labels) if generator.conditional else (latents,)
+def _inputs(sampler: Sampler, count: int) -> tuple[Tensor, ...]:
+    latents = sampler.latents.sample(count, torch.Generator().manual_seed(count))
+    labels = torch.arange(count) % max(len(sampler.class_names), 1)
+    return (latents, labels) if sampler.conditional else (latents,)
 
 
-def _difference(generator: TrainedGenerator, module: nn.Module, read: Images, to: Format) -> float:
+def _difference(sampler: Sampler, module: nn.Module, read: Images, to: Format) -> float:
     """Return the largest difference between the images of the files and those of the network."""
     largest = 0.0
     for count in CHECKED_BATCHES:
-        inputs = _inputs(generator, count)
+        inputs = _inputs(sampler, count)
         with torch.no_grad():
             expected = module(*inputs)
         if not expected.isfinite().all():
             raise UserError(
-                f"{generator.checkpoint}: the generator gives values that are not finite: training has diverged. "
+                f"{sampler.checkpoint}: the generator gives values that are not finite: training has diverged. "
                 "Choose an earlier one (--checkpoint)."
             )
         try:

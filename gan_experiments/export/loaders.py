@@ -1,8 +1,10 @@
 """Scripts of a few lines that load an exported generator, and import nothing of this package."""
 
+from typing import Literal
+
 import torch
 
-from gan_experiments.sampling.sampler import TrainedGenerator
+from gan_experiments.sampling.sampler import Sampler
 
 LOADERS = {
     "safetensors": '''
@@ -54,14 +56,13 @@ if __name__ == "__main__":
 SHOWN = 10  # images that a loader makes when it is run
 
 
-def loader_text(generator: TrainedGenerator, format: str) -> str:
+def loader_text(sampler: Sampler, format: str) -> str:
     """Return the loader of a format: a script that imports nothing of this package."""
-    labels = f"torch.arange({SHOWN}) % {len(generator.class_names)}"
-    latents = generator.latents.code(SHOWN, "torch")
-    inputs = f"{latents}, {labels}" if generator.conditional else latents
+    library: Literal["torch", "numpy"] = "numpy" if format == "onnx" else "torch"
+    inputs = {"latents": sampler.latents.code(SHOWN, library)}
+    if sampler.conditional:
+        inputs["labels"] = f"{'np' if format == 'onnx' else 'torch'}.arange({SHOWN}) % {len(sampler.class_names)}"
+    arguments = ", ".join(inputs.values())
     if format == "onnx":
-        arrays = {"latents": generator.latents.code(SHOWN, "numpy")}
-        if generator.conditional:
-            arrays["labels"] = f"np.arange({SHOWN}) % {len(generator.class_names)}"
-        inputs = "{" + ", ".join(f'"{name}": {array}' for name, array in arrays.items()) + "}"
-    return LOADERS[format].lstrip().replace("{inputs}", inputs).replace("{torch}", torch.__version__)
+        arguments = "{" + ", ".join(f'"{name}": {array}' for name, array in inputs.items()) + "}"
+    return LOADERS[format].lstrip().replace("{inputs}", arguments).replace("{torch}", torch.__version__)

@@ -15,7 +15,7 @@ from torch import Tensor
 from gan_experiments.build import build_loggers
 from gan_experiments.inspection.figures import class_sheet, layer_sheet, perturbed_sheet
 from gan_experiments.inspection.inspected import Subject, Wish, check_finite
-from gan_experiments.inspection.judges import find_judges, kept_labels, real_images
+from gan_experiments.inspection.judges import find_judges, real_images
 from gan_experiments.inspection.judging import fooled, recognized
 from gan_experiments.inspection.layers import channel_means, class_logits
 from gan_experiments.inspection.maximization import Maximization, maximize_channels, maximize_classes
@@ -23,6 +23,7 @@ from gan_experiments.inspection.perturbation import Perturbed, perturb
 from gan_experiments.io import is_locked, write_json
 from gan_experiments.loggers.base import hooks
 from gan_experiments.metrics.extractors.base import logits_of
+from gan_experiments.runs.load import trained_labels
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.images import to_uint8
 
@@ -125,7 +126,7 @@ def _make_classes(
     subject: Subject, real: Tensor, per_class: int, how: Maximization
 ) -> tuple[dict[str, Any], Image.Image]:
     trained = subject.trained
-    kept = kept_labels(subject.config)
+    kept = trained_labels(subject.config)
     images, asked = maximize_classes(trained.network, real, trained.value_range, kept, per_class, how)
     made, asked = to_uint8(images.cpu(), trained.value_range)[0], asked.cpu()
     facts, seen = _judged(subject, images, made, asked)

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from gan_experiments.build import why_no_class_head
 from gan_experiments.inspection.layers import check_layers, default_layers
-from gan_experiments.runs.load import load_discriminator
+from gan_experiments.runs.load import TrainedDiscriminator, load_discriminator
 from gan_experiments.runs.run import Run
-from gan_experiments.sampling.sampler import TrainedDiscriminator
 from gan_experiments.types import UserError
 
 VERSION = 1  # of all that the result depends on and `Wish` does not say

@@ -7,7 +7,6 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from gan_experiments.config.instantiate import instantiate
-from gan_experiments.datasets.base import TensorImageSet
 from gan_experiments.datasets.regimes.base import reference
 from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
@@ -42,14 +41,6 @@ def real_images(config: DictConfig, num: int, seed: int) -> tuple[Tensor, Tensor
     raise UserError(
         f"dataset {config.dataset.name!r} has no image of the classes that the run keeps: look at its regime."
     )
-
-
-def kept_labels(config: DictConfig) -> list[int]:
-    """Return the labels of the classes that a run's regime keeps, all where it leaves none out."""
-    numbers = torch.arange(config.dataset.num_classes)
-    one_of_each = TensorImageSet(torch.zeros(len(numbers), 1, 1, 1, dtype=torch.uint8), numbers)
-    labels: list[int] = reference(instantiate(config.regime, "regime"), one_of_each).labels.tolist()
-    return labels
 
 
 def find_judges(config: DictConfig, num_classes: int) -> tuple[list[Extractor], str | None]:

@@ -44,7 +44,7 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     """
     measures = build_measures(config)
     discriminator = load_discriminator(run, checkpoint)
-    generator = load_generator(run, checkpoint).network if config.model.generator else None
+    generator = load_generator(run, checkpoint).generator if config.model.generator else None
     data = open_data(config)
     run.check_data(data.fingerprint)
     protocol = build_protocol(config, data, measures, build_augmentations(config))

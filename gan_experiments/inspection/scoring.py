@@ -1,84 +1,83 @@
 """What scores or recognises a run's samples: its discriminator, its class head, or a classifier of its data."""
 
-from typing import Any
+from functools import partial
+from typing import Literal
 
-import torch
 from torch import Tensor
 
 from gan_experiments.build import build_extractors, why_no_class_head
-from gan_experiments.inspection.judges import find_judges, kept_labels
+from gan_experiments.inspection.judges import find_judges
+from gan_experiments.inspection.layers import class_logits
 from gan_experiments.metrics.extractors.base import Extractor, logits_of
-from gan_experiments.runs.load import load_discriminator
+from gan_experiments.runs.load import load_discriminator, trained_labels
 from gan_experiments.runs.run import Run
-from gan_experiments.sampling.best import By, Recognizer, Scorer
-from gan_experiments.sampling.generate import evaluating
-from gan_experiments.sampling.sampler import TrainedGenerator
+from gan_experiments.sampling.best import ClassConfidence, DiscriminatorScore, Recognition, Score
+from gan_experiments.sampling.images import from_uint8
+from gan_experiments.sampling.sampler import Sampler, evaluating
 from gan_experiments.types import UserError
 
+By = Literal["discriminator", "class", "extractor"]
 
-def make_scorer(run: Run, generator: TrainedGenerator, checkpoint: str, by: By) -> Scorer:
-    """Make what scores images: the run's discriminator at that checkpoint, its class head, or the run's extractor.
+
+def build_score(run: Run, sampler: Sampler, checkpoint: str, by: By) -> Score:
+    """Build what scores images: the run's discriminator at that checkpoint, its class head, or the run's extractor.
 
     Where the generator takes no label, the confidence is that in the likeliest class of those that the regime keeps.
 
     Raises:
         UserError: the run has no such thing; says what to write instead.
     """
-    kept = None if generator.conditional or by == "discriminator" else torch.tensor(kept_labels(run.config))
+    device = next(sampler.generator.parameters()).device
+    any_of = None if sampler.conditional or by == "discriminator" else trained_labels(run.config)
     if by == "extractor":
-        return _extractor_scorer(_find_extractor(run), kept)
+        extractor = _find_extractor(run).to(device)
+        logits = partial(logits_of, extractor)
+        return ClassConfidence(logits, any_of, "extractor", "the extractor's confidence in the class")
     if by == "class" and (reason := why_no_class_head(run.config)):
         raise UserError(
             f"--by class, for {run.directory}: {reason}. Write --by discriminator, or --by extractor for a classifier "
             "of the data."
         )
-    network = load_discriminator(run, checkpoint).network
-    network = network.to("cuda" if torch.cuda.is_available() else "cpu")
-    device = next(network.parameters()).device
-    low, high = generator.value_range
+    discriminator = load_discriminator(run, checkpoint).network.to(device)
+    if by == "discriminator":
+        return DiscriminatorScore(discriminator, sampler.value_range)
 
-    def scorer(pixels: Tensor, labels: Tensor) -> Tensor:
-        with evaluating(network):
-            output = network(pixels.to(device).float() / 255 * (high - low) + low, labels.to(device))
-        if by == "discriminator":
-            return output.scores.double().cpu()  # type: ignore[no-any-return]  # of a module
-        return _confidence(output.class_logits, labels, kept)
+    def head(pixels: Tensor) -> Tensor:
+        with evaluating(discriminator):
+            found = class_logits(discriminator, from_uint8(pixels.to(device), sampler.value_range))
+        assert found is not None, "the config has a class head"
+        return found
 
-    return scorer
+    return ClassConfidence(head, any_of, "class", "the discriminator's confidence in the class")
 
 
-def make_recognizer(run: Run, generator: TrainedGenerator) -> tuple[Recognizer, dict[str, Any]]:
-    """Make what recognises images: a classifier that was trained separately, on the run's data.
+def build_recognition(run: Run, sampler: Sampler) -> Recognition:
+    """Build what recognises images: a classifier that was trained separately, on the run's data.
 
     Where the generator takes no label, an image is to be of any of the classes that the regime keeps.
-
-    Returns:
-        The recogniser, and a mapping: `judge`, the classifier's facts; `as`, what images are to be recognised as.
 
     Raises:
         UserError: there is none, or whatever is drawn would be recognised.
     """
-    kept, num_classes = kept_labels(run.config), run.config.dataset.num_classes
+    kept, num_classes = trained_labels(run.config), run.config.dataset.num_classes
     if not num_classes:
         raise UserError(f"--judge: the images of {run.directory} have no classes to be recognised. Leave --judge out.")
-    if not generator.conditional and len(kept) == num_classes:
+    if not sampler.conditional and len(kept) == num_classes:
         raise UserError(
             "--judge: this generator takes no label and was trained on all classes, so any image would be recognised. "
             "Leave --judge out; `gan-experiments evaluate` measures such a generator."
         )
-    judges, reason = find_judges(run.config, num_classes)
-    if not judges:
+    classifiers, reason = find_judges(run.config, num_classes)
+    if not classifiers:
         raise UserError(
             f"--judge: {str(reason).rstrip('.')}. Leave --judge out, or train with +evaluation/extractor=classifier."
         )
-    judge = judges[0].to("cuda" if torch.cuda.is_available() else "cpu")
-
-    def recognizer(pixels: Tensor, labels: Tensor) -> Tensor:
-        seen = logits_of(judge, pixels).argmax(1)
-        return seen == labels.cpu() if generator.conditional else torch.isin(seen, torch.tensor(kept))
-
+    classifier = classifiers[0].to(next(sampler.generator.parameters()).device)
+    logits = partial(logits_of, classifier)
+    if sampler.conditional:
+        return Recognition(logits, None, "asked for", classifier.facts())
     names = " or ".join(run.config.dataset.class_names[label] for label in kept)
-    return recognizer, {"judge": judge.facts(), "as": "asked for" if generator.conditional else names}
+    return Recognition(logits, kept, names, classifier.facts())
 
 
 def _find_extractor(run: Run) -> Extractor:
@@ -90,16 +89,4 @@ def _find_extractor(run: Run) -> Extractor:
             "its data with weights that are there already. Write --by discriminator, or train with "
             "evaluation.extractors.classifier.weights=FILE, which `gan-experiments fit-extractor` makes."
         )
-    return ready[0].eval().to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _extractor_scorer(extractor: Extractor, kept: Tensor | None) -> Scorer:
-    return lambda pixels, labels: _confidence(logits_of(extractor, pixels), labels, kept)
-
-
-def _confidence(logits: Tensor, labels: Tensor, kept: Tensor | None) -> Tensor:
-    """Return the probability of each label, or of the likeliest class of those kept, where it is asked for none."""
-    shares = logits.double().softmax(1).cpu()
-    if kept is not None:
-        return shares[:, kept].amax(1)
-    return shares.gather(1, labels[:, None].cpu()).squeeze(1)
+    return ready[0].eval()

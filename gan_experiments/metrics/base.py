@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from torch import Tensor
 
 from gan_experiments.metrics.features import Seen
-from gan_experiments.sampling.generate import shuffle
+from gan_experiments.sampling.sampler import shuffle
 from gan_experiments.types import MetricSpec
 
 ImagesName = Literal["training", "held_out", "samples"]

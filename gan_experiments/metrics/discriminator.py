@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gan_experiments.metrics.base import ImagesName
 from gan_experiments.metrics.protocol import Protocol
 from gan_experiments.rng import stream_seed
-from gan_experiments.sampling.generate import BLOCK_SIZE, evaluating, sample_blocks, shuffle
+from gan_experiments.sampling.sampler import BLOCK_SIZE, evaluating, shuffle
 from gan_experiments.types import DiscriminatorOutput, ImageSet
 
 BATCH_SIZE = 100
@@ -74,11 +74,8 @@ class DiscriminatorJudge:
         if name == "samples":
             assert self.generator is not None
             labels = protocol.sample_labels(self.seed)[:count]
-            blocks = sample_blocks(
-                self.generator, protocol.latents, labels, protocol.value_range, self.seed, protocol.batch_size
-            )
-            for (pixels, _), wanted in zip(blocks, torch.split(labels, BLOCK_SIZE), strict=True):
-                yield pixels.cpu(), wanted
+            for samples in protocol.sampler(self.generator).blocks(labels, self.seed):
+                yield samples.pixels.cpu(), samples.labels
             return
         images: ImageSet | None = getattr(protocol.real, name)
         assert images is not None

@@ -20,7 +20,7 @@ from gan_experiments.metrics.discriminator import DiscriminatorJudge
 from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.features import Seen, look
 from gan_experiments.metrics.protocol import Protocol
-from gan_experiments.sampling.generate import noise_blocks, sample_blocks, shuffle
+from gan_experiments.sampling.sampler import noise_blocks, shuffle
 from gan_experiments.types import MetricValue
 
 
@@ -102,7 +102,7 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, Any]]:
         path = protocol.cache_dir / f"anchors-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
         if not path.exists():
             held_out = protocol.seen(extractor).get("held_out")
-            (noise,) = look((pixels for pixels, _ in noise_blocks(shape, len(labels), 0)), labels, [extractor])
+            (noise,) = look(noise_blocks(shape, len(labels), 0), labels, [extractor])
             sets = {"ceiling": noise} | ({} if held_out is None else {"floor": held_out.take(slice(len(labels)))})
             kept: dict[str, dict[str, float]] = {}
             for name, seen in sets.items():
@@ -130,7 +130,7 @@ def _anchor_pixels(protocol: Protocol, name: str, count: int) -> Tensor:
         assert protocol.real.held_out is not None
         return protocol.real.held_out.read(shuffle(len(protocol.real.held_out))[:count])
     shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
-    return torch.cat([pixels for pixels, _ in noise_blocks(shape, count, 0)])
+    return torch.cat(list(noise_blocks(shape, count, 0)))
 
 
 def discriminator_scores(
@@ -217,10 +217,9 @@ def _case(protocol: Protocol, extractor: Extractor, samples: Seen, seed: int) ->
 def _pixels(
     generator: nn.Module, protocol: Protocol, labels: Tensor, seed: int, clipped: list[float]
 ) -> Iterator[Tensor]:
-    blocks = sample_blocks(generator, protocol.latents, labels, protocol.value_range, seed, protocol.batch_size)
-    for pixels, share in blocks:
-        clipped.append(share * len(pixels))
-        yield pixels
+    for samples in protocol.sampler(generator).blocks(labels, seed):
+        clipped.append(samples.share_clipped * len(samples))
+        yield samples.pixels
 
 
 def _timed(blocks: Iterator[Tensor], results: Results) -> Iterator[Tensor]:

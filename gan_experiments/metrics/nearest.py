@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from gan_experiments.metrics.features import look
 from gan_experiments.metrics.memorization import nearest
 from gan_experiments.metrics.protocol import Protocol
-from gan_experiments.sampling.generate import BLOCK_SIZE, sample_blocks
+from gan_experiments.sampling.sampler import BLOCK_SIZE
 
 NUM_BLOCKS = 4
 
@@ -27,8 +27,7 @@ def nearest_pairs(generator: nn.Module, protocol: Protocol, seed: int, count: in
     """
     extractor = next(iter(protocol.extractors.values())).to(next(generator.parameters()).device)
     labels = protocol.sample_labels(seed)[: NUM_BLOCKS * BLOCK_SIZE]
-    blocks = sample_blocks(generator, protocol.latents, labels, protocol.value_range, seed, protocol.batch_size)
-    samples = torch.cat([pixels for pixels, _ in blocks])
+    samples = torch.cat([block.pixels for block in protocol.sampler(generator).blocks(labels, seed)])
     (seen,) = look([samples], labels, [extractor])
     distances, which = nearest(seen, protocol.seen(extractor)["training"])
     order = distances.argsort()[:count]

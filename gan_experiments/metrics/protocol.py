@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_experiments.datasets.loader import fingerprint
 from gan_experiments.metrics.base import DiscriminatorMetric, Measure, Metric
 from gan_experiments.metrics.extractors.base import Extractor, fitting
 from gan_experiments.metrics.features import Seen, look_at_set
 from gan_experiments.models.latents import Latents
-from gan_experiments.sampling.generate import BLOCK_SIZE, labels_like, shuffle
+from gan_experiments.sampling.sampler import BLOCK_SIZE, Sampler, labels_like, shuffle
 from gan_experiments.types import ImageSet, UserError
 
 VERSION = 1
@@ -75,7 +75,7 @@ class Protocol:
         metrics: by any name.
         real: the real images.
         num_samples: samples drawn.
-        latents: the distribution that the generator's are drawn from.
+        latents: what the generator takes.
         value_range: what the generator's black and white are.
         conditional: whether the generator makes the class it is asked for.
         weights: which weights are measured, in a word: `EMA` or `raw`.
@@ -168,7 +168,7 @@ class Protocol:
     def _facts_of_samples(self) -> dict[str, Any]:
         return {
             "num_samples": self.num_samples,
-            "latents": f"standard normal, drawn by {BLOCK_SIZE}",
+            "latents": f"{self.latents.describe()}, drawn by {BLOCK_SIZE}",
             "labels": "drawn with the probabilities of the reference" if self.real.class_names else "none",
             "sample_classes": "asked for" if self.conditional else "seen by the extractor",
             "weights": self.weights,
@@ -187,6 +187,10 @@ class Protocol:
                 seen["held_out"] = seen["held_out"].take(shuffle(len(seen["held_out"])))
             self._seen[extractor.name] = seen
         return self._seen[extractor.name]
+
+    def sampler(self, generator: nn.Module) -> Sampler:
+        """Return what draws the samples of a generator."""
+        return Sampler(generator, self.latents, value_range=self.value_range, batch_size=self.batch_size)
 
     def sample_labels(self, seed: int) -> Tensor:
         """Return the labels that samples are asked for."""

@@ -1,7 +1,8 @@
 """A network of a run, rebuilt to be used: no data, no trainer, and not the other network."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,16 +12,32 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate
+from gan_experiments.datasets.base import TensorImageSet
+from gan_experiments.datasets.regimes.base import reference
 from gan_experiments.models.latents import build_latents
 from gan_experiments.runs.run import Run
-from gan_experiments.sampling.sampler import TrainedDiscriminator, TrainedGenerator
+from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import NetworkName, UserError
+
+
+@dataclass(frozen=True)
+class TrainedDiscriminator:
+    """A discriminator in evaluation mode, float32 on the CPU, and what must be known to use it."""
+
+    network: nn.Module
+    checkpoint: Path
+    iteration: int
+    kimg: float
+    class_names: Sequence[str]  # of the data set; empty where it has none
+    image_shape: tuple[int, int, int]  # C×H×W
+    value_range: tuple[float, float]  # black and white
+
 
 Weights = Literal["averaged", "raw"]
 PREFIXES: dict[Weights, str] = {"averaged": "ema.network.", "raw": "generator."}
 
 
-def load_generator(run: Run, checkpoint: str, weights: Weights = "averaged") -> TrainedGenerator:
+def load_generator(run: Run, checkpoint: str, weights: Weights = "averaged") -> Sampler:
     """Rebuild a run's generator from a checkpoint; where the run kept no average, the raw one.
 
     Args:
@@ -103,20 +120,25 @@ def own_weights(networks: Mapping[str, Any], weights: Weights = "averaged") -> t
     return {name.removeprefix(prefix): value for name, value in networks.items() if name.startswith(prefix)}, averaged
 
 
-def _described(
-    network: nn.Module, config: DictConfig, path: Path, state: dict[str, Any], averaged: bool
-) -> TrainedGenerator:
+def _described(network: nn.Module, config: DictConfig, path: Path, state: dict[str, Any], averaged: bool) -> Sampler:
     low, high = config.model.value_range
-    size = config.dataset.image_size
-    return TrainedGenerator(
-        network=network.to(memory_format=torch.contiguous_format),
-        weights=f"averaged (EMA, half-life {config.ema_half_life_kimg:g} kimg)" if averaged else "raw",
+    return Sampler(
+        network.to(memory_format=torch.contiguous_format),
+        build_latents(config.model),
+        class_names=list(config.dataset.class_names) if config.model.conditional else [],
+        value_range=(float(low), float(high)),
+        trained_labels=trained_labels(config) if config.model.conditional else None,
         checkpoint=path,
+        weights=f"averaged (EMA, half-life {config.ema_half_life_kimg:g} kimg)" if averaged else "raw",
         iteration=state["clock"]["iterations"],
         kimg=state["clock"]["images_seen"] / 1000,
-        latents=build_latents(config.model),
-        class_names=list(config.dataset.class_names) if config.model.conditional else [],
-        image_shape=(config.dataset.channels, size, size),
-        value_range=(float(low), float(high)),
         measured=state.get("measured") or {},
     )
+
+
+def trained_labels(config: DictConfig) -> list[int]:
+    """Return the labels of the classes that a run's regime keeps, all where it leaves none out."""
+    numbers = torch.arange(config.dataset.num_classes)
+    one_of_each = TensorImageSet(torch.zeros(len(numbers), 1, 1, 1, dtype=torch.uint8), numbers)
+    labels: list[int] = reference(instantiate(config.regime, "regime"), one_of_each).labels.tolist()
+    return labels

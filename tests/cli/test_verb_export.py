@@ -24,7 +24,7 @@ from gan_experiments.models.layers import PointConvTranspose2d
 from gan_experiments.runs.load import load_generator
 from gan_experiments.runs.records import read_record
 from gan_experiments.runs.run import Run
-from gan_experiments.sampling.sampler import TrainedGenerator
+from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import UserError
 
 Copy = Callable[..., Path]
@@ -77,12 +77,12 @@ def exported(finished: Path, unconditional: Path, tmp_path_factory: pytest.TempP
     return top
 
 
-def expected_images(generator: TrainedGenerator) -> dict[str, Any]:
+def expected_images(generator: Sampler) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for count in BATCHES:
         latents = generator.latents.sample(count, torch.Generator().manual_seed(7))
         labels = (torch.arange(count) * 3) % 10
-        found |= {f"latents{count}": latents.numpy(), f"images{count}": generator.network(latents, labels).numpy()}
+        found |= {f"latents{count}": latents.numpy(), f"images{count}": generator.generator(latents, labels).numpy()}
         if generator.conditional:
             found[f"labels{count}"] = labels.numpy()
     return found
@@ -116,7 +116,7 @@ def test_onnx_gives_the_generators_images_without_torch(exported: Path) -> None:
 def test_the_loader_takes_the_weights_from_the_safetensors_file(exported: Path, finished: Path, tmp_path: Path) -> None:
     place = exported / "conditional-safetensors"
     weights = load_file(place / "generator.safetensors")
-    own = load_generator(Run.open(finished, "RUN"), "last").network.state_dict()
+    own = load_generator(Run.open(finished, "RUN"), "last").generator.state_dict()
     assert weights.keys() == own.keys()
     assert all(torch.equal(weights[name], own[name]) for name in own)
 
@@ -166,9 +166,9 @@ class Branching(Random):
         return images
 
 
-def with_network(run: Path, network: nn.Module) -> TrainedGenerator:
+def with_network(run: Path, network: nn.Module) -> Sampler:
     generator = load_generator(Run.open(run, "RUN"), "last")
-    return replace(generator, network=network.eval().requires_grad_(False), latents=Normal(6))
+    return replace(generator, generator=network.eval().requires_grad_(False), latents=Normal(6))
 
 
 @pytest.mark.parametrize("to", ["safetensors", pytest.param("onnx", marks=pytest.mark.slow)])

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,12 @@ from torch.nn import functional as F
 
 from cli.conftest import Verb
 from cli.test_verb_sample import Copy, arrays
-from gan_experiments.inspection.judges import kept_labels
 from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
-from gan_experiments.runs.load import load_discriminator, load_generator
+from gan_experiments.runs.load import load_discriminator, load_generator, trained_labels
 from gan_experiments.runs.run import Run
-from gan_experiments.sampling.best import Choice, pick
-from gan_experiments.sampling.draw import Drawn, draw, join
+from gan_experiments.sampling.best import keep_best
+from gan_experiments.sampling.images import Samples, join
 from gan_experiments.types import UserError
 
 CLASSES = ["regime=classes", "regime.classes.keep=[3,5]"]
@@ -81,34 +81,47 @@ def test_the_scores_are_those_of_the_checkpoint_asked_for(verb: Verb, finished: 
     assert not np.allclose(last, earlier)
 
 
+class Given:
+    """A score by a function."""
+
+    name, description = "given", "a function"
+
+    def __init__(self, score: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.score = score
+
+    def __call__(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        return self.score(pixels, labels)
+
+
 def test_scores_that_are_equal_keep_their_order_and_all_is_told(finished: Path) -> None:
-    generator = load_generator(Run.open(finished, "RUN"), "last")
-    everything = draw(generator, [4], 10, seed=0)
+    sampler = load_generator(Run.open(finished, "RUN"), "last")
+    everything = sampler.sample(10, 4, seed=0)
 
     def third_is_best(pixels: Tensor, labels: Tensor) -> Tensor:
         assert labels.tolist() == [4] * 10
         return torch.tensor([0.0, 0, 5, *[1.0] * 7], dtype=torch.float64)
 
-    drawn, standings = pick(generator, third_is_best, [4], Choice(3, 10, "discriminator"), seed=0)
-    assert torch.equal(drawn.latents, everything.latents[[2, 3, 4]])
-    assert torch.equal(drawn.pixels, everything.pixels[[2, 3, 4]])
-    assert (standings[0].best, standings[0].worst_kept, standings[0].median_of_all) == (5.0, 1.0, 1.0)
+    chosen = keep_best(sampler, Given(third_is_best), [4], 3, 10, seed=0)
+    assert torch.equal(chosen.samples.latents, everything.latents[[2, 3, 4]])
+    assert torch.equal(chosen.samples.pixels, everything.pixels[[2, 3, 4]])
+    (scores,) = chosen.by_class
+    assert (scores.best, scores.worst_kept, scores.median_of_all) == (5.0, 1.0, 1.0)
 
     def broken(pixels: Tensor, labels: Tensor) -> Tensor:
         return torch.full((len(pixels),), math.nan, dtype=torch.float64)
 
     with pytest.raises(UserError, match="not finite"):
-        pick(generator, broken, [4], Choice(1, 2, "discriminator"), seed=0)
+        keep_best(sampler, Given(broken), [4], 1, 2, seed=0)
 
 
 def test_not_all_images_are_held_and_how_far_it_is_is_told(
     finished: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    for name, value in {"best.MOST_HELD": 0, "draw.BLOCK_SIZE": 4, "draw.SECONDS": 0}.items():
+    for name, value in {"best.MAX_HELD": 0, "sampler.BLOCK_SIZE": 4, "sampler.LOG_SECONDS": 0}.items():
         monkeypatch.setattr(f"gan_experiments.sampling.{name}", value)
-    generator = load_generator(Run.open(finished, "RUN"), "last")
-    every = draw(generator, [4, 6], 30, seed=0)
+    sampler = load_generator(Run.open(finished, "RUN"), "last")
+    every = join(list(sampler.class_blocks([4, 6], 30)))
     caplog.clear()
 
     def few_values(pixels: Tensor, labels: Tensor) -> Tensor:
@@ -116,20 +129,20 @@ def test_not_all_images_are_held_and_how_far_it_is_is_told(
 
     held: list[int] = []
 
-    def joined(parts: list[Drawn]) -> Drawn:
-        held.append(sum(len(part.labels) for part in parts))
+    def joined(parts: list[Samples]) -> Samples:
+        held.append(sum(map(len, parts)))
         return join(parts)
 
     monkeypatch.setattr("gan_experiments.sampling.best.join", joined)
-    drawn, standings = pick(generator, few_values, [4, 6], Choice(3, 30, "discriminator"), seed=0)
+    chosen = keep_best(sampler, Given(few_values), [4, 6], 3, 30)
     assert max(held) <= 2 * 3 + 4
-    for place in range(2):
-        mine = slice(30 * place, 30 * place + 30)
-        scores = few_values(every.pixels[mine], every.labels[mine])
+    for number, scores_of_class in enumerate(chosen.by_class):
+        of_class = slice(30 * number, 30 * number + 30)
+        scores = few_values(every.pixels[of_class], every.labels[of_class])
         first = scores.argsort(descending=True, stable=True)[:3]
-        assert torch.equal(drawn.latents[3 * place : 3 * place + 3], every.latents[mine][first])
-        assert standings[place].median_of_all == float(scores.quantile(0.5))
-    assert drawn.share_clipped == pytest.approx(every.share_clipped)
+        assert torch.equal(chosen.samples.latents[3 * number : 3 * number + 3], every.latents[of_class][first])
+        assert scores_of_class.median_of_all == float(scores.quantile(0.5))
+    assert chosen.samples.share_clipped == pytest.approx(every.share_clipped)
     assert "Drawing 30 images of each of 2 classes, of which the best 3 are kept." in caplog.text
     assert "34 of 60 images drawn." in caplog.text  # a block of four of the second class after all of the first
 
@@ -176,13 +189,13 @@ def test_files_are_numbered_best_first(verb: Verb, finished: Path, tmp_path: Pat
 
 
 def test_only_classes_that_were_trained_on_are_offered(verb: Verb, two_classes: Path) -> None:
-    assert kept_labels(Run.open(two_classes, "RUN").config) == [3, 5]
+    assert trained_labels(Run.open(two_classes, "RUN").config) == [3, 5]
     assert arrays(verb, two_classes, "-n", 2)["labels"].tolist() == [3, 3, 5, 5]
     assert arrays(verb, two_classes, "-n", 1, "--class", "5")["labels"].tolist() == [5]
 
     said = verb("sample", two_classes, "--class", "4", "-o", "drawn.png")
     assert said.code == 2
-    assert "--class 4: the run's regime leaves this class out" in said.err
+    assert "class 4: the run's regime leaves this class out" in said.err
     assert "3, 5" in said.err
     assert not Path("drawn.png").exists()
 

@@ -31,7 +31,7 @@ from gan_experiments.metrics.label_accuracy import LabelAccuracy
 from gan_experiments.metrics.memorization import Memorization
 from gan_experiments.metrics.precision_recall import PrecisionRecall
 from gan_experiments.metrics.protocol import RealImages
-from gan_experiments.sampling.generate import BLOCK_SIZE, evaluating, generate, labels_like, noise_blocks, shuffle
+from gan_experiments.sampling.sampler import BLOCK_SIZE, evaluating, generate, labels_like, noise_blocks, shuffle
 from gan_experiments.types import DiscriminatorOutput, UserError
 
 METRICS: dict[str, Measure] = {
@@ -213,7 +213,7 @@ def test_the_share_of_clipped_values_counts_every_sample_alike(tmp_path: Path) -
 
 
 def test_noise_is_uniform_and_as_much_as_asked_for() -> None:
-    blocks = [pixels for pixels, _ in noise_blocks((1, 8, 8), BLOCK_SIZE + 20, seed=0)]
+    blocks = list(noise_blocks((1, 8, 8), BLOCK_SIZE + 20, seed=0))
     assert [len(block) for block in blocks] == [BLOCK_SIZE, 20]
     values = torch.cat(blocks).float()
     assert values.mean().item() == pytest.approx(127.5, abs=1)

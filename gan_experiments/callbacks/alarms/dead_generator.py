@@ -8,7 +8,7 @@ from pydantic import PositiveFloat
 from gan_experiments.callbacks.alarms.base import Alarm, Signals
 from gan_experiments.engine.gan import GAN
 from gan_experiments.rng import stream_seed
-from gan_experiments.sampling.generate import generate
+from gan_experiments.sampling.sampler import generate
 
 NUM_LATENTS = 32
 
