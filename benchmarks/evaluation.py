@@ -48,11 +48,13 @@ from side_by_side import SideBySide, differences
 from training import machine
 from workloads import WORKLOADS, stopwatch
 
-from gan_experiments.build import build_augmentations, build_measures, build_module, build_protocol, open_data
+from gan_experiments.build import build_augmentations, build_measures, build_module, build_protocol
 from gan_experiments.callbacks.evaluation import SEED
 from gan_experiments.config.schema import prepare, register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.datasets.data import Data
 from gan_experiments.engine.gan import GAN
+from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.metrics.evaluate import Results, evaluate
 from gan_experiments.metrics.protocol import Protocol
 from gan_experiments.types import UserError
@@ -74,7 +76,7 @@ def prepared(num_samples: int, overrides: list[str], cache_dir: Path) -> tuple[G
     measures = build_measures(cfg)
     gan, _ = build_module(cfg)
     assert isinstance(gan, GAN)
-    protocol = build_protocol(cfg, open_data(cfg), measures, build_augmentations(cfg))
+    protocol = build_protocol(cfg, Data(cfg, fit_reconstructions), measures, build_augmentations(cfg))
     assert protocol is not None
     assert protocol.real.held_out is not None
     if num_samples > len(protocol.real.held_out):

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from gan_experiments.callbacks.samples import SampleGrids
 from gan_experiments.callbacks.streams import RandomStreams
 from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.config.schema import trains_class_head, without_task_facts
-from gan_experiments.datasets.loader import Augmentation, fingerprint, fits_in_memory
-from gan_experiments.datasets.regimes.base import FitContext, Regime, fit_and_apply, reference
+from gan_experiments.datasets.data import Data
+from gan_experiments.datasets.loader import Augmentation, fits_in_memory
 from gan_experiments.engine.datamodule import Feed
 from gan_experiments.engine.gan import GAN
 from gan_experiments.engine.module import Optimization, TrainingModule
@@ -48,8 +48,7 @@ from gan_experiments.metrics.protocol import Protocol, RealImages, check_measure
 from gan_experiments.models.latents import build_latents
 from gan_experiments.models.summary import LayerRow, layer_table
 from gan_experiments.runs.run import Run
-from gan_experiments.sampling.images import save_grid
-from gan_experiments.types import ImageSet, ImageSource, NetworkName, UserError
+from gan_experiments.types import NetworkName, UserError
 
 NETWORKS: tuple[NetworkName, ...] = ("generator", "discriminator")
 Tables = dict[str, list[LayerRow]]
@@ -86,7 +85,7 @@ class Experiment:
     directory: Path
     module: TrainingModule
     tables: Tables  # the layers of each network
-    data: "Data"
+    data: Data
     protocol: Protocol | None  # None: nothing is measured
     datamodule: Feed
     callbacks: Callbacks
@@ -176,7 +175,7 @@ def build(config: DictConfig, directory: Path, manifest: dict[str, Any], is_new:
     measures = build_measures(config)
     check_best(config, measures)
     alarms = instantiate(config.alarms, "alarms") or {}
-    data = open_data(config)
+    data = Data(config, fit_reconstructions)
     module.batches_per_epoch = len(data.training) // config.batch_size
     protocol = build_protocol(config, data, measures, augmentations)
     datamodule = Feed(
@@ -310,78 +309,6 @@ def build_augmentations(config: DictConfig) -> dict[str, Augmentation]:
         except (RuntimeError, ValueError) as error:
             raise UserError(f"augment.{name} does not fit images of {tuple(images.shape[1:])}: {error}") from error
     return augmentations
-
-
-@dataclass(eq=False)
-class Data:
-    """The real images of a run."""
-
-    config: DictConfig
-    source: ImageSource
-    regimes: dict[str, Regime]  # by name, in order
-    whole: ImageSet  # the training split, with the true labels
-    training: ImageSet = field(init=False)  # what the regime leaves; the same object where it leaves all
-    facts: dict[str, Any] = field(init=False)  # for the manifest, such as the error of an autoencoder
-    pictures: dict[str, Tensor] = field(init=False)  # by file name: rows of ten images, uint8, N×C×H×W
-
-    @cached_property
-    def test(self) -> ImageSet | None:
-        """The test split, all classes; None where the data set has none."""
-        return self.source.open("test") if self.config.dataset.num_test else None
-
-    @property
-    def held_out(self) -> ImageSet | None:
-        """Images of the test split that samples are compared with; None where there are none of these classes."""
-        images = None if self.test is None else reference(self.regimes, self.test)
-        return images if images is not None and len(images) else None
-
-    @property
-    def reference(self) -> ImageSet:
-        """Images of the training split that samples are compared with."""
-        return reference(self.regimes, self.whole)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of the images trained on."""
-        return fingerprint(self.training)
-
-    def save_pictures(self, directory: Path) -> None:
-        """Write the pictures into a run's directory."""
-        for name, pixels in self.pictures.items():
-            save_grid(pixels, 10, directory / name)
-
-
-def open_data(config: DictConfig) -> Data:
-    """Open the training split, fit the regimes to it that need it, and apply them in order.
-
-    Raises:
-        UserError: data are missing or not as many as stated, the regime asks for what they have not, or leaves too few
-            for a batch, or of too few classes for the task.
-    """
-    source: ImageSource = instantiate(config.dataset.source, "dataset.source")
-    regimes: dict[str, Regime] = instantiate(config.regime, "regime")
-    name, whole = config.dataset.name, source.open("train")
-    if len(whole) != config.dataset.num_train:
-        raise UserError(
-            f"dataset.num_train={config.dataset.num_train}, but dataset {name!r} gives {len(whole)} training "
-            f"images. Write dataset.num_train={len(whole)}, or null to have it filled in."
-        )
-    data = Data(config, source, regimes, whole)
-    context = FitContext(fit_reconstructions, Path(config.cache_dir), lambda: data.held_out)
-    data.training, data.facts, data.pictures = fit_and_apply(regimes, whole, context)
-    if len(data.training) < config.batch_size:
-        raise UserError(
-            f"batch_size={config.batch_size} is larger than what the regime leaves of dataset {name!r}: "
-            f"{len(data.training)} training images. Write batch_size={len(data.training)} or less."
-        )
-    classes, least = len(set(data.training.labels.tolist())), config.task.get("min_classes") or 0
-    if classes < least:
-        raise UserError(
-            f"this task learns to tell classes apart and needs {least}, but what the regime leaves of dataset "
-            f"{name!r} shows {classes} ({len(data.training)} of {len(whole)} images). Leave more images, or take "
-            f"regime=first_n_per_class."
-        )
-    return data
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from gan_experiments.runs.load import own_weights
 from gan_experiments.runs.manifest import FILE, git_state, new_manifest, now, versions
 from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
 from gan_experiments.runs.run import locked, resuming
+from gan_experiments.sampling.images import save_grid
 from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)
@@ -207,7 +208,8 @@ class Session:
             text = "\n".join(format_table(name, *table) for name, table in tables.items())
             write_atomically(self.directory / "networks.txt", lambda file: file.write(text.encode()))
             write_json(self.directory / "networks.json", {name: table_facts(*table) for name, table in tables.items()})
-            experiment.data.save_pictures(self.directory)
+            for name, pixels in experiment.data.pictures.items():
+                save_grid(pixels, 10, self.directory / name)
 
     def _write_results(self) -> dict[str, Any]:
         clock, rows = self.module.clock, read_metrics(self.directory / "metrics.csv")

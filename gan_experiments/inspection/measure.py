@@ -9,8 +9,10 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from gan_experiments.build import build_augmentations, build_measures, build_protocol, open_data
+from gan_experiments.build import build_augmentations, build_measures, build_protocol
 from gan_experiments.callbacks.evaluation import SEED
+from gan_experiments.datasets.data import Data
+from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.io import write_json
 from gan_experiments.metrics.evaluate import anchors, evaluate, summarize
 from gan_experiments.metrics.memorization import Memorization
@@ -45,7 +47,7 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
     measures = build_measures(config)
     discriminator = load_discriminator(run, checkpoint)
     generator = load_generator(run, checkpoint).generator if config.model.generator else None
-    data = open_data(config)
+    data = Data(config, fit_reconstructions)
     run.check_data(data.fingerprint)
     protocol = build_protocol(config, data, measures, build_augmentations(config))
     if protocol is None:

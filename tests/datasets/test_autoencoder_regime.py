@@ -11,10 +11,11 @@ from launching import TINY, command, launch, planned
 from PIL import Image
 
 from gan_experiments import build
-from gan_experiments.build import Data, open_data
+from gan_experiments.datasets.data import Data
 from gan_experiments.datasets.digits import DigitsSource
 from gan_experiments.datasets.loader import fingerprint, read_all
 from gan_experiments.datasets.regimes.base import Subset
+from gan_experiments.engine import supervised
 from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.types import UserError
 
@@ -45,12 +46,15 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(images))
         return fit_reconstructions(images, *others, **recipe)
 
-    monkeypatch.setattr(build, "fit_reconstructions", counting)
+    for module in (build, supervised):
+        monkeypatch.setattr(module, "fit_reconstructions", counting)
     return counts
 
 
 def prepared(*overrides: str) -> Data:
-    return open_data(planned(Path("unused"), *TINY, *overrides).config)
+    data = Data(planned(Path("unused"), *TINY, *overrides).config, supervised.fit_reconstructions)
+    assert len(data.training)  # opened, fitted and applied
+    return data
 
 
 def test_reconstructions_stand_behind_the_images_with_their_labels() -> None:
