@@ -36,11 +36,12 @@ class Batch(NamedTuple):
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a discriminator says of N images. Scores and class logits are unbounded: no network ends in a sigmoid."""
+    """A discriminator's output for N images. Scores and class logits are unbounded: no network ends in a sigmoid."""
 
     scores: Tensor  # N, high for real
     class_logits: Tensor | None = None  # N×K
     features: Tensor | None = None  # N×F, the input of the last layer
+    extra: Mapping[str, Tensor] = {}  # outputs of further heads by name, N×…
 
 
 @dataclass(frozen=True)

@@ -65,16 +65,16 @@ class Judged:
     def judge(self, images: Tensor) -> DiscriminatorOutput:
         """Make a further pass over other images (interpolates, augmented copies) with the same labels."""
         output = self._discriminator(images, self.labels)
-        others = (None if part is None else part.float() for part in output[1:])
-        return DiscriminatorOutput(output.scores.float(), *others)
+        class_logits, features = (None if part is None else part.float() for part in output[1:3])
+        return DiscriminatorOutput(output.scores.float(), class_logits, features)
 
 
 def _judge_both(first: Judged, second: Judged) -> None:
     images, labels = torch.cat([first.images, second.images]), torch.cat([first.labels, second.labels])
     output = first._discriminator(images, labels)
     for judged, rows in ((first, slice(len(first.images))), (second, slice(len(first.images), None))):
-        others = (None if part is None else part[rows].float() for part in output[1:])
-        judged._output = DiscriminatorOutput(output.scores[rows].float(), *others)
+        class_logits, features = (None if part is None else part[rows].float() for part in output[1:3])
+        judged._output = DiscriminatorOutput(output.scores[rows].float(), class_logits, features)
 
 
 @dataclass(frozen=True, kw_only=True)

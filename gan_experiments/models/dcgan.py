@@ -4,7 +4,7 @@ Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolution
 section 3. Convolutions have a bias exactly where no batch or layer normalisation, which has its own, follows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gan_experiments.models.conditioning import ImageCondition, LatentCondition
 from gan_experiments.models.layers import (
+    MinibatchDeviation,
     Normalization,
     OutputActivation,
     PointConvTranspose2d,
@@ -66,7 +67,7 @@ class Generator(nn.Module):
         self.layers.append(nn.Sequential(last, output_activation(output)))
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        images: Tensor = self.layers(self.condition(latents, labels)[:, :, None, None])
+        images: Tensor = self.layers(self.condition(latents, labels))
         return images
 
 
@@ -85,6 +86,9 @@ class Discriminator(nn.Module):
             which must not mix samples; `none`; or `spectral`, which normalises all weights instead of the features.
         dropout: share of features dropped after each activation.
         condition: how labels enter; null: not at all.
+        heads: further heads, linear in the features: the size of each by name; what they give is in `extra`.
+        minibatch_group: append the deviation over groups of so many samples to the last maps; 0: do not. A model's yaml
+            states it as `model.minibatch_group`: scores then depend on the other samples of a batch.
 
     Raises:
         UserError: a size that is not offered, widths that do not fit it, or values out of range.
@@ -100,10 +104,12 @@ class Discriminator(nn.Module):
         norm: Normalization = "batch",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         condition: ImageCondition | None = None,
+        heads: Mapping[str, PositiveInt] | None = None,
+        minibatch_group: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         widths = _stage_widths("discriminator", image_size, widths, base_width)
-        num_features = widths[0] * 4 * 4
+        num_features = (widths[0] + bool(minibatch_group)) * 4 * 4
         self.condition = ImageCondition() if condition is None else condition
         steps = [self.condition.attach(channels, image_size, num_features), *reversed(widths)]
         self.layers = nn.Sequential()
@@ -116,8 +122,11 @@ class Discriminator(nn.Module):
             convolution = nn.Conv2d(before, after, kernel, stride=2, padding=1, bias=not norms)
             dropouts = [nn.Dropout(dropout)] if dropout else []
             self.layers.append(nn.Sequential(convolution, *norms, nn.LeakyReLU(0.2), *dropouts))
+        if minibatch_group:
+            self.layers.append(MinibatchDeviation(minibatch_group))
         self.score_head = nn.Linear(num_features, 1)
         self.class_head = nn.Linear(num_features, num_classes) if num_classes else None
+        self.heads = nn.ModuleDict({name: nn.Linear(num_features, size) for name, size in (heads or {}).items()})
         if norm == "spectral":
             normalize_spectrally(self)
 
@@ -125,7 +134,8 @@ class Discriminator(nn.Module):
         features = self.layers(self.condition(images, labels)).flatten(1)
         scores = self.condition.score(self.score_head(features).squeeze(1), features, labels)
         class_logits = None if self.class_head is None else self.class_head(features)
-        return DiscriminatorOutput(scores, class_logits, features)
+        extra = {name: head(features) for name, head in self.heads.items()}
+        return DiscriminatorOutput(scores, class_logits, features, extra)
 
 
 def _kernel_sizes(image_size: int) -> list[int]:
@@ -133,12 +143,17 @@ def _kernel_sizes(image_size: int) -> list[int]:
     return [3, 4, 4] if image_size == 28 else [4] * ((image_size // 4).bit_length() - 1)
 
 
-def _stage_widths(network: NetworkName, image_size: int, widths: Sequence[int] | None, base_width: int) -> list[int]:
+def check_image_size(network: NetworkName, image_size: int) -> None:
+    """Raise `UserError` where the size is not offered."""
     if image_size not in IMAGE_SIZES:
         raise UserError(
             f"model.{network}.image_size is {image_size}: write one of {', '.join(map(str, IMAGE_SIZES))} "
             "as dataset.image_size."
         )
+
+
+def _stage_widths(network: NetworkName, image_size: int, widths: Sequence[int] | None, base_width: int) -> list[int]:
+    check_image_size(network, image_size)
     num_stages = len(_kernel_sizes(image_size))
     defaults = [min(base_width * 2**stage, max(base_width, MAX_DEFAULT_WIDTH)) for stage in reversed(range(num_stages))]
     if widths is None:

@@ -7,14 +7,47 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from gan_experiments.types import NetworkName, UserError
+from gan_experiments.types import DiscriminatorOutput, NetworkName, UserError
 
 OutputActivation = Literal["tanh", "sigmoid", "linear"]
 Normalization = Literal["batch", "layer", "spectral", "none"]
 
 
+class SequentialGenerator(nn.Module):
+    """A chain of layers from latents (N×latent_dim) to images; labels are ignored."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        images: Tensor = self.layers(latents)
+        return images
+
+
+class SequentialDiscriminator(nn.Module):
+    """A chain of layers from images to maps; the flattened maps are the features. Labels are ignored.
+
+    Args:
+        layers: the chain.
+        score_head: from the maps to N scores in any shape.
+        class_head: from the features to class logits; None: none.
+    """
+
+    def __init__(self, layers: nn.Sequential, score_head: nn.Module, class_head: nn.Module | None = None) -> None:
+        super().__init__()
+        self.layers = layers
+        self.score_head = score_head
+        self.class_head = class_head
+
+    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
+        maps = self.layers(images)
+        features, scores = maps.flatten(1), self.score_head(maps).flatten()
+        return DiscriminatorOutput(scores, None if self.class_head is None else self.class_head(features), features)
+
+
 class PointConvTranspose2d(nn.ConvTranspose2d):
-    """Transposed convolution that is one matrix product where its input is a point, N×C×1×1.
+    """Transposed convolution that is one matrix product where its input is a point, N×C or N×C×1×1.
 
     Parameters, state dict and function (up to rounding) are those of `nn.ConvTranspose2d`, whose own path serves all
     other inputs and settings. A point meets each weight once, so no sums overlap and no columns need unfolding.
@@ -22,6 +55,8 @@ class PointConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map N×C_in×H×W to N×C_out×H'×W'."""
+        if input.ndim == 2:
+            input = input[:, :, None, None]
         plain = self.groups == 1 and self.padding == self.output_padding == (0, 0) and self.dilation == (1, 1)
         if not plain or output_size is not None or input.shape[1:] != (self.in_channels, 1, 1):
             return super().forward(input, output_size)
@@ -41,6 +76,27 @@ def output_activation(name: OutputActivation) -> nn.Module:
 def batch_normalized(convolution: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module) -> nn.Sequential:
     """Follow a convolution by batch normalisation over its features and an activation."""
     return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels), activation)
+
+
+class MinibatchDeviation(nn.Module):
+    """Appends a map that holds the standard deviation of features over groups of samples, averaged over features.
+
+    Karras et al. 2018, "Progressive Growing of GANs", section 3: too little variation among generated images shows.
+    Groups are samples that follow each other, as many as divide the batch, at most `group`.
+    """
+
+    def __init__(self, group: int) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map N×C×H×W to N×(C+1)×H×W."""
+        count, _, height, width = maps.shape
+        size = next(size for size in range(min(self.group, count), 0, -1) if count % size == 0)
+        variance = maps.float().reshape(-1, size, *maps.shape[1:]).var(1, correction=0)
+        deviation = (variance + 1e-8).sqrt().mean((1, 2, 3)).repeat_interleave(size)
+        added = deviation.to(maps.dtype)[:, None, None, None].expand(-1, 1, height, width)
+        return torch.cat([maps, added], dim=1)
 
 
 def normalize_spectrally(network: nn.Module) -> None:

@@ -9,23 +9,24 @@ The report's widths are those of `base_width` 64; a smaller one is for slow mach
 from typing import Annotated
 
 from pydantic import Field, PositiveInt
-from torch import Tensor, nn
+from torch import nn
 
 from gan_experiments.models.layers import (
     OutputActivation,
+    SequentialDiscriminator,
+    SequentialGenerator,
     batch_norm_1d,
     batch_norm_2d,
     output_activation,
     require_image_size,
 )
-from gan_experiments.types import DiscriminatorOutput
 
 SLOPE = 0.2
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Generator28(nn.Module):
+class Generator28(SequentialGenerator):
     """Latents N×latent_dim to images N×channels×28×28 through 7→14→28 pixels; labels are ignored.
 
     A normalisation follows each activation; the first one has statistics for each of 6,272 features, before these
@@ -40,10 +41,9 @@ class Generator28(nn.Module):
         output: OutputActivation = "tanh",
         base_width: PositiveInt = 64,
     ) -> None:
-        super().__init__()
         require_image_size("generator", image_size, 28, "A", "report_a_cifar or model=dcgan")
         width = base_width
-        self.layers = nn.Sequential(
+        super().__init__(
             nn.Sequential(nn.Linear(latent_dim, 98 * width), nn.LeakyReLU(SLOPE), batch_norm_1d(98 * width)),
             nn.Unflatten(1, (2 * width, 7, 7)),
             nn.Sequential(
@@ -56,12 +56,8 @@ class Generator28(nn.Module):
             ),
         )
 
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        images: Tensor = self.layers(latents)
-        return images
 
-
-class Discriminator28(nn.Module):
+class Discriminator28(SequentialDiscriminator):
     """Images N×channels×28×28 to a score read from 1,024 features; labels are ignored.
 
     `dropout` is the share of features dropped after each activation.
@@ -74,10 +70,9 @@ class Discriminator28(nn.Module):
         dropout: Dropout = 0.3,
         base_width: PositiveInt = 64,
     ) -> None:
-        super().__init__()
         require_image_size("discriminator", image_size, 28, "A", "report_a_cifar or model=dcgan")
         width = base_width
-        self.layers = nn.Sequential(
+        layers = nn.Sequential(
             nn.Sequential(nn.Conv2d(channels, width, 5, stride=2, padding=2), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)),
             nn.Sequential(
                 nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)
@@ -85,14 +80,10 @@ class Discriminator28(nn.Module):
             nn.Flatten(),
             nn.Sequential(nn.Linear(98 * width, 16 * width), nn.LeakyReLU(SLOPE), nn.Dropout(dropout)),
         )
-        self.score_head = nn.Linear(16 * width, 1)
-
-    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        features = self.layers(images)
-        return DiscriminatorOutput(self.score_head(features).flatten(), features=features)
+        super().__init__(layers, score_head=nn.Linear(16 * width, 1))
 
 
-class Generator32(nn.Module):
+class Generator32(SequentialGenerator):
     """Latents N×latent_dim to images N×channels×32×32 through 4→8→16→32 pixels; labels are ignored."""
 
     def __init__(
@@ -103,10 +94,9 @@ class Generator32(nn.Module):
         output: OutputActivation = "tanh",
         base_width: PositiveInt = 64,
     ) -> None:
-        super().__init__()
         require_image_size("generator", image_size, 32, "A", "report_a_fmnist or model=dcgan")
         width = base_width
-        self.layers = nn.Sequential(
+        super().__init__(
             nn.Sequential(nn.Linear(latent_dim, 64 * width), nn.LeakyReLU(SLOPE)),
             nn.Unflatten(1, (4 * width, 4, 4)),
             nn.Sequential(nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
@@ -115,12 +105,8 @@ class Generator32(nn.Module):
             nn.Sequential(nn.ZeroPad2d((2, 1, 2, 1)), nn.Conv2d(2 * width, channels, 4), output_activation(output)),
         )
 
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        images: Tensor = self.layers(latents)
-        return images
 
-
-class Discriminator32(nn.Module):
+class Discriminator32(SequentialDiscriminator):
     """Images N×channels×32×32 to a score read from 1,024 features, 256 maps of 2×2; labels are ignored.
 
     `dropout` is the share of these features dropped.
@@ -133,10 +119,9 @@ class Discriminator32(nn.Module):
         dropout: Dropout = 0.3,
         base_width: PositiveInt = 64,
     ) -> None:
-        super().__init__()
         require_image_size("discriminator", image_size, 32, "A", "report_a_fmnist or model=dcgan")
         width = base_width
-        self.layers = nn.Sequential(
+        layers = nn.Sequential(
             nn.Sequential(nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
             nn.Sequential(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
             nn.Sequential(nn.Conv2d(2 * width, 2 * width, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
@@ -144,8 +129,4 @@ class Discriminator32(nn.Module):
             nn.Flatten(),
             nn.Dropout(dropout),
         )
-        self.score_head = nn.Linear(16 * width, 1)
-
-    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        features = self.layers(images)
-        return DiscriminatorOutput(self.score_head(features).flatten(), features=features)
+        super().__init__(layers, score_head=nn.Linear(16 * width, 1))

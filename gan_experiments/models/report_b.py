@@ -9,8 +9,13 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from gan_experiments.models.conditioning import LatentCondition
-from gan_experiments.models.layers import OutputActivation, batch_normalized, output_activation, require_image_size
-from gan_experiments.types import DiscriminatorOutput
+from gan_experiments.models.layers import (
+    OutputActivation,
+    SequentialDiscriminator,
+    batch_normalized,
+    output_activation,
+    require_image_size,
+)
 
 WIDTH = 196
 STRIDES = (1, 2, 1, 2, 1, 1, 1, 2)  # 32→16→8→4 pixels
@@ -54,7 +59,7 @@ class Generator(nn.Module):
         return images
 
 
-class Discriminator(nn.Module):
+class Discriminator(SequentialDiscriminator):
     """Images N×channels×32×32 to a score and class logits, both of the same `width` features; labels are ignored.
 
     Normalised over C×H×W of each sample: a gradient penalty must not mix samples.
@@ -67,22 +72,16 @@ class Discriminator(nn.Module):
         num_classes: PositiveInt = 10,
         width: PositiveInt = WIDTH,
     ) -> None:
-        super().__init__()
         require_image_size("discriminator", image_size, 32, "B", "dcgan_onehot")
-        self.layers = nn.Sequential()
+        layers = nn.Sequential()
         before, side = channels, image_size
         for stride in STRIDES:
             side //= stride
             convolution = nn.Conv2d(before, width, 3, stride=stride, padding=1)
-            self.layers.append(nn.Sequential(convolution, nn.LayerNorm((width, side, side)), nn.LeakyReLU()))
+            layers.append(nn.Sequential(convolution, nn.LayerNorm((width, side, side)), nn.LeakyReLU()))
             before = width
-        self.layers.append(nn.MaxPool2d(side))
-        self.score_head = nn.Linear(width, 1)
-        self.class_head = nn.Linear(width, num_classes)
-
-    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        features = self.layers(images).flatten(1)
-        return DiscriminatorOutput(self.score_head(features).flatten(), self.class_head(features), features)
+        layers.extend([nn.MaxPool2d(side), nn.Flatten()])
+        super().__init__(layers, score_head=nn.Linear(width, 1), class_head=nn.Linear(width, num_classes))
 
 
 def _doubled(width: int) -> nn.Sequential:

@@ -6,23 +6,25 @@ A batch normalisation follows each activation. The generators' images have no bo
 from itertools import pairwise
 
 from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import nn
 
 from gan_experiments.models.layers import (
     SLOPE,
     OutputActivation,
+    SequentialDiscriminator,
+    SequentialGenerator,
     batch_norm_1d,
     batch_norm_2d,
     output_activation,
     require_image_size,
 )
-from gan_experiments.types import DiscriminatorOutput, UserError
+from gan_experiments.types import UserError
 
 HIDDEN = (256, 512, 1024)
 CONV_LATENT_DIM = 128 * 7 * 7
 
 
-class DenseGenerator(nn.Module):
+class DenseGenerator(SequentialGenerator):
     """Latents N×latent_dim to images N×channels×28×28; labels are ignored.
 
     `output` follows the LeakyReLU with which the report's network ends; `linear` leaves it last.
@@ -35,33 +37,25 @@ class DenseGenerator(nn.Module):
         channels: PositiveInt = 1,
         output: OutputActivation = "linear",
     ) -> None:
-        super().__init__()
         require_image_size("generator", image_size, 28, "C", "dcgan")
         shape = (channels, image_size, image_size)
-        self.layers = _dense(latent_dim, *HIDDEN)
-        self.layers.append(nn.Sequential(nn.Linear(HIDDEN[-1], channels * image_size**2), nn.LeakyReLU(SLOPE)))
-        self.layers.append(nn.Sequential(nn.Unflatten(1, shape), output_activation(output)))
-
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        images: Tensor = self.layers(latents)
-        return images
+        super().__init__(
+            *_dense(latent_dim, *HIDDEN),
+            nn.Sequential(nn.Linear(HIDDEN[-1], channels * image_size**2), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.Unflatten(1, shape), output_activation(output)),
+        )
 
 
-class DenseDiscriminator(nn.Module):
+class DenseDiscriminator(SequentialDiscriminator):
     """Images N×channels×28×28 to a score read from 256 features; labels are ignored."""
 
     def __init__(self, image_size: int = 28, channels: PositiveInt = 1) -> None:
-        super().__init__()
         require_image_size("discriminator", image_size, 28, "C", "dcgan")
-        self.layers = nn.Sequential(nn.Flatten(), _dense(channels * image_size**2, *reversed(HIDDEN)))
-        self.score_head = nn.Linear(HIDDEN[0], 1)
-
-    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        features = self.layers(images)
-        return DiscriminatorOutput(self.score_head(features).flatten(), features=features)
+        layers = nn.Sequential(nn.Flatten(), _dense(channels * image_size**2, *reversed(HIDDEN)))
+        super().__init__(layers, score_head=nn.Linear(HIDDEN[0], 1))
 
 
-class ConvGenerator(nn.Module):
+class ConvGenerator(SequentialGenerator):
     """Latents N×6272, taken as 128 maps of 7×7, to images N×channels×28×28; labels are ignored.
 
     Raises:
@@ -75,41 +69,31 @@ class ConvGenerator(nn.Module):
         channels: PositiveInt = 1,
         output: OutputActivation = "linear",
     ) -> None:
-        super().__init__()
         require_image_size("generator", image_size, 28, "C", "dcgan")
         if latent_dim != CONV_LATENT_DIM:
             raise UserError(
                 f"model.latent_dim is {latent_dim}: report C's convolutional generator has no layer before its maps "
                 f"and takes the latent as 128×7×7. Write model.latent_dim={CONV_LATENT_DIM}, or model=dcgan."
             )
-        self.layers = nn.Sequential(
+        super().__init__(
             nn.Unflatten(1, (128, 7, 7)),
             _normalized(nn.ConvTranspose2d(128, 56, 2, stride=2)),
             _normalized(nn.ConvTranspose2d(56, 112, 2, stride=2)),
             nn.Sequential(nn.Conv2d(112, channels, 1), output_activation(output)),
         )
 
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        images: Tensor = self.layers(latents)
-        return images
 
-
-class ConvDiscriminator(nn.Module):
+class ConvDiscriminator(SequentialDiscriminator):
     """Images N×channels×28×28 to a score read from 1,024 features, 64 maps of 4×4; labels are ignored."""
 
     def __init__(self, image_size: int = 28, channels: PositiveInt = 1) -> None:
-        super().__init__()
         require_image_size("discriminator", image_size, 28, "C", "dcgan")
-        self.layers = nn.Sequential(
+        layers = nn.Sequential(
             _normalized(nn.Conv2d(channels, 32, 5, stride=2)),
             _normalized(nn.Conv2d(32, 64, 5, stride=2)),
             nn.Flatten(),
         )
-        self.score_head = nn.Linear(64 * 4 * 4, 1)
-
-    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        features = self.layers(images)
-        return DiscriminatorOutput(self.score_head(features).flatten(), features=features)
+        super().__init__(layers, score_head=nn.Linear(64 * 4 * 4, 1))
 
 
 def _dense(*sizes: int) -> nn.Sequential:

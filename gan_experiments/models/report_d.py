@@ -5,21 +5,22 @@ with three channels. A smaller `base_width` than the report's is for slow machin
 """
 
 from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import nn
 
 from gan_experiments.models.layers import (
     OutputActivation,
     PointConvTranspose2d,
+    SequentialDiscriminator,
+    SequentialGenerator,
     batch_normalized,
     output_activation,
     require_image_size,
 )
-from gan_experiments.types import DiscriminatorOutput
 
 SLOPE = 0.2
 
 
-class Generator(nn.Module):
+class Generator(SequentialGenerator):
     """Latents N×latent_dim to images N×channels×512×512 through 8→32→128→256→512 pixels; labels are ignored."""
 
     def __init__(
@@ -30,11 +31,10 @@ class Generator(nn.Module):
         output: OutputActivation = "tanh",
         base_width: PositiveInt = 512,
     ) -> None:
-        super().__init__()
         require_image_size("generator", image_size, 512, "D", "dcgan")
         width = base_width
         last = nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False)
-        self.layers = nn.Sequential(
+        super().__init__(
             batch_normalized(PointConvTranspose2d(latent_dim, 8 * width, 8, bias=False), nn.ReLU()),
             batch_normalized(nn.ConvTranspose2d(8 * width, 4 * width, 4, stride=4, bias=False), nn.ReLU()),
             batch_normalized(nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=4, bias=False), nn.ReLU()),
@@ -42,30 +42,21 @@ class Generator(nn.Module):
             nn.Sequential(last, output_activation(output)),
         )
 
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        images: Tensor = self.layers(latents[:, :, None, None])
-        return images
 
-
-class Discriminator(nn.Module):
+class Discriminator(SequentialDiscriminator):
     """Images N×channels×512×512 to a score through 512→256→128→32→8 pixels; labels are ignored.
 
     The score is linear in the features, 8·base_width maps of 8×8.
     """
 
     def __init__(self, image_size: int = 512, channels: PositiveInt = 3, base_width: PositiveInt = 64) -> None:
-        super().__init__()
         require_image_size("discriminator", image_size, 512, "D", "dcgan")
         width = base_width
         first = nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False)
-        self.layers = nn.Sequential(
+        layers = nn.Sequential(
             nn.Sequential(first, nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.Conv2d(2 * width, 4 * width, 4, stride=4, bias=False), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.Conv2d(4 * width, 8 * width, 4, stride=4, bias=False), nn.LeakyReLU(SLOPE)),
         )
-        self.score_head = nn.Conv2d(8 * width, 1, 8, bias=False)
-
-    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        maps = self.layers(images)
-        return DiscriminatorOutput(self.score_head(maps).flatten(), features=maps.flatten(1))
+        super().__init__(layers, score_head=nn.Conv2d(8 * width, 1, 8, bias=False))

@@ -5,21 +5,22 @@ Each convolution has a bias, also before batch normalisation: so the layers have
 """
 
 from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import nn
 
 from gan_experiments.models.layers import (
     OutputActivation,
     PointConvTranspose2d,
+    SequentialDiscriminator,
+    SequentialGenerator,
     batch_normalized,
     output_activation,
     require_image_size,
 )
-from gan_experiments.types import DiscriminatorOutput
 
 SLOPE = 0.2
 
 
-class Generator(nn.Module):
+class Generator(SequentialGenerator):
     """Latents N×latent_dim to images N×channels×28×28 through 1→2→4→7→14→28 pixels; labels are ignored."""
 
     def __init__(
@@ -29,9 +30,8 @@ class Generator(nn.Module):
         channels: PositiveInt = 1,
         output: OutputActivation = "sigmoid",
     ) -> None:
-        super().__init__()
         require_image_size("generator", image_size, 28, "E", "dcgan_class_head")
-        self.layers = nn.Sequential(
+        super().__init__(
             batch_normalized(PointConvTranspose2d(latent_dim, 224, 2), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.ConvTranspose2d(224, 112, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.ConvTranspose2d(112, 56, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
@@ -39,30 +39,19 @@ class Generator(nn.Module):
             nn.Sequential(nn.ConvTranspose2d(28, channels, 4, stride=2, padding=1), output_activation(output)),
         )
 
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        images: Tensor = self.layers(latents[:, :, None, None])
-        return images
 
-
-class Discriminator(nn.Module):
+class Discriminator(SequentialDiscriminator):
     """Images N×channels×28×28 to a score and class logits, both read from the same 896 features; labels are ignored.
 
     The fourth convolution has no activation: both heads are linear in its output.
     """
 
     def __init__(self, image_size: int = 28, channels: PositiveInt = 1, num_classes: PositiveInt = 10) -> None:
-        super().__init__()
         require_image_size("discriminator", image_size, 28, "E", "dcgan_class_head")
-        self.layers = nn.Sequential(
+        layers = nn.Sequential(
             nn.Sequential(nn.Conv2d(channels, 28, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.Conv2d(28, 56, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
             batch_normalized(nn.Conv2d(56, 112, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE)),
             nn.Conv2d(112, 224, 4, stride=2, padding=1),
         )
-        self.score_head = nn.Conv2d(224, 1, 2)
-        self.class_head = nn.Linear(224 * 2 * 2, num_classes)
-
-    def forward(self, images: Tensor, labels: Tensor) -> DiscriminatorOutput:
-        maps = self.layers(images)
-        features = maps.flatten(1)
-        return DiscriminatorOutput(self.score_head(maps).flatten(), self.class_head(features), features)
+        super().__init__(layers, score_head=nn.Conv2d(224, 1, 2), class_head=nn.Linear(224 * 2 * 2, num_classes))
