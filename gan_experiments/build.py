@@ -22,9 +22,10 @@ from gan_experiments.callbacks.alarms.base import Alarms
 from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.callbacks.checkpoints import Checkpoints
 from gan_experiments.callbacks.evaluation import Evaluation
-from gan_experiments.callbacks.progress import Progress
-from gan_experiments.callbacks.record import Record
+from gan_experiments.callbacks.losses import Losses
+from gan_experiments.callbacks.progress import ProgressBar
 from gan_experiments.callbacks.samples import SampleGrids
+from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.callbacks.streams import RandomStreams
 from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.config.schema import trains_class_head, without_task_facts
@@ -47,6 +48,7 @@ from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.protocol import Protocol, RealImages, check_measures
 from gan_experiments.models.latents import build_latents
 from gan_experiments.models.summary import LayerRow, layer_table
+from gan_experiments.runs.checkpoints import BEST
 from gan_experiments.runs.run import Run
 from gan_experiments.types import NetworkName, UserError
 
@@ -57,24 +59,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Callbacks:
-    """The callbacks of a run by name, in the order in which they act.
+    """The callbacks of a run, in the order in which they act, and what they share.
 
-    The order matters: a row before the alarms that read it, an evaluation before the checkpoint that knows of it, the
-    random streams last.
+    Random streams are set after all else that may draw at the start; a checkpoint holds what the others did before.
     """
 
-    record: Record
-    alarms: Alarms
+    losses: Losses
     evaluation: Evaluation | None  # where something is measured
+    alarms: Alarms
     samples: SampleGrids | None  # of a task with a generator
-    checkpoints: Checkpoints
     budget: BudgetCallback
-    progress: Progress
+    progress: ProgressBar
     streams: RandomStreams
+    checkpoints: Checkpoints
+    status: TrainingStatus
 
     @property
     def in_order(self) -> list[Callback]:
-        return [callback for callback in vars(self).values() if callback is not None]
+        return [callback for callback in vars(self).values() if isinstance(callback, Callback)]
 
 
 @dataclass
@@ -132,10 +134,10 @@ class Experiment:
         """
         restore(self.module, state)
         callbacks = self.callbacks
-        callbacks.record.last_row = state["last_row"]
-        for name, callback in callbacks.checkpoints.remembering.items():
-            if name in state["callbacks"]:
-                callback.load_state_dict(state["callbacks"][name])
+        callbacks.status.last_row = state["last_row"]
+        for callback in callbacks.in_order:
+            if callback.state_key in state["callbacks"]:
+                callback.load_state_dict(state["callbacks"][callback.state_key])
         callbacks.streams.saved = state["random"]
         if is_first_process():
             self.local.cut_back(state["callbacks"].get("evaluation", {}).get("last_row", 0), state["last_row"])
@@ -143,11 +145,11 @@ class Experiment:
     def roll_back(self, state: dict[str, Any]) -> None:
         """Go back to a checkpoint and on from there with other random streams."""
         rollbacks = self.module.clock.rollbacks + 1
-        alarms = list(self.callbacks.alarms.written)
+        alarms = list(self.callbacks.alarms.history)
         self.load_state_dict(state)
         self.module.clock.rollbacks = rollbacks
-        self.callbacks.alarms.written[:] = alarms
-        self.callbacks.streams.rolled_back = self.callbacks.checkpoints
+        self.callbacks.alarms.history[:] = alarms
+        self.callbacks.status.is_rolled_back = True
         self.trainer = self.new_trainer()
 
     def fit(self) -> None:
@@ -411,12 +413,9 @@ def _build_callbacks(
     protocol: Protocol | None,
     alarm_parts: Mapping[str, Any],
 ) -> Callbacks:
-    record = Record(module, config.log_every_iterations)
+    status = TrainingStatus(config.log_every_iterations)
+    checkpoint_dir = directory / "checkpoints"
     budget = BudgetCallback(module, **config.budget)
-    checkpoints = Checkpoints(
-        module, directory / "checkpoints", config.checkpoint_every_kimg, config.keep_checkpoints, record
-    )
-    alarms = Alarms(module, alarm_parts, record)
     evaluation = samples = None
     if protocol is not None:
         settings = config.evaluation
@@ -426,8 +425,8 @@ def _build_callbacks(
             settings.every_kimg,
             settings.best,
             settings.patience_kimg,
-            checkpoints=checkpoints,
-            alarms=alarms,
+            best_checkpoint=checkpoint_dir / BEST,
+            status=status,
         )
     if isinstance(module, GAN):
         samples = SampleGrids(
@@ -440,10 +439,17 @@ def _build_callbacks(
             value_range=config.model.value_range,
             seed=config.seed,
         )
-    checkpoints.remembering = {"alarms": alarms} | ({} if evaluation is None else {"evaluation": evaluation})
-    progress = Progress(record, budget)
-    streams = RandomStreams(config.seed)
-    return Callbacks(record, alarms, evaluation, samples, checkpoints, budget, progress, streams)
+    return Callbacks(
+        losses=Losses(module, status),
+        evaluation=evaluation,
+        alarms=Alarms(module, alarm_parts, status),
+        samples=samples,
+        budget=budget,
+        progress=ProgressBar(budget, status),
+        streams=RandomStreams(module, config.seed, status),
+        checkpoints=Checkpoints(module, checkpoint_dir, config.checkpoint_every_kimg, config.keep_checkpoints, status),
+        status=status,
+    )
 
 
 def build_loggers(config: DictConfig, directory: Path, manifest: dict[str, Any]) -> list[Logger]:

@@ -18,7 +18,7 @@ from safetensors.torch import save
 from gan_experiments.build import Experiment, build
 from gan_experiments.callbacks.budget import share_spent
 from gan_experiments.callbacks.checkpoints import keeping_signals
-from gan_experiments.callbacks.record import AlarmError, DivergenceError, RollbackError
+from gan_experiments.callbacks.errors import AlarmError, DivergenceError, RollbackError
 from gan_experiments.datasets.loader import fingerprint
 from gan_experiments.io import is_first_process, write_atomically, write_json
 from gan_experiments.loggers.base import hooks
@@ -91,8 +91,8 @@ class Session:
             "git": git_state(Path(__file__).parent),
             "device": experiment.device,
         }
-        self.callbacks.alarms.on_ringing = lambda: self._write_manifest("running", None)
-        manifest["alarms"] = self.callbacks.alarms.written
+        self.callbacks.status.on_alarm.append(lambda: self._write_manifest("running", None))
+        manifest["alarms"] = self.callbacks.alarms.history
 
     def fit(self) -> dict[str, Any]:
         """Train, write the results and close the loggers, however it ends."""
@@ -109,7 +109,7 @@ class Session:
                 start()
             while not self._train():
                 pass
-            signal = self.callbacks.checkpoints.stopped_by
+            signal = self.callbacks.status.stop_signal
             status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
             results = self._write_results()
             self._log_samples()
@@ -158,7 +158,7 @@ class Session:
         except RollbackError as error:
             self._roll_back(error)
         except DivergenceError as error:
-            if not self.callbacks.alarms.diverged(self.experiment.loggers, str(error)):
+            if not self.callbacks.alarms.handle_divergence(self.experiment.loggers, str(error)):
                 raise
             self._roll_back(error)
         else:
@@ -245,7 +245,7 @@ class Session:
     def _log_samples(self) -> None:
         """Hand the images of the last grid to the loggers that lay them out by themselves."""
         samples = self.callbacks.samples
-        if samples is None or samples.newest is None or self.callbacks.checkpoints.stopped_by is not None:
+        if samples is None or samples.newest is None or self.callbacks.status.stop_signal is not None:
             return
         labels = samples.labels.tolist() if samples.conditional else []
         images = samples.newest.pixels.permute(0, 2, 3, 1).numpy()
@@ -294,7 +294,7 @@ class Session:
             write_json(self.directory / FILE, self.manifest)
 
     def _log_end(self) -> None:
-        clock, signal = self.module.clock, self.callbacks.checkpoints.stopped_by
+        clock, signal = self.module.clock, self.callbacks.status.stop_signal
         where = f"iteration {clock.iterations} ({clock.kimg:,.1f} kimg)"
         if signal is not None:
             log.info("Stopped by %s at %s; saved.", signal.name, where)

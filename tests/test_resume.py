@@ -13,7 +13,7 @@ import pytest
 import torch
 from launching import TINY, launch, launch_in_child, wait_until
 
-from gan_experiments.callbacks.record import DivergenceError
+from gan_experiments.callbacks.errors import DivergenceError
 from gan_experiments.engine.gan import GAN
 from gan_experiments.runs.checkpoints import list_checkpoints, load_checkpoint
 from gan_experiments.runs.manifest import read_manifest

@@ -12,11 +12,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.callbacks.record import AlarmError, DivergenceError, Record, check_finite
+from gan_experiments.callbacks.errors import AlarmError, DivergenceError
+from gan_experiments.callbacks.losses import check_finite
+from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.engine.module import TrainingModule
 from gan_experiments.engine.state import collect
 from gan_experiments.io import write_atomically
-from gan_experiments.runs.checkpoints import BEST, checkpoint_name, list_checkpoints, load_checkpoint
+from gan_experiments.runs.checkpoints import BEST, checkpoint_name, list_checkpoints
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONCE_SECONDS = 1.0
@@ -37,42 +39,60 @@ def keeping_signals() -> Iterator[None]:
 class Checkpoints(Callback):
     """Saves the exact state every so many kimg, at the end and on SIGINT or SIGTERM; keeps the newest `keep`.
 
-    A checkpoint is written to a temporary name and renamed, so whatever carries a checkpoint's name is whole.
+    A checkpoint is written to a temporary name and renamed, so whatever carries a checkpoint's name is whole. It holds
+    the state of all callbacks, so it is to be written when they have acted.
+
+    Args:
+        module: the networks.
+        directory: of the checkpoints.
+        every_kimg: interval.
+        keep: number of checkpoints.
+        status: what the callbacks share.
     """
 
-    def __init__(self, module: TrainingModule, directory: Path, every_kimg: float, keep: int, record: Record) -> None:
+    def __init__(
+        self, module: TrainingModule, directory: Path, every_kimg: float, keep: int, status: TrainingStatus
+    ) -> None:
         self.module = module
         self.directory = directory
         self.every_kimg = every_kimg
         self.keep = keep
-        self.record = record
-        self.remembering: dict[str, Callback] = {}  # callbacks whose state is saved too
-        self.stopped_by: signal.Signals | None = None  # of this process
-        self.stopping = False  # of any process
+        self.status = status
         self._saved = -1
-        self._asked = 0.0
+        self._signal_time = 0.0
+        status.on_new_best.append(lambda trainer, facts: self.write(trainer, BEST, facts))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals over from Lightning, which would leave without saving; `keeping_signals` gives them back."""
+        """Take the signals over from Lightning, which would leave without saving; `keeping_signals` restores them."""
+        if self.status.is_rolled_back:
+            self._save_rolled_back(trainer)
         self._saved = self.module.clock.iterations
         for number in STOP_SIGNALS:
-            signal.signal(number, self._stop)
+            signal.signal(number, self._on_signal)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self.stopped_by is None:
-            self.stopped_by, self._asked = signal.Signals(number), now
-        elif now - self._asked > ONCE_SECONDS:  # asked twice: leave at once
+        if self.status.stop_signal is None:
+            self.status.stop_signal, self._signal_time = signal.Signals(number), now
+        elif now - self._signal_time > ONCE_SECONDS:  # a second request: leave at once
             raise KeyboardInterrupt
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        self.stopping = trainer.strategy.reduce_boolean_decision(self.stopped_by is not None, all=False)
-        if self.stopping:
+        # Several processes must ask each other, for which they wait.
+        if trainer.world_size == 1 or self.module.clock.iterations % self.status.log_every_iterations == 0:
+            self._share_signal(trainer)
+        if self.status.is_stopping:
             trainer.should_stop = True
-        if self.stopping or self.module.clock.passed(self.every_kimg, self.module.batch_size):
+        if self.status.is_stopping or self.module.clock.passed(self.every_kimg, self.module.batch_size):
             self.save(trainer)
 
+    def _share_signal(self, trainer: pl.Trainer) -> None:
+        """Find out whether any process received a signal: all must stop after the same iteration."""
+        received = self.status.stop_signal is not None
+        self.status.is_stopping = trainer.strategy.reduce_boolean_decision(received, all=False)
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._share_signal(trainer)
         if self.module.clock.iterations != self._saved:
             self.save(trainer)
 
@@ -84,40 +104,24 @@ class Checkpoints(Callback):
             DivergenceError: the losses since the last row are not finite, so that nothing good would be saved.
         """
         iterations = self.module.clock.iterations
-        self.check(trainer)
+        check_state(self.module, self.status)
         self.write(trainer, checkpoint_name(iterations))
         if trainer.is_global_zero:
             for old in list_checkpoints(self.directory)[: -self.keep]:
                 old.unlink(missing_ok=True)
         self._saved = iterations
 
-    def save_rolled_back(self, trainer: pl.Trainer) -> None:
-        """Save where a rollback has led, and only then forget the checkpoints that came after."""
+    def _save_rolled_back(self, trainer: pl.Trainer) -> None:
+        """Save where a rollback has led, so that a kill does not bring the old random streams back.
+
+        Only then are the checkpoints that came after removed.
+        """
         name = checkpoint_name(self.module.clock.iterations)
         self.write(trainer, name)
         if trainer.is_global_zero:
             for path in list_checkpoints(self.directory):
                 if path.name > name:
                     path.unlink(missing_ok=True)
-        self._saved = self.module.clock.iterations
-
-    def best(self) -> dict[str, Any] | None:
-        """Load the best checkpoint; None where there is none that can be read."""
-        try:
-            return load_checkpoint(self.directory / BEST)
-        except Exception:  # a damaged file may raise anything
-            return None
-
-    def check(self, trainer: pl.Trainer) -> None:
-        """Make sure that there is something good to save or to measure.
-
-        Raises:
-            DivergenceError: the losses since the last row, or weights, are not finite.
-        """
-        iterations = self.module.clock.iterations
-        check_finite(self.module.read_means(), iterations, self.record.every)
-        if not torch.stack([value.isfinite().all() for value in self.module.parameters()]).all():
-            raise DivergenceError(f"a weight became infinite or nan by iteration {iterations}.")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Save what an alarm stopped; the state of a run that diverged goes beside the good ones, as diverged.pt."""
@@ -128,13 +132,26 @@ class Checkpoints(Callback):
             with contextlib.suppress(OSError):  # the diagnosis matters more than the disk
                 self.write(trainer, "diverged.pt")
 
-    def write(self, trainer: pl.Trainer, name: str, about: dict[str, Any] | None = None) -> None:
-        """Write the exact state, and what else is to be said of it, under a name."""
-        callbacks = {key: callback.state_dict() for key, callback in self.remembering.items()}
-        state = {**collect(self.module), "last_row": self.record.last_row, "callbacks": callbacks, **(about or {})}
+    def write(self, trainer: pl.Trainer, name: str, facts: dict[str, Any] | None = None) -> None:
+        """Write the exact state, and further facts, under a name."""
+        every: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning does not declare it
+        callbacks = {callback.state_key: state for callback in every if (state := callback.state_dict())}
+        state = {**collect(self.module), "last_row": self.status.last_row, "callbacks": callbacks, **(facts or {})}
         if trainer.is_global_zero:
             self.directory.mkdir(exist_ok=True)
             write_atomically(self.directory / name, lambda file: torch.save(state, file))
+
+
+def check_state(module: TrainingModule, status: TrainingStatus) -> None:
+    """Make sure that there is something good to save or to measure.
+
+    Raises:
+        DivergenceError: the losses since the last row, or weights, are not finite.
+    """
+    iterations = module.clock.iterations
+    check_finite(module.read_means(), iterations, status)
+    if not torch.stack([value.isfinite().all() for value in module.parameters()]).all():
+        raise DivergenceError(f"a weight became infinite or nan by iteration {iterations}.")
 
 
 def _diagnosis(module: TrainingModule) -> str:

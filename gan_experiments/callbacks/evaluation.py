@@ -2,18 +2,19 @@
 
 import itertools
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.callbacks.alarms.base import Alarms
-from gan_experiments.callbacks.checkpoints import Checkpoints
+from gan_experiments.callbacks.checkpoints import check_state
+from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.engine.module import TrainingModule
 from gan_experiments.loggers.base import hooks
 from gan_experiments.metrics.evaluate import Results, discriminator_scores, evaluate
 from gan_experiments.metrics.protocol import Protocol
-from gan_experiments.runs.checkpoints import BEST
+from gan_experiments.runs.checkpoints import load_checkpoint
 
 log = logging.getLogger(__name__)
 MOST_SHOWN = 3  # values that are logged where `evaluation.best` names none
@@ -22,7 +23,7 @@ SEED = 0
 
 
 class Evaluation(Callback):
-    """Evaluates every `every_kimg` thousand images and at the end, keeps the best checkpoint, tells the alarms.
+    """Evaluates every `every_kimg` thousand images and at the end, announces values and a new best one.
 
     Latents are the same at each evaluation, so that its values differ by the weights alone. With several processes the
     first one evaluates, and all are told the values.
@@ -33,8 +34,8 @@ class Evaluation(Callback):
         every_kimg: interval; None: at the end alone.
         best: name of the value that chooses the best checkpoint, of the first extractor; None: none is kept.
         patience_kimg: training stops when `best` has not improved for so long; None: never.
-        checkpoints: writes the best one.
-        alarms: are told the values.
+        best_checkpoint: path of best.pt.
+        status: what the callbacks share.
     """
 
     def __init__(
@@ -44,15 +45,15 @@ class Evaluation(Callback):
         every_kimg: float | None,
         best: str | None,
         patience_kimg: float | None,
-        checkpoints: Checkpoints,
-        alarms: Alarms,
+        best_checkpoint: Path,
+        status: TrainingStatus,
     ) -> None:
         self.module = module
         self.protocol = protocol
         self.every_kimg = every_kimg
         self.patience_kimg = patience_kimg
-        self.checkpoints = checkpoints
-        self.alarms = alarms
+        self.best_checkpoint = best_checkpoint
+        self.status = status
         self.best_key = None if best is None else protocol.key(best)
         self.higher_is_better = best is not None and protocol.higher_is_better(best)
         self.best: dict[str, Any] = {}
@@ -60,6 +61,10 @@ class Evaluation(Callback):
         self.latest: Results | None = None
         self.last_row = 0  # iteration of the newest evaluation at the interval
         self.evaluated = -1  # iteration of the newest one
+
+    @property
+    def state_key(self) -> str:
+        return "evaluation"
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": dict(self.best), "best_values": dict(self.best_values), "last_row": self.last_row}
@@ -69,8 +74,7 @@ class Evaluation(Callback):
         self.last_row = state["last_row"]
         self.best, self.latest, self.evaluated = {}, None, -1
         self.best_values = dict(state.get("best_values", {}))
-        written = self.checkpoints.best()  # the end of a run that is now extended may be the best, and came later
-        best = dict((written or {}).get("chosen_by") or state["best"])
+        best = dict(self._chosen_by() or state["best"])
         if best and self.best_key == best["key"] and self._protocol() == best.get("protocol"):
             self.best = best
 
@@ -78,7 +82,7 @@ class Evaluation(Callback):
         if self.every_kimg is not None and self.module.clock.passed(self.every_kimg, self.module.batch_size):
             self.last_row = self.module.clock.iterations
             self.evaluate(trainer)
-            self.alarms.after_evaluation(trainer, self.values)
+            self._announce(trainer, at_end=False)
             since = self.module.clock.kimg - self.best.get("kimg", self.module.clock.kimg)
             if self.patience_kimg is not None and since >= self.patience_kimg:
                 log.info(
@@ -94,10 +98,10 @@ class Evaluation(Callback):
 
         The last checkpoint knows nothing of it: a run that is extended equals one that was longer from the start.
         """
-        if self.evaluated != self.module.clock.iterations and not self.checkpoints.stopping:
+        if self.evaluated != self.module.clock.iterations and not self.status.is_stopping:
             self.module.to(trainer.strategy.root_device)  # Lightning has taken it away by now
             self.evaluate(trainer)
-            self.alarms.after_evaluation(trainer, self.values, at_the_end=True)
+            self._announce(trainer, at_end=True)
 
     @property
     def values(self) -> dict[str, float]:
@@ -107,7 +111,7 @@ class Evaluation(Callback):
 
     def evaluate(self, trainer: pl.Trainer) -> None:
         """Measure the generator that is shown, log the values, and keep the checkpoint if it is the best."""
-        self.checkpoints.check(trainer)
+        check_state(self.module, self.status)
         results = None
         if trainer.is_global_zero:
             results = evaluate(self.module.sampler, self.protocol, SEED, self.module.discriminator)
@@ -168,7 +172,19 @@ class Evaluation(Callback):
             "protocol": dict(results.values[self.best_key].protocol),
         }
         measured = {key: value.to_json() for key, value in results.values.items()}
-        self.checkpoints.write(trainer, BEST, {"chosen_by": self.best, "measured": measured})
+        for listener in self.status.on_new_best:
+            listener(trainer, {"chosen_by": self.best, "measured": measured})
+
+    def _announce(self, trainer: pl.Trainer, at_end: bool) -> None:
+        for listener in self.status.on_evaluation:
+            listener(trainer, self.values, at_end)
+
+    def _chosen_by(self) -> dict[str, Any]:
+        """Return by what best.pt was chosen: at the end of a run that is now extended, later than the state."""
+        try:
+            return dict(load_checkpoint(self.best_checkpoint)["chosen_by"])
+        except Exception:  # it does not exist, or is damaged, which may raise anything
+            return {}
 
     def _protocol(self) -> dict[str, Any]:
         assert self.best_key is not None

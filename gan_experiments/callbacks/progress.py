@@ -3,29 +3,28 @@
 import logging
 import sys
 import time
-from typing import Any
+from collections.abc import Mapping
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
 from gan_experiments.callbacks.budget import BudgetCallback
-from gan_experiments.callbacks.record import Record
+from gan_experiments.callbacks.status import TrainingStatus
 
 log = logging.getLogger(__name__)
 LINE_SECONDS = 30.0
 
 
-class Progress(Callback):
-    """Shows epoch, kimg, both losses, images/s and the time left whenever the record has a new row."""
+class ProgressBar(Callback):
+    """Shows epoch, kimg, both losses, images/s and the time left with each row of losses."""
 
-    def __init__(self, record: Record, budget: BudgetCallback) -> None:
-        self.record = record
+    def __init__(self, budget: BudgetCallback, status: TrainingStatus) -> None:
         self.budget = budget
         self._bar = tqdm(disable=True)
-        self._shown = record.latest
         self._share_before = 0.0
         self._began = self._last_line = time.perf_counter()
+        status.on_row.append(self._show)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._began = self._last_line = time.perf_counter()
@@ -34,26 +33,18 @@ class Progress(Callback):
             layout = "{percentage:3.0f}%|{bar}| {postfix}"
             self._bar = tqdm(total=1.0, initial=min(1.0, self._share_before), bar_format=layout, dynamic_ncols=True)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        if not trainer.is_global_zero or self.record.latest is self._shown:
+    def _show(self, trainer: pl.Trainer, row: Mapping[str, float]) -> None:
+        if not trainer.is_global_zero:
             return
-        self._shown = self.record.latest
         now, share = time.perf_counter(), min(1.0, self.budget.share_spent())
+        text = self._format(row, share, now)
         self._bar.n = share
-        self._bar.set_postfix_str(self.text(share, now))
+        self._bar.set_postfix_str(text)
         if self._bar.disable and now - self._last_line >= LINE_SECONDS:
             self._last_line = now
-            log.info("%3.0f%%  %s", 100 * share, self.text(share, now))
+            log.info("%3.0f%%  %s", 100 * share, text)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._bar.close()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Close the bar."""
-        self._bar.close()
-
-    def text(self, share: float, now: float) -> str:
-        row = self.record.latest
+    def _format(self, row: Mapping[str, float], share: float, now: float) -> str:
         losses = [
             f"{name[0].upper()} {row[f'{name}/loss']:.3f}"
             for name in ("discriminator", "generator")
@@ -62,3 +53,9 @@ class Progress(Callback):
         left = tqdm.format_interval((now - self._began) * (1 - share) / max(share - self._share_before, 1e-9))
         parts = [f"epoch {row['epoch']:.1f}", f"{row['kimg']:,.1f} kimg", *losses]
         return "  ".join([*parts, f"{row['images_per_second']:,.0f} images/s", f"{left} left"])
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._bar.close()

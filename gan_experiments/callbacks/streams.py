@@ -6,24 +6,24 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.callbacks.checkpoints import Checkpoints
+from gan_experiments.callbacks.status import TrainingStatus
+from gan_experiments.engine.module import TrainingModule
 from gan_experiments.rng import set_random_state, stream_seed
 from gan_experiments.types import UserError
 
 
 class RandomStreams(Callback):
-    """Puts a resumed run's streams where they were; gives every further process of a new run its own.
+    """Restores the streams of a resumed run; in a new run gives every process but the first its own.
 
-    After a rollback all begin anew, in a way that follows from the seed and the number of rollbacks. It is the last
-    callback that acts when training starts, so that nothing draws between it and the first iteration.
+    After a rollback all begin anew, in a way that follows from the seed and the number of rollbacks. No callback after
+    this one may draw random numbers when training starts.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, module: TrainingModule, seed: int, status: TrainingStatus) -> None:
+        self.module = module
         self.seed = seed
+        self.status = status
         self.saved: list[dict[str, Any]] | None = None  # the streams of a checkpoint, one for each process
-        self.rolled_back: Checkpoints | None = (
-            None  # saves the new streams at once, so that a kill does not bring the old ones back
-        )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the streams.
@@ -31,18 +31,16 @@ class RandomStreams(Callback):
         Raises:
             UserError: the run was made with another number of processes.
         """
-        if self.rolled_back is not None:
-            rollbacks = self.rolled_back.module.clock.rollbacks
-            torch.manual_seed(stream_seed("rollback", self.seed, rollbacks, trainer.global_rank))
-            self.rolled_back.save_rolled_back(trainer)
-            return
-        if self.saved is None:
-            if trainer.global_rank > 0:
-                torch.manual_seed(stream_seed("process", self.seed, trainer.global_rank))
-            return
-        if len(self.saved) != trainer.world_size:
+        rank = trainer.global_rank
+        if self.status.is_rolled_back:
+            torch.manual_seed(stream_seed("rollback", self.seed, self.module.clock.rollbacks, rank))
+        elif self.saved is None:
+            if rank > 0:
+                torch.manual_seed(stream_seed("process", self.seed, rank))
+        elif len(self.saved) != trainer.world_size:
             raise UserError(
                 f"the run was made with {len(self.saved)} processes and has as many random streams; resume it with "
                 f"trainer.devices={len(self.saved)}, not {trainer.world_size}."
             )
-        set_random_state(self.saved[trainer.global_rank])
+        else:
+            set_random_state(self.saved[rank])

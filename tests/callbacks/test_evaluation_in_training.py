@@ -16,7 +16,7 @@ from launching import TINY, launch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from gan_experiments.callbacks.record import AlarmError, DivergenceError
+from gan_experiments.callbacks.errors import AlarmError, DivergenceError
 from gan_experiments.cli.app import app
 from gan_experiments.cli.evaluate import _print
 from gan_experiments.formatting import short

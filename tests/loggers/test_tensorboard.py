@@ -113,7 +113,7 @@ def test_a_resumed_run_goes_on_where_its_checkpoint_was(tmp_path: Path) -> None:
 
 
 def test_after_a_rollback_what_was_rolled_back_is_taken_back(tmp_path: Path) -> None:
-    from gan_experiments.callbacks.record import AlarmError
+    from gan_experiments.callbacks.errors import AlarmError
 
     always = ["alarms.divergence.loss_limit=0.0001", "log_every_iterations=15", "sample_every_kimg=null"]
     diverging = ["alarms.divergence.action=rollback", "alarms.divergence.max_rollbacks=1", "budget.kimg=0.64"]

@@ -314,7 +314,7 @@ def test_a_resumed_run_goes_on_as_the_same_run_and_knows_its_best(cache: str, tm
 
 
 def test_a_run_that_fails_is_marked_as_failed(tmp_path: Path) -> None:
-    from gan_experiments.callbacks.record import DivergenceError
+    from gan_experiments.callbacks.errors import DivergenceError
 
     with pytest.raises(DivergenceError):
         launch(tmp_path / "run", *TINY, *GRIDS, "logger=wandb_offline", "optimizer.generator.lr=1e38")

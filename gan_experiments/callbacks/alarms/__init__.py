@@ -1,1 +1,1 @@
-"""Alarms: failures of training said in plain words while they happen."""
+"""Alarms: failures of training, reported in plain words while they happen."""

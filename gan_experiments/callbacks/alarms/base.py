@@ -1,7 +1,7 @@
-"""What an alarm sees and says, and the callback that asks all of them."""
+"""What an alarm looks at and reports, and the callback that checks all of them."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -9,20 +9,22 @@ import pytorch_lightning as pl
 from pydantic import PositiveInt
 from pytorch_lightning.callbacks import Callback
 
-from gan_experiments.callbacks.record import AlarmError, Record, RollbackError
+from gan_experiments.callbacks.errors import AlarmError, RollbackError
+from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.engine.module import TrainingModule
+from gan_experiments.loggers.base import hooks
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signals:
+class AlarmInputs:
     """What alarms look at."""
 
     module: TrainingModule
     losses: Mapping[str, float]  # the newest mean of each, as in metrics.csv
     adversarial: Mapping[str, float]  # for each network, the sum of its adversarial terms, where it is known
-    evaluation: Mapping[str, float] | None  # values of an evaluation that has just been made
+    evaluation: Mapping[str, float]  # values of an evaluation that has just been made, by key; else empty
 
     @property
     def kimg(self) -> float:
@@ -31,11 +33,11 @@ class Signals:
 
 @dataclass(kw_only=True)
 class Alarm:
-    """An alarm rings when `look` gives a sentence; `state` is what it remembers, and is saved with the run.
+    """An alarm is triggered when `check` returns a message; its `state` is saved with the run.
 
     Args:
-        action: what happens when it rings: `warn` says it, `stop` saves and ends the run, `rollback` goes back to the
-            best checkpoint and on from there with another random stream.
+        action: what happens when it is triggered: `warn` logs it, `stop` saves and ends the run, `rollback` goes back
+            to the best checkpoint and on from there with another random stream.
         max_rollbacks: after so many rollbacks of a run it stops.
     """
 
@@ -44,121 +46,113 @@ class Alarm:
     state: dict[str, float] = field(default_factory=dict, init=False)
 
     watches: ClassVar[Literal["losses", "evaluation"]] = "losses"
-    """When it is asked: at each row of losses, or after each evaluation."""
-    hears_divergence: ClassVar[bool] = False
-    """Whether a loss that is no number, which ends training at once, is said under this alarm."""
+    """When it is checked: at each row of losses, or after each evaluation."""
+    covers_divergence: ClassVar[bool] = False
+    """Whether a loss that is not finite, which ends training at once, is reported as this alarm."""
 
-    def look(self, signals: Signals) -> str:
-        """Say in plain words what is wrong; an empty string where nothing is."""
+    def check(self, inputs: AlarmInputs) -> str:
+        """Return what is wrong and what to do, in plain words; an empty string where nothing is wrong."""
         raise NotImplementedError
 
-    def lasts(self, holds: bool, kimg: float, for_kimg: float) -> bool:
-        """Return whether a condition has held without a break for `for_kimg` thousand images."""
-        if not holds:
+    def has_lasted(self, condition: bool, kimg: float, for_kimg: float) -> bool:
+        """Whether a condition has held without a break for `for_kimg` thousand images."""
+        if not condition:
             self.state.pop("since_kimg", None)
             return False
         return kimg - self.state.setdefault("since_kimg", kimg) >= for_kimg
 
 
 class Alarms(Callback):
-    """Asks each alarm when it has something to look at, writes down what it says, and does as its action says.
+    """Checks each alarm when there is something to look at, keeps a history, and does what an alarm's action asks for.
 
     Args:
         module: the networks.
         alarms: by name.
-        record: the newest losses.
+        status: what the callbacks share.
     """
 
-    def __init__(self, module: TrainingModule, alarms: Mapping[str, Alarm], record: Record) -> None:
+    def __init__(self, module: TrainingModule, alarms: Mapping[str, Alarm], status: TrainingStatus) -> None:
         self.module = module
         self.alarms = alarms
-        self.record = record
-        self.written: list[dict[str, Any]] = []  # what was said, for the manifest
-        self.on_ringing: Callable[[], None] = lambda: None
-        self.ringing: set[str] = set()
-        self.adversarial = module.adversarial
+        self.status = status
+        self.history: list[dict[str, Any]] = []  # of all alarms, for the manifest
+        self.triggered: set[str] = set()
         self._losses: dict[str, float] = {}
-        self._asked = -1
+        status.on_row.append(self._check_losses)
+        status.on_evaluation.append(self._check_evaluation)
+
+    @property
+    def state_key(self) -> str:
+        return "alarms"
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "alarms": {name: alarm.state for name, alarm in self.alarms.items()},
-            "ringing": sorted(self.ringing),
-            "written": list(self.written),
+            "triggered": sorted(self.triggered),
+            "history": list(self.history),
             "losses": dict(self._losses),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, alarm in self.alarms.items():
             alarm.state = dict(state["alarms"].get(name, {}))
-        self.ringing = set(state["ringing"])
-        self.written[:] = state["written"]
+        # "ringing" and "written": in checkpoints of version 1.
+        self.triggered = set(state["triggered"] if "triggered" in state else state["ringing"])
+        self.history[:] = state["history"] if "history" in state else state["written"]
         self._losses = dict(state["losses"])
-        self._asked = -1
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        row = self.record.latest
-        if row and row["iteration"] == self.module.clock.iterations != self._asked:
-            self._asked = self.module.clock.iterations
-            # A schedule may train one network for a whole epoch: the other's newest value stays.
-            self._losses |= {name: value for name, value in row.items() if "/" in name}
-            self._ask(trainer, "losses", None)
-
-    def after_evaluation(self, trainer: pl.Trainer, values: Mapping[str, float], at_the_end: bool = False) -> None:
-        """Ask the alarms that watch evaluations; at the end of training they can but warn."""
-        self._ask(trainer, "evaluation", values, at_the_end)
-
-    def diverged(self, loggers: Iterable[Any], message: str) -> bool:
-        """Say under the alarm that watches for divergence that a loss is no number; True: roll back."""
+    def handle_divergence(self, loggers: Iterable[Any], message: str) -> bool:
+        """Report a loss that is not finite as the alarm that covers it; return whether to roll back."""
         for name, alarm in self.alarms.items():
-            if alarm.hears_divergence:
-                action, _ = self._say(loggers, name, alarm, message)
+            if alarm.covers_divergence:
+                action, _ = self._trigger(loggers, name, alarm, message)
                 return action == "rollback"
         return False
 
-    def _ask(
-        self,
-        trainer: pl.Trainer,
-        watched: str,
-        evaluation: Mapping[str, float] | None,
-        at_the_end: bool = False,
-    ) -> None:
-        sums: dict[str, float] = {}
+    def _check_losses(self, trainer: pl.Trainer, row: Mapping[str, float]) -> None:
+        # A schedule may train one network for a whole epoch: the other's newest value stays.
+        self._losses |= {name: value for name, value in row.items() if "/" in name}
+        self._check(trainer, "losses", {})
+
+    def _check_evaluation(self, trainer: pl.Trainer, values: Mapping[str, float], at_end: bool) -> None:
+        self._check(trainer, "evaluation", values, at_end)
+
+    def _check(self, trainer: pl.Trainer, watched: str, evaluation: Mapping[str, float], at_end: bool = False) -> None:
+        adversarial = {}
         for network in ("discriminator", "generator"):
-            shares = [self._losses.get(f"{network}/{name}") for name in self.adversarial]
-            known = [share for share in shares if share is not None]
-            if known:
-                sums[network] = sum(known)
-        signals = Signals(module=self.module, losses=self._losses, adversarial=sums, evaluation=evaluation)
+            keys = [f"{network}/{name}" for name in sorted(self.module.adversarial)]
+            if known := [self._losses[key] for key in keys if key in self._losses]:
+                adversarial[network] = sum(known)
+        inputs = AlarmInputs(module=self.module, losses=self._losses, adversarial=adversarial, evaluation=evaluation)
         for name, alarm in self.alarms.items():
             if alarm.watches != watched:
                 continue
-            message = alarm.look(signals)
+            message = alarm.check(inputs)
             if not message:
-                self.ringing.discard(name)
-            elif name not in self.ringing:  # said once, until it has been quiet
-                self.ringing.add(name)
-                action, text = self._say(trainer.loggers, name, alarm, message, at_the_end)
+                self.triggered.discard(name)
+            elif name not in self.triggered:  # reported once, until the condition has ended
+                self.triggered.add(name)
+                action, text = self._trigger(trainer.loggers, name, alarm, message, at_end)
                 if action == "rollback":
                     raise RollbackError(text)
                 if action == "stop":
                     raise AlarmError(f"{text} Stopped (alarms.{name}.action={alarm.action}).")
 
-    def _say(
-        self, loggers: Iterable[Any], name: str, alarm: Alarm, message: str, at_the_end: bool = False
+    def _trigger(
+        self, loggers: Iterable[Any], name: str, alarm: Alarm, message: str, at_end: bool = False
     ) -> tuple[str, str]:
-        """Write down what an alarm says; gives what is to be done, and the whole sentence."""
+        """Report an alarm; return the action, which at the end of training is `warn`, and the whole message."""
         clock = self.module.clock
-        action = "warn" if at_the_end else alarm.action
+        action = "warn" if at_end else alarm.action
         if action == "rollback" and clock.rollbacks >= alarm.max_rollbacks:
             action, message = "stop", f"{message} The run has been rolled back {clock.rollbacks} times already."
-        self.written.append(
+        self.history.append(
             {"alarm": name, "iteration": clock.iterations, "kimg": clock.kimg, "action": action, "message": message}
         )
         text = f"Alarm {name} at {clock.kimg:,.1f} kimg: {message}"
         log.warning("%s", text)
-        for logger in loggers:
-            if hasattr(logger, "alert"):
-                logger.alert(name, message)
-        self.on_ringing()
+        for alert in hooks(loggers, "alert"):
+            alert(name, message)
+        for listener in self.status.on_alarm:
+            listener()
         return action, text

@@ -6,14 +6,14 @@ from typing import ClassVar
 import torch
 from pydantic import PositiveFloat
 
-from gan_experiments.callbacks.alarms.base import Alarm, Signals
+from gan_experiments.callbacks.alarms.base import Alarm, AlarmInputs
 
 
 @dataclass(kw_only=True)
 class Divergence(Alarm):
     """A loss or the norm of a network's gradient beyond a limit.
 
-    A loss that is no number stops every run; with `rollback` it is rolled back like the others.
+    A loss that is not finite stops every run; with `rollback` it is rolled back as for other alarms.
 
     Args:
         loss_limit: largest absolute value of a loss.
@@ -23,14 +23,14 @@ class Divergence(Alarm):
     loss_limit: PositiveFloat = 1e3
     gradient_limit: PositiveFloat = 1e4
 
-    hears_divergence: ClassVar[bool] = True
+    covers_divergence: ClassVar[bool] = True
 
-    def look(self, signals: Signals) -> str:
-        for name, value in signals.losses.items():
+    def check(self, inputs: AlarmInputs) -> str:
+        for name, value in inputs.losses.items():
             if abs(value) > self.loss_limit:
                 return f"{name} is {value:.3g}: training diverges. Lower the learning rates, or add a penalty."
-        for name in signals.module.networks:
-            gradients = [p.grad for p in signals.module.get_submodule(name).parameters() if p.grad is not None]
+        for name in inputs.module.networks:
+            gradients = [p.grad for p in inputs.module.get_submodule(name).parameters() if p.grad is not None]
             if gradients:
                 norm = float(torch.nn.utils.get_total_norm(gradients))
                 if not norm <= self.gradient_limit:

@@ -1,11 +1,11 @@
-"""A generator that makes less and less."""
+"""A generator whose samples become alike."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
-from gan_experiments.callbacks.alarms.base import Alarm, Signals
+from gan_experiments.callbacks.alarms.base import Alarm, AlarmInputs
 
 
 @dataclass(kw_only=True)
@@ -13,9 +13,9 @@ class ModeCollapse(Alarm):
     """`class_coverage` or `feature_diversity` falls below a share of its own best value, or stays low for too long.
 
     Args:
-        falls_to: share of the best value so far, below which the alarm rings.
+        falls_to: share of the best value so far, below which the alarm is triggered.
         below: limit for either value, in itself.
-        after_kimg: from when on `below` counts; a generator that has just begun makes little of anything.
+        after_kimg: from when on `below` counts; a generator that has just begun has little variety.
     """
 
     falls_to: NonNegativeFloat = 0.5
@@ -24,16 +24,16 @@ class ModeCollapse(Alarm):
 
     watches: ClassVar[Literal["losses", "evaluation"]] = "evaluation"
 
-    def look(self, signals: Signals) -> str:
+    def check(self, inputs: AlarmInputs) -> str:
         watched = {
             key: value
-            for key, value in (signals.evaluation or {}).items()
+            for key, value in inputs.evaluation.items()
             if key.partition("/")[0] in ("class_coverage", "feature_diversity")
         }
         self.state |= {key: max(value, self.state.get(key, 0.0)) for key, value in watched.items()}
         for key, value in watched.items():
             best = self.state[key]
-            if value < self.falls_to * best or (value < self.below and signals.kimg >= self.after_kimg):
+            if value < self.falls_to * best or (value < self.below and inputs.kimg >= self.after_kimg):
                 return (
                     f"the samples are alike: {key} is {value:.2g}, at its best {best:.2g}. Go back to an earlier "
                     "checkpoint (alarms.mode_collapse.action=rollback), add +loss/term=r1, or train on more images."

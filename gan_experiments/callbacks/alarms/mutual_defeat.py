@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import PositiveFloat
 
-from gan_experiments.callbacks.alarms.base import Alarm, Signals
+from gan_experiments.callbacks.alarms.base import Alarm, AlarmInputs
 
 
 @dataclass(kw_only=True)
@@ -22,10 +22,10 @@ class MutualDefeat(Alarm):
     below: PositiveFloat = 0.02
     for_kimg: PositiveFloat = 10.0
 
-    def look(self, signals: Signals) -> str:
-        losses = [signals.adversarial.get(name) for name in ("discriminator", "generator")]
+    def check(self, inputs: AlarmInputs) -> str:
+        losses = [inputs.adversarial.get(name) for name in ("discriminator", "generator")]
         holds = all(loss is not None and 0 <= loss < self.below for loss in losses)
-        if not self.lasts(holds, signals.kimg, self.for_kimg):
+        if not self.has_lasted(holds, inputs.kimg, self.for_kimg):
             return ""
         discriminator, generator = losses
         return (

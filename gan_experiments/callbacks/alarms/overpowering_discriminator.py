@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import PositiveFloat
 
-from gan_experiments.callbacks.alarms.base import Alarm, Signals
+from gan_experiments.callbacks.alarms.base import Alarm, AlarmInputs
 
 
 @dataclass(kw_only=True)
@@ -25,12 +25,12 @@ class OverpoweringDiscriminator(Alarm):
     generator_above: float = 4.0
     for_kimg: PositiveFloat = 50.0
 
-    def look(self, signals: Signals) -> str:
-        discriminator, generator = (signals.adversarial.get(name) for name in ("discriminator", "generator"))
+    def check(self, inputs: AlarmInputs) -> str:
+        discriminator, generator = (inputs.adversarial.get(name) for name in ("discriminator", "generator"))
         if discriminator is None or generator is None:
             return ""
         holds = 0 <= discriminator < self.discriminator_below and generator > self.generator_above
-        if not self.lasts(holds, signals.kimg, self.for_kimg):
+        if not self.has_lasted(holds, inputs.kimg, self.for_kimg):
             return ""
         return (
             f"the discriminator tells real from generated with ease (loss {discriminator:.2g}, the generator's "

@@ -1,4 +1,4 @@
-"""Writing the losses down, and stopping a run whose losses are no longer numbers."""
+"""Logging the losses, and stopping a run whose losses are no longer finite."""
 
 import math
 import time
@@ -8,34 +8,21 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from gan_experiments.callbacks.errors import DivergenceError
+from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.engine.module import TrainingModule
-from gan_experiments.types import RunFailedError
 
 
-class DivergenceError(RunFailedError):
-    """A loss is no longer finite; says which and since when."""
-
-
-class AlarmError(RunFailedError):
-    """An alarm has stopped the run."""
-
-
-class RollbackError(Exception):
-    """An alarm asks for the best checkpoint and another random stream."""
-
-
-class Record(Callback):
-    """Logs the means of all losses every `every` iterations, in one call to each logger.
+class Losses(Callback):
+    """Logs the means of all losses every `log_every_iterations` iterations, in one call to each logger.
 
     Nothing waits for the device in between. A mean that is not finite stops the run: the weights are lost, and going on
     would only overwrite good checkpoints with bad ones.
     """
 
-    def __init__(self, module: TrainingModule, every: int) -> None:
+    def __init__(self, module: TrainingModule, status: TrainingStatus) -> None:
         self.module = module
-        self.every = every
-        self.last_row = 0
-        self.latest: dict[str, float] = {}
+        self.status = status
         self._since = 0.0
         self._since_images = 0
 
@@ -43,26 +30,27 @@ class Record(Callback):
         self._since, self._since_images = time.perf_counter(), self.module.clock.images_seen
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        if self.module.clock.iterations % self.every == 0:
-            self.write(trainer)
+        iterations = self.module.clock.iterations
+        if iterations % self.status.log_every_iterations == 0 and (row := self._log(trainer)):
+            self.status.last_row = iterations
+            check_finite(row, iterations, self.status)
             self.module.means.clear()
+            for listener in self.status.on_row:
+                listener(trainer, row)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the last, incomplete interval too; its sums stay in the checkpoint, so that a longer run goes on."""
-        if self.module.clock.iterations > self.last_row:
-            self.write(trainer, complete=False)
+        """Log the last, incomplete interval too; its sums stay in the checkpoint, so that a longer run goes on."""
+        iterations = self.module.clock.iterations
+        if iterations > self.status.last_row:
+            check_finite(self._log(trainer), iterations, self.status)
 
-    def write(self, trainer: pl.Trainer, complete: bool = True) -> None:
-        """Write a row of means.
-
-        Raises:
-            DivergenceError: a mean is not finite.
-        """
+    def _log(self, trainer: pl.Trainer) -> dict[str, float]:
+        """Log a row of means and return it; empty where nothing was measured."""
         means = self.module.read_means()
         if not means:
-            return
+            return {}
         clock, now = self.module.clock, time.perf_counter()
-        self.latest = {
+        row = {
             "iteration": clock.iterations,
             "kimg": clock.kimg,
             "epoch": clock.iterations / self.module.batches_per_epoch,
@@ -73,14 +61,13 @@ class Record(Callback):
         }
         self._since, self._since_images = now, clock.images_seen
         for logger in trainer.loggers:
-            logger.log_metrics(self.latest, step=clock.iterations)
-        if complete:
-            self.last_row = clock.iterations
-        check_finite(means, clock.iterations, self.every)
+            logger.log_metrics(row, step=clock.iterations)
+        return row
 
 
-def check_finite(means: Mapping[str, float], iteration: int, every: int) -> None:
+def check_finite(means: Mapping[str, float], iteration: int, status: TrainingStatus) -> None:
     """Raise `DivergenceError` unless all means are finite."""
     broken = [f"{name} became {value}" for name, value in sorted(means.items()) if not math.isfinite(value)]
     if broken:
+        every = status.log_every_iterations
         raise DivergenceError(f"{', '.join(broken)} in the {every} iterations before iteration {iteration}.")
