@@ -244,8 +244,7 @@ EQUALITIES = (
         "regimes_that_keep_all",
         "classifier",
         (
-            "regime=chain",
-            "regime/step=[classes,first_n]",
+            "regime=[classes,first_n]",
             "regime.classes.keep=[0,1,2,3,4,5,6,7,8,9]",
             "regime.first_n.num_images=1500",
         ),
