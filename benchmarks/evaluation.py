@@ -42,16 +42,13 @@ from typing import Any
 
 import framework
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from side_by_side import SideBySide, differences
 from training import machine
 from workloads import WORKLOADS, stopwatch
 
 from gan_experiments.build import build_augmentations, build_measures, build_module, build_protocol
 from gan_experiments.callbacks.evaluation import SEED
-from gan_experiments.config.schema import prepare, register_schema
-from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.config.compose import compose
 from gan_experiments.datasets.data import Data
 from gan_experiments.engine.gan import GAN
 from gan_experiments.engine.supervised import fit_reconstructions
@@ -69,10 +66,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def prepared(num_samples: int, overrides: list[str], cache_dir: Path) -> tuple[GAN, Protocol, float]:
     """Return the networks, the protocol, and the default interval of evaluation in kimg, by the path of a run."""
     command_line = ["+experiment=fmnist_acgan", f"evaluation.num_samples={num_samples}", *overrides]
-    register_schema()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        cfg = prepare(compose("config", [*command_line, f"cache_dir={cache_dir}"]))
+    cfg = compose(*command_line, f"cache_dir={cache_dir}")
     measures = build_measures(cfg)
     gan, _ = build_module(cfg)
     assert isinstance(gan, GAN)

@@ -8,13 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import open_dict
 from workloads import Workload, stopwatch
 
-from gan_experiments.config.schema import register_schema
-from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.config.compose import composition
 from gan_experiments.engine.gan import GAN
 from gan_experiments.runs.launch import plan_launch
 from gan_experiments.train import run
@@ -41,12 +37,6 @@ def train(workload: Workload, data: Path, overrides: Sequence[str]) -> None:
         f"trainer={'gpu' if torch.cuda.is_available() else 'cpu'}",
         *overrides,
     ]
-    register_schema()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        cfg = compose("config", command_line, return_hydra_config=True)
-    choices = dict(cfg.hydra.runtime.choices)
-    with open_dict(cfg):
-        del cfg["hydra"]
+    composed = composition(*command_line)
     with tempfile.TemporaryDirectory() as directory:
-        run(plan_launch(cfg, Path(directory) / "run", command_line, choices))
+        run(plan_launch(composed.config, Path(directory) / "run", composed.overrides, composed.choices))

@@ -71,7 +71,9 @@ def write_result(
 
 def _share_of(full: list[str], results: dict[str, Any]) -> float | None:
     """Return what a run reached over the budget of its long form; None where it reached no end."""
-    budget = _composed(full).budget
+    from gan_experiments.config.compose import composition
+
+    budget = composition(*full).config.budget
     unit, amount = next((unit, amount) for unit, amount in budget.items() if amount is not None)
     return results[unit] / amount if unit in results else None
 
@@ -87,25 +89,13 @@ def _write_networks(directory: Path, manifest: dict[str, Any], full: list[str], 
 def networks_of(full: list[str], dataset: dict[str, Any]) -> dict[str, Any]:
     """Return the layers of an experiment's networks, as networks.json does; the data are not read."""
     from gan_experiments.build import build_module
-    from gan_experiments.config.schema import prepare
+    from gan_experiments.config.compose import composition, prepare
     from gan_experiments.models.summary import table_facts
 
-    cfg = _composed(full)
+    cfg = composition(*full).config
     cfg.dataset = dataset
     module, tables = build_module(prepare(cfg))
     return {name: table_facts(getattr(module, name), rows) for name, rows in tables.items()}
-
-
-def _composed(overrides: list[str]) -> Any:
-    """Compose the config of a run."""
-    from hydra import compose, initialize_config_dir
-
-    from gan_experiments.config.schema import register_schema
-    from gan_experiments.config.suggestions import CONFIG_DIR
-
-    register_schema()
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        return compose("config", overrides=overrides)
 
 
 def portable(overrides: list[str], data_dir: str) -> list[str]:

@@ -13,9 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from gan_experiments.config.compose import from_hydra, register_schema
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain, explain_plain
 from gan_experiments.config.keys import override_key
-from gan_experiments.config.schema import group_choices, register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.runs.launch import Launch, plan_launch
 from gan_experiments.sweeps.conduct import conduct
@@ -31,12 +31,12 @@ STORAGE_ERRORS = {
 def job(cfg: DictConfig) -> Any:
     """Run one experiment in Hydra's output directory, go on with the run that `resume` names, or do a sweep's job."""
     hydra_config = HydraConfig.get()
-    choices = group_choices(hydra_config.runtime.choices, cfg)
+    composed = from_hydra(cfg, hydra_config, list(hydra_config.overrides.task))
     if hydra_config.mode is RunMode.MULTIRUN:
-        return run_job(Task(cfg, hydra_config, choices), _train)
+        return run_job(Task(cfg, hydra_config, composed.choices), _train)
     directory = Path(hydra_config.runtime.output_dir)
     try:
-        return _train(plan_launch(cfg, directory, list(hydra_config.overrides.task), choices))
+        return _train(plan_launch(composed.config, directory, composed.overrides, composed.choices))
     except Exception as error:
         sys.exit(_report(error))
     finally:

@@ -27,8 +27,9 @@ from gan_experiments.callbacks.progress import ProgressBar
 from gan_experiments.callbacks.samples import SampleGrids
 from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.callbacks.streams import RandomStreams
+from gan_experiments.config.checks import trains_class_head
+from gan_experiments.config.compose import without_declared_facts
 from gan_experiments.config.instantiate import check_arguments, instantiate
-from gan_experiments.config.schema import trains_class_head, without_task_facts
 from gan_experiments.datasets.data import Data
 from gan_experiments.datasets.loader import Augmentation, fits_in_memory
 from gan_experiments.engine.datamodule import Feed
@@ -169,7 +170,7 @@ def build(config: DictConfig, directory: Path, manifest: dict[str, Any], is_new:
     Raises:
         UserError: a constructor refuses its arguments, parts do not fit each other, or data are missing.
     """
-    check_arguments(without_task_facts(config))
+    check_arguments(without_declared_facts(config))
     module, tables = build_module(config)
     if is_new and config.init_from is not None:
         _take_weights(module, config.init_from)
@@ -239,7 +240,7 @@ def build_module(config: DictConfig) -> tuple[TrainingModule, Tables]:
             "latents": build_latents(config.model),
             "ema_half_life_kimg": config.ema_half_life_kimg,
         }
-    module: TrainingModule = instantiate(without_task_facts(config).task, "task")(**arguments)
+    module: TrainingModule = instantiate(without_declared_facts(config).task, "task")(**arguments)
     return module, tables
 
 

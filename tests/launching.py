@@ -9,12 +9,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
-from gan_experiments.config.schema import group_choices, register_schema
-from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.config.compose import composition
 from gan_experiments.runs.launch import Launch, plan_launch
 from gan_experiments.runs.records import read_record
 from gan_experiments.types import MetricValue
@@ -45,14 +42,8 @@ def values_of(directory: Path) -> dict[str, MetricValue]:
 
 def composed(*overrides: str) -> tuple[DictConfig, dict[str, Any]]:
     """Compose the root config as the command line does; give it and the group choices."""
-    register_schema()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        cfg = compose("config", list(overrides), return_hydra_config=True)
-    composition = cfg.hydra.runtime.choices
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg, group_choices(composition, cfg)
+    made = composition(*overrides)
+    return made.config, made.choices
 
 
 def planned(directory: Path, *overrides: str) -> Launch:

@@ -9,8 +9,8 @@ from launching import TINY, composed
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.build import build_module
+from gan_experiments.config.compose import prepare
 from gan_experiments.config.instantiate import instantiate
-from gan_experiments.config.schema import prepare
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.datasets.loader import Pipeline
 from gan_experiments.engine.datamodule import EpochRest

@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_experiments.config.checks import cross_check
+from gan_experiments.config.compose import compose, composition
 from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate
-from gan_experiments.config.schema import prepare, register_schema
-from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.formatting import floor, print_json, print_table, say, short
 from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue, UserError
@@ -48,9 +46,7 @@ def fit_extractor(
     overrides: Annotated[list[str], typer.Argument(help="The data set: dataset=fmnist, data_dir=...")],
 ) -> None:
     """Train the classifier that measures a data set by the recipe of the shipped ones, and say its accuracy."""
-    register_schema()
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        config = prepare(compose("config", ["model=dcgan", "loss=non_saturating", *overrides]))
+    config = compose("model=dcgan", "loss=non_saturating", *overrides)
     from gan_experiments.metrics.extractors.classifier import train_extractor
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
@@ -74,9 +70,7 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
         return config
     usual = "standard" if config.model.generator else "class_head"
     choice = usual if nothing else run.manifest["choices"]["evaluation"]
-    register_schema()
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        composed = compose("config", [f"evaluation={choice}", *overrides])
+    composed = composition(f"evaluation={choice}", *overrides).config
     with open_dict(config):
         if nothing:
             config.evaluation = composed.evaluation

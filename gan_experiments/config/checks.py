@@ -1,78 +1,23 @@
 """The checks of a composed config that need no part to be built: keys, declared facts, values that must agree."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from pydantic import Field
+from pydantic import ValidationError
 
-from gan_experiments.config.instantiate import check_type
+from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.config.keys import override_key, within
+from gan_experiments.config.schema import FURTHER_GROUPS, GROUPS, MERGED_GROUPS, Root
 from gan_experiments.config.suggestions import right_place, suggest
-from gan_experiments.types import UserError
+from gan_experiments.types import TrainingFacts, UserError
 
 OWN_PREFIX = "gan_experiments."
 VALUE_RANGES = {"sigmoid": [0, 1], "tanh": [-1, 1]}
+STRUCTURE = ("missing", "extra_forbidden", "no_target")
+"""Kinds of mistakes that show before the config is resolved."""
 
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
-Above0 = Annotated[float, Field(gt=0)]
-DECLARED: dict[str, dict[str, Any]] = {
-    "": {
-        "seed": Annotated[int, Field(ge=0, lt=2**32)],
-        "batch_size": Positive,
-        "ema_half_life_kimg": Above0 | None,
-        "log_every_iterations": Positive,
-        "sample_every_kimg": Above0 | None,
-        "samples_by_class": Literal["rows", "columns"],
-        "checkpoint_every_kimg": Above0,
-        "keep_checkpoints": Positive,
-    },
-    "budget": {"epochs": Above0 | None, "kimg": Above0 | None, "generator_steps": Positive | None},
-    "model": {
-        "name": str,
-        "value_range": tuple[float, float],
-        "output": Literal["sigmoid", "tanh", "linear"],
-        "conditional": bool,
-        "class_head": bool,
-        "latent_dim": Positive,
-    },
-    "dataset": {
-        "name": str,
-        "image_size": Positive,
-        "channels": Positive,
-        "num_classes": Count,
-        "class_names": list[str],
-        "num_train": Positive,
-        "num_test": Count,
-    },
-    "evaluation": {
-        "extractors": dict[str, Any],
-        "metrics": dict[str, Any],
-        "every_kimg": Above0 | None,
-        "num_samples": Positive,
-        "num_seeds": Positive,
-        "best": str | None,
-        "patience_kimg": Above0 | None,
-    },
-    "optimizer": {"gradient_clip": dict[Literal["discriminator", "generator"], float | None]},
-}
-"""The values that the root and these groups hold, each with its type."""
-PARTS = {
-    "model": ("initialization", "generator", "discriminator"),
-    "dataset": ("source",),
-    "evaluation": (),
-    "optimizer": ("discriminator", "generator", "learning_rate"),
-}
-"""What these groups name by `_target_`."""
-OPTIONAL_PARTS = {"model": ("latents",)}
-"""What they may name besides."""
-TASK_FACTS = ("needs", "unused", "min_classes")
-"""What a task's yaml declares: facts that the model must have, keys it has no use for, how many classes it needs."""
-FURTHER_GROUPS = ("experiment", "loss/term", "optimizer/learning_rate", "evaluation/metric")
-"""Groups that are no root keys."""
 TRAINER_KEYS = (
     "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "logger", "callbacks", "enable_checkpointing",
     "enable_progress_bar", "default_root_dir", "gradient_clip_val", "gradient_clip_algorithm",
@@ -81,28 +26,69 @@ TRAINER_KEYS = (
 """Arguments of Lightning's Trainer that have no effect or no place here."""
 
 
-def check_keys(cfg: DictConfig, schema: DictConfig) -> None:
+def check_keys(config: DictConfig) -> None:
     """Find keys that nothing would read, and keys without which nothing works; an added (+) key passes the schema.
+
+    Args:
+        config: not yet resolved.
 
     Raises:
         UserError: names the key and the nearest known one.
     """
+    schema = OmegaConf.structured(Root)
     for parent in ("", "budget", "data"):
         # As lists: for a config, `in` is false where the value is still missing.
-        here, known = ([str(key) for key in (node[parent] if parent else node)] for node in (cfg, schema))
+        given, known = ([str(key) for key in (node[parent] if parent else node)] for node in (config, schema))
         prefix = f"{parent}." if parent else ""
-        for key in here:
+        for key in given:
             if key not in known:
                 groups = () if parent else FURTHER_GROUPS
                 raise UserError(f"unknown key '{prefix}{key}'{suggest(key, [*known, *groups])}")
         for key in known:
-            if key not in here:
+            if key not in given:
                 raise UserError(f"{prefix}{key} is missing: it cannot be taken out with ~")
     for key in ("task", "schedule", "trainer"):
-        _require_part(cfg[key], key)
-    text = json.dumps(OmegaConf.to_container(cfg))
-    for group in PARTS:
-        _check_group(group, cfg[group], text)
+        _require_part(config[key], key)
+    read = _interpolated(OmegaConf.to_container(config))
+    for group, values in GROUPS.items():
+        if not isinstance(node := config[group] if group else config, DictConfig):
+            raise UserError(f"{group} holds no keys: choose {group}=NAME; --help lists the names")
+        content = {key: value for key, value in _content(node).items() if key in values.model_fields or key not in read}
+        _check_values(group, content, structure=True)
+
+
+def _content(node: DictConfig) -> dict[str, Any]:
+    content: Any = OmegaConf.to_container(node)
+    return {str(key): value for key, value in content.items()}
+
+
+def _check_values(group: str, content: dict[str, Any], *, structure: bool) -> None:
+    """Raise `UserError` for the first mistake in the structure of a group, or in its values."""
+    try:
+        GROUPS[group].model_validate(content)
+    except ValidationError as error:
+        mistakes = [item for item in error.errors() if (item["type"] in STRUCTURE) == structure]
+        if not mistakes:
+            return
+        kind, name = mistakes[0]["type"], str(mistakes[0]["loc"][0])
+        key, fields = f"{group}.{name}".strip("."), GROUPS[group].model_fields
+        if kind == "missing":
+            stated = ", ".join(field for field, info in fields.items() if info.is_required())
+            raise UserError(f"{key} is missing: the yaml of a {group} states {stated}") from error
+        if kind == "extra_forbidden":
+            raise UserError(f"{key} is read by nothing{suggest(name, fields)}") from error
+        if kind == "no_target":
+            _require_part(content[name], key)
+        reasons = dict.fromkeys(item["msg"] for item in mistakes if item["loc"][0] == name)
+        raise UserError(f"{key}={content[name]!r} has a wrong type or value: {'; '.join(reasons)}") from error
+
+
+def _interpolated(content: Any) -> set[str]:
+    """Return the words of all interpolations: names of keys that some other key reads."""
+    if isinstance(content, dict | list):
+        children = content.values() if isinstance(content, dict) else content
+        return set().union(*map(_interpolated, children))
+    return set(re.findall(r"\w+", content)) if isinstance(content, str) and "${" in content else set()
 
 
 def check_choices(choices: Mapping[str, Any]) -> None:
@@ -135,40 +121,21 @@ def check_unused(unused: Sequence[str], overrides: Sequence[str]) -> None:
             raise UserError(f"{word}: this task has no use for {key}. Leave it out, or choose another task=NAME.")
 
 
-def _check_group(group: str, node: Any, text: str) -> None:
-    """Check the keys of a group; others than the known ones must be read by an interpolation somewhere in `text`."""
-    known = [*DECLARED[group], *PARTS[group]]
-    if not isinstance(node, DictConfig):
-        raise UserError(f"{group} holds no keys: choose {group}=NAME; --help lists the names")
-    for key in known:
-        if key not in node:
-            raise UserError(f"{group}.{key} is missing: the yaml of a {group} states {', '.join(known)}")
-    optional = OPTIONAL_PARTS.get(group, ())
-    for key in map(str, node):
-        read = key in [*known, *optional] or re.search(rf"\$\{{[^}}]*\b{re.escape(key)}\b[^}}]*\}}", text)
-        if not read and (group, key) != ("dataset", "path"):
-            raise UserError(f"{group}.{key} is read by nothing{suggest(key, known)}")
-    for key in [*PARTS[group], *(key for key in optional if node.get(key) is not None)]:
-        _require_part(node[key], f"{group}.{key}")
-
-
 def _require_part(node: Any, key: str) -> None:
-    if not isinstance(node, DictConfig) or "_target_" not in node:
+    if not isinstance(node, dict | DictConfig) or "_target_" not in node:
         group = key.split(".")[0]
         term = " (+loss/term=NAME adds a term)" if group == "loss" else ""
         raise UserError(f"{key} names no _target_: choose {group}=NAME{term}, or write {key}._target_=CLASS")
 
 
 def cross_check(cfg: DictConfig) -> None:
-    """Compare values that must agree, by declared facts alone.
+    """Check the values of a resolved config, and that those agree which must, by declared facts alone.
 
     Raises:
-        UserError: names the two keys and what to write instead.
+        UserError: names the keys and what to write instead.
     """
-    for group, declared in DECLARED.items():
-        values: Any = OmegaConf.to_container(cfg[group] if group else cfg)
-        for key, hint in declared.items():
-            check_type(f"{group}.{key}".strip("."), values[key], hint)
+    for group in GROUPS:
+        _check_values(group, _content(cfg[group] if group else cfg), structure=False)
     _check_trainer(cfg.trainer)
     model, dataset = cfg.model, cfg.dataset
     expected = VALUE_RANGES.get(model.output)
@@ -178,7 +145,7 @@ def cross_check(cfg: DictConfig) -> None:
             f"{list(model.value_range)}: the data would not fit the generator. Write model.value_range={expected}, "
             f"or model.output=linear, which fits any range."
         )
-    for group in ("regime", "loss", "augment", "logger", "alarms", "evaluation.extractors", "evaluation.metrics"):
+    for group in MERGED_GROUPS:
         for name, part in OmegaConf.select(cfg, group).items():
             key = f"{group}.{name}"
             if not isinstance(part, DictConfig) and (advice := right_place(key, {}, f"{key}={part}")):
@@ -245,3 +212,61 @@ def _check_trainer(trainer: DictConfig) -> None:
         raise UserError(
             f"trainer.precision={trainer.precision} is not supported: write trainer.precision=32-true or bf16-mixed."
         )
+
+
+def count_training_images(cfg: DictConfig) -> int:
+    """Return the number of images that the regimes leave to train on, the most where only labels tell.
+
+    Raises:
+        UserError: a regime asks for more than the images have.
+    """
+    check_arguments(cfg.regime, "regime")
+    return _training_facts(cfg).num_images
+
+
+def check_labels(cfg: DictConfig) -> None:
+    """Find a new run that has too few classes, or whose regime changes labels which nothing reads.
+
+    Raises:
+        UserError: says which, and what to choose instead.
+    """
+    facts, least = _training_facts(cfg), cfg.task.get("min_classes") or 0
+    task = f"this task learns to tell classes apart and needs {least}, but"
+    if (classes := cfg.dataset.num_classes) < least:
+        raise UserError(f"{task} dataset {cfg.dataset.name!r} has {classes}. Choose another dataset=NAME.")
+    if facts.num_classes < least:
+        raise UserError(
+            f"{task} with this regime dataset {cfg.dataset.name!r} has {facts.num_classes}. Name more classes, or "
+            f"write regime=none."
+        )
+    if facts.wrong_labels and not _reads_labels(cfg):
+        raise UserError(
+            "the regime changes labels, but nothing here reads labels in training, so wrong labels would change "
+            "nothing: model.conditional is false, and no term of the loss needs model.class_head. Leave label_noise "
+            "out, or choose what reads labels, such as model=dcgan_projection or task=classifier "
+            "model=dcgan_class_head."
+        )
+
+
+def trains_class_head(cfg: DictConfig) -> bool:
+    """Whether the task or a term of the loss trains a class head; one of the user's own may, whatever it says."""
+    parts = [part for part in (cfg.task, *cfg.loss.values()) if part.get("weight") != 0]
+    return any("class_head" in (part.get("needs") or []) or _is_own(part) for part in parts)
+
+
+def _reads_labels(cfg: DictConfig) -> bool:
+    networks = (cfg.model.generator, cfg.model.discriminator)
+    told = any(network.get("condition") is not None or _is_own(network) for network in networks)
+    return bool(cfg.model.conditional) or told or trains_class_head(cfg)
+
+
+def _is_own(part: DictConfig) -> bool:
+    """Return whether a part is of the user's own code."""
+    return not part.get("_target_", OWN_PREFIX).startswith(OWN_PREFIX)
+
+
+def _training_facts(cfg: DictConfig) -> TrainingFacts:
+    facts = TrainingFacts(cfg.dataset.num_train, cfg.dataset.num_classes, cfg.dataset.image_size)
+    for regime in instantiate(cfg.regime, "regime").values():
+        facts = regime.describe(facts)
+    return facts

@@ -9,10 +9,9 @@ from omegaconf import OmegaConf, ValidationError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from gan_experiments.config.checks import FURTHER_GROUPS
 from gan_experiments.config.instantiate import takes
 from gan_experiments.config.keys import override_key
-from gan_experiments.config.schema import Root
+from gan_experiments.config.schema import FURTHER_GROUPS, Root
 from gan_experiments.config.suggestions import CONFIG_DIR, nearest, suggest, suggest_key
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)

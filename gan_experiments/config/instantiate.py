@@ -1,12 +1,15 @@
 """Parts named by `_target_` in yaml: how their arguments are checked, and the one way to build them."""
 
+import dataclasses
 import difflib
+import importlib.util
 import inspect
 import json
 import logging
 import sys
+import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import hydra
@@ -17,18 +20,42 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from gan_experiments.config.suggestions import suggest_key
 from gan_experiments.types import UserError
 
-logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it also raises
-
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+MOVED = {
+    "data.augment.": "augment.operations.",
+    "data.image_folder.": "datasets.folder.",
+    "data.image_set.": "datasets.base.",
+    "data.pipeline.": "datasets.loader.",
+    "data.torchvision_source.": "datasets.torchvision.",
+    "data.": "datasets.",
+    "evaluation.metrics.": "metrics.",
+    "evaluation.": "metrics.",
+    "losses.base.": "losses.objective.",
+    "models.keras.": "models.layers.",
+    "schedules.": "engine.schedules.",
+    "tracking.": "loggers.",
+    "training.": "engine.",
+}
+"""Where the modules of the first versions are now, for messages; the first prefix that fits."""
 
 
 def takes(target: str, name: str) -> bool:
     """Return whether what `target` names takes an argument, as far as can be known: yes where it cannot be imported."""
     try:
-        named, open_ended = _arguments(hydra.utils.get_object(target))
+        named, open_ended = _arguments(_find(target))
     except Exception:  # importing a user's own module may raise anything
         return True
     return open_ended or name in named
+
+
+def _find(target: str) -> Any:
+    """Return what `target` names; may raise anything, for it imports the module, which may be the user's own."""
+    logger = logging.getLogger("hydra.utils")  # logs what it also raises
+    disabled, logger.disabled = logger.disabled, True
+    try:
+        return hydra.utils.get_object(target)
+    finally:
+        logger.disabled = disabled
 
 
 def _arguments(part: Any) -> tuple[dict[str, inspect.Parameter], bool]:
@@ -89,9 +116,11 @@ def _parts(value: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _check_part(key: str, node: dict[str, Any]) -> None:
     target = node["_target_"]
     try:
-        part = hydra.utils.get_object(target)
-    except Exception as error:  # importing a user's own module may raise anything
+        part = _find(target)
+    except Exception as error:
         cause = error.__cause__ or error
+        if new := moved(target):
+            raise UserError(f"{key}._target_: {target} has moved: write {new}.") from error
         raise UserError(
             f"{key}._target_: cannot import {target!r} ({type(cause).__name__}: {cause}){_suggest_target(target)}. "
             f"If it is a part of your own, name the directory that holds it in code_dirs=[...]."
@@ -109,7 +138,7 @@ def _check_part(key: str, node: dict[str, Any]) -> None:
         for name, parameter in named.items():
             if parameter.default is inspect.Parameter.empty and name not in given:
                 raise UserError(f"{key}.{name} is missing: {target} needs it")
-    hints = _hints(part)
+    hints, _ = type_hints(part)
     for name, value in given.items():
         if name in hints and not any(True for _ in _parts(value, "")):
             check_type(f"{key}.{name}", value, hints[name])
@@ -122,11 +151,41 @@ def _suggest_target(target: str) -> str:
     return f"; did you mean '{module}.{near[0]}'?" if module in sys.modules and near else ""
 
 
-def _hints(part: Any) -> Mapping[str, Any]:
+def moved(target: str) -> str:
+    """Return where a part of the first versions is now; empty for others."""
+    inside = target.removeprefix("gan_experiments.")
+    prefix = next((prefix for prefix in MOVED if inside.startswith(prefix)), None)
+    if inside == target or prefix is None:
+        return ""
+    new = f"gan_experiments.{MOVED[prefix]}{inside.removeprefix(prefix)}"
     try:
-        return typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
-    except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
-        return {}
+        return new if importlib.util.find_spec(new.rpartition(".")[0]) else ""
+    except ModuleNotFoundError:
+        return ""
+
+
+def type_hints(part: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the types of a constructor's arguments by name, and the names whose types cannot be resolved.
+
+    The fields of a dataclass are resolved in the modules of the classes that define them, which may be others than that
+    of the dataclass itself.
+    """
+    if inspect.isclass(part) and dataclasses.is_dataclass(part):
+        classes = [(vars(each), vars(sys.modules[each.__module__])) for each in reversed(part.__mro__)]
+        definitions = [(members.get("__annotations__", {}), names) for members, names in classes]
+    else:
+        function = part.__init__ if inspect.isclass(part) else part
+        definitions = [(getattr(function, "__annotations__", {}), getattr(function, "__globals__", {}))]
+    hints: dict[str, Any] = {}
+    unresolved = []
+    for annotations, names in definitions:
+        for name, annotation in annotations.items():
+            holder: Any = types.SimpleNamespace(__annotations__={name: annotation})
+            try:
+                hints |= typing.get_type_hints(holder, names, include_extras=True)
+            except (NameError, TypeError, AttributeError):  # such as a name that exists for type checkers alone
+                unresolved.append(name)
+    return hints, unresolved
 
 
 def check_type(key: str, value: Any, hint: Any) -> None:
@@ -140,7 +199,8 @@ def check_type(key: str, value: Any, hint: Any) -> None:
     except Exception:  # an annotation that pydantic does not know says nothing about a yaml value
         return
     try:
-        # As JSON: lists may stand for tuples and integers for floats, but a string never for a number.
+        # The values of a yaml are those of JSON, for which pydantic's strict mode takes a list for a tuple or a
+        # sequence and an integer for a float, but never a string for a number.
         adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         errors = [item for item in error.errors() if item["type"] != "needs_python_object"]

@@ -1,21 +1,17 @@
-"""From a command line to a checked config: the root schema, and the config with all facts filled in.
+"""The keys of a config: the root's for Hydra, and what the yaml of each group states.
 
 Imports neither torch nor Lightning, so that `--help`, `--cfg job` and a typing mistake answer at once.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PositiveInt, Strict
+from pydantic_core import PydanticCustomError
 
-from gan_experiments.config.checks import OWN_PREFIX, TASK_FACTS, cross_check
-from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate
-from gan_experiments.config.suggestions import CONFIG_DIR
-from gan_experiments.types import DatasetFacts, ImageSource, TrainingFacts, UserError
+FURTHER_GROUPS = ("experiment", "loss/term", "optimizer/learning_rate", "evaluation/metric")
+"""Groups that are no root keys."""
 
 
 @dataclass
@@ -73,136 +69,105 @@ class Root:
     trainer: Any = MISSING
 
 
-def register_schema() -> None:
-    """Make the root schema known to Hydra as `schema`, the first entry of the defaults list."""
-    ConfigStore.instance().store(name="schema", node=Root)
+def _check_target(part: Any) -> Any:
+    if not isinstance(part, dict) or "_target_" not in part:
+        raise PydanticCustomError("no_target", "names no _target_")
+    return part
 
 
-def prepare(cfg: DictConfig) -> DictConfig:
-    """Check a composed config and resolve it: facts filled in, paths absolute, nothing left to interpolate.
-
-    Raises:
-        UserError: something is missing, contradictory or cannot work; names the keys and the remedy.
-    """
-    cfg = cfg.copy()
-    for key in ("data_dir", "cache_dir"):
-        cfg[key] = str(Path(cfg[key]).expanduser().absolute())
-    cfg.code_dirs = [str(Path(directory).expanduser().absolute()) for directory in cfg.code_dirs]
-    if cfg.dataset.get("path"):
-        cfg.dataset.path = str(Path(cfg.dataset.path).expanduser().absolute())
-    add_code_dirs(cfg.code_dirs)
-    _fill_in_facts(cfg)
-    try:
-        resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{error.full_key} has no value: {reason}. Write {error.full_key}=VALUE.") from error
-    result = OmegaConf.create(resolved)
-    assert isinstance(result, DictConfig)
-    for key in result.task.get("unused") or []:  # what is not used shall not be taken for what was
-        value = OmegaConf.select(result, key)
-        OmegaConf.update(result, key, {} if isinstance(value, DictConfig) else None, merge=False)
-    cross_check(result)
-    num_images = count_training_images(result)
-    if result.batch_size > num_images:
-        raise UserError(
-            f"batch_size={result.batch_size} is larger than the data set: dataset {result.dataset.name!r} gives "
-            f"{num_images} training images. Write batch_size={num_images} or less."
-        )
-    return result
+Part = Annotated[Any, PlainValidator(_check_target)]
+Above0 = Annotated[float, Field(gt=0)]
 
 
-def without_task_facts(cfg: DictConfig) -> DictConfig:
-    """Return the config without what the task declares, which is no argument of it."""
-    cfg = cfg.copy()
-    cfg.task = {key: value for key, value in cfg.task.items() if key not in TASK_FACTS}
-    return cfg
+class Values(BaseModel):
+    """Values of one node of the config. They come from yaml, so a string is never taken for a number."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
 
 
-def count_training_images(cfg: DictConfig) -> int:
-    """Return the number of images that the regimes leave to train on, the most where only labels tell.
+class RootValues(Values):
+    """The values at the root that have bounds; Hydra knows all their names and types."""
 
-    Raises:
-        UserError: a regime asks for more than the images have.
-    """
-    check_arguments(cfg.regime, "regime")
-    return _training_facts(cfg).num_images
+    model_config = ConfigDict(extra="ignore")
 
-
-def check_labels(cfg: DictConfig) -> None:
-    """Find a new run that has too few classes, or whose regime changes labels which nothing reads.
-
-    Raises:
-        UserError: says which, and what to choose instead.
-    """
-    facts, least = _training_facts(cfg), cfg.task.get("min_classes") or 0
-    task = f"this task learns to tell classes apart and needs {least}, but"
-    if (classes := cfg.dataset.num_classes) < least:
-        raise UserError(f"{task} dataset {cfg.dataset.name!r} has {classes}. Choose another dataset=NAME.")
-    if facts.num_classes < least:
-        raise UserError(
-            f"{task} with this regime dataset {cfg.dataset.name!r} has {facts.num_classes}. Name more classes, or "
-            f"write regime=none."
-        )
-    if facts.wrong_labels and not _reads_labels(cfg):
-        raise UserError(
-            "the regime changes labels, but nothing here reads labels in training, so wrong labels would change "
-            "nothing: model.conditional is false, and no term of the loss needs model.class_head. Leave label_noise "
-            "out, or choose what reads labels, such as model=dcgan_projection or task=classifier "
-            "model=dcgan_class_head."
-        )
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    batch_size: PositiveInt
+    ema_half_life_kimg: Above0 | None
+    log_every_iterations: PositiveInt
+    sample_every_kimg: Above0 | None
+    samples_by_class: Literal["rows", "columns"]
+    checkpoint_every_kimg: Above0
+    keep_checkpoints: PositiveInt
 
 
-def trains_class_head(cfg: DictConfig) -> bool:
-    """Whether the task or a term of the loss trains a class head; one of the user's own may, whatever it says."""
-    parts = [part for part in (cfg.task, *cfg.loss.values()) if part.get("weight") != 0]
-    return any("class_head" in (part.get("needs") or []) or _is_own(part) for part in parts)
+class BudgetValues(Values):
+    """`budget`."""
+
+    epochs: Above0 | None
+    kimg: Above0 | None
+    generator_steps: PositiveInt | None
 
 
-def _reads_labels(cfg: DictConfig) -> bool:
-    networks = (cfg.model.generator, cfg.model.discriminator)
-    told = any(network.get("condition") is not None or _is_own(network) for network in networks)
-    return bool(cfg.model.conditional) or told or trains_class_head(cfg)
+class ModelValues(Values):
+    """`model`: two networks, and the facts that other parts rely on."""
+
+    name: str
+    value_range: Annotated[tuple[float, float], Strict(False)]
+    output: Literal["sigmoid", "tanh", "linear"]
+    conditional: bool
+    class_head: bool
+    latent_dim: PositiveInt
+    initialization: Part
+    generator: Part
+    discriminator: Part
+    latents: Part | None = None
 
 
-def _is_own(part: DictConfig) -> bool:
-    """Return whether a part is of the user's own code."""
-    return not part.get("_target_", OWN_PREFIX).startswith(OWN_PREFIX)
+class DatasetValues(Values):
+    """`dataset`: where the images come from, and what is known of them."""
+
+    name: str
+    image_size: PositiveInt
+    channels: PositiveInt
+    num_classes: Annotated[int, Field(ge=0)]
+    class_names: list[str]
+    num_train: PositiveInt
+    num_test: Annotated[int, Field(ge=0)]
+    source: Part
+    path: str | None = None
 
 
-def _training_facts(cfg: DictConfig) -> TrainingFacts:
-    facts = TrainingFacts(cfg.dataset.num_train, cfg.dataset.num_classes, cfg.dataset.image_size)
-    for regime in instantiate(cfg.regime, "regime").values():
-        facts = regime.describe(facts)
-    return facts
+class EvaluationValues(Values):
+    """`evaluation`: what is measured, how often and how."""
+
+    extractors: dict[str, Any]
+    metrics: dict[str, Any]
+    every_kimg: Above0 | None
+    num_samples: PositiveInt
+    num_seeds: PositiveInt
+    best: str | None
+    patience_kimg: Above0 | None
 
 
-def _fill_in_facts(cfg: DictConfig) -> None:
-    facts = list(DatasetFacts.__dataclass_fields__)
-    if all(cfg.dataset.get(key) is not None for key in facts):
-        return
-    check_arguments(cfg.dataset.source, "dataset.source")
-    source: ImageSource = instantiate(cfg.dataset.source, "dataset.source")
-    try:
-        described = asdict(source.describe())
-    except OSError as error:
-        raise UserError(f"dataset {cfg.dataset.name!r} cannot be read: {error}") from error
-    OmegaConf.set_struct(cfg.dataset, False)
-    for key in facts:
-        cfg.dataset[key] = described[key]
+class OptimizerValues(Values):
+    """`optimizer`: one for each network."""
+
+    discriminator: Part
+    generator: Part
+    learning_rate: Part
+    gradient_clip: dict[Literal["discriminator", "generator"], float | None]
 
 
-def group_choices(composed: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any]:
-    """Return the choice of each group; Hydra leaves out those of several at once, such as augment=[flip,crop].
-
-    Args:
-        composed: `hydra.runtime.choices`.
-        cfg: what came out.
-    """
-    choices = {group: choice for group, choice in composed.items() if not group.startswith("hydra/")}
-    for group in map(str, cfg):
-        if group in choices or OmegaConf.is_missing(cfg, group) or not (CONFIG_DIR / group).is_dir():
-            continue
-        if isinstance(cfg[group], DictConfig):
-            choices[group] = "+".join(map(str, cfg[group]))
-    return choices
+GROUPS: dict[str, type[Values]] = {
+    "": RootValues,
+    "budget": BudgetValues,
+    "model": ModelValues,
+    "dataset": DatasetValues,
+    "evaluation": EvaluationValues,
+    "optimizer": OptimizerValues,
+}
+"""What the root and these groups hold."""
+MERGED_GROUPS = ("regime", "loss", "augment", "logger", "alarms", "evaluation.extractors", "evaluation.metrics")
+"""Groups whose options add up: a mapping from names to parts."""
+TASK_FACTS = ("needs", "unused", "min_classes")
+"""What a task's yaml declares: facts that the model must have, keys it has no use for, how many classes it needs."""

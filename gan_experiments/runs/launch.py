@@ -8,9 +8,9 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from gan_experiments.config.checks import check_choices, check_keys, check_unused
+from gan_experiments.config.checks import check_labels
+from gan_experiments.config.compose import Composition, check_structure, prepare
 from gan_experiments.config.keys import FREE_TO_CHANGE, within
-from gan_experiments.config.schema import Root, check_labels, prepare
 from gan_experiments.io import is_first_process
 from gan_experiments.runs.manifest import FILE
 from gan_experiments.runs.run import Run
@@ -34,12 +34,7 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     Raises:
         UserError: the config cannot work, or a resumed run is asked to change what it may not.
     """
-    check_keys(cfg, OmegaConf.structured(Root))
-    check_choices(choices)
-    unused = list(cfg.task.get("unused") or [])
-    check_unused(unused, overrides)
-    choices = {group: choice for group, choice in choices.items() if not within(group, unused)}
-    _take_given_budget(cfg, overrides)
+    choices = check_structure(Composition(cfg, list(overrides), dict(choices)))
     if cfg.init_from is not None:
         cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
     if cfg.resume is not None:
@@ -56,16 +51,6 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     config = prepare(cfg)
     check_labels(config)
     return Launch(directory, config, list(overrides), dict(choices))
-
-
-def _take_given_budget(cfg: DictConfig, overrides: Sequence[str]) -> None:
-    """Let a unit of the budget that the command line gives take the place of one that a yaml gives."""
-    words = (word.lstrip("+").partition("=") for word in overrides)
-    given = {key.removeprefix("budget."): value for key, _, value in words if key.startswith("budget.")}
-    if sum(value != "null" for value in given.values()) == 1:
-        for unit in cfg.budget:
-            if unit not in given:
-                cfg.budget[unit] = None
 
 
 def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:

@@ -10,8 +10,8 @@ from launching import composed, launch, planned
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from gan_experiments.config.compose import prepare, without_declared_facts
 from gan_experiments.config.instantiate import check_arguments
-from gan_experiments.config.schema import prepare, without_task_facts
 from gan_experiments.config.suggestions import CONFIG_DIR
 
 FILES = sorted(path.relative_to(CONFIG_DIR) for path in CONFIG_DIR.rglob("*.yaml"))
@@ -103,7 +103,7 @@ def test_every_option_composes_alone_with_arguments_that_its_parts_take(option: 
 
     if group != "loss/term":
         assert choices[group] == option.name
-    check_arguments(without_task_facts(prepare(cfg)))
+    check_arguments(without_declared_facts(prepare(cfg)))
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
@@ -134,7 +134,7 @@ def test_the_networks_of_an_experiment_are_what_its_yaml_declares(experiment: st
     from gan_experiments.build import build_module
 
     config = experiment_config(experiment)
-    check_arguments(without_task_facts(config))
+    check_arguments(without_declared_facts(config))
     module, tables = build_module(
         config
     )  # runs both networks on the meta device and compares them with the declared facts

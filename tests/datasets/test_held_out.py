@@ -7,7 +7,7 @@ import pytest
 import torch
 from launching import TINY, command, composed, launch, planned
 
-from gan_experiments.config.schema import prepare
+from gan_experiments.config.compose import prepare
 from gan_experiments.datasets.digits import DigitsSource
 from gan_experiments.datasets.held_out import FirstHeldOut
 from gan_experiments.datasets.loader import fingerprint, read_all

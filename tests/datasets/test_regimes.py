@@ -8,8 +8,9 @@ import torch
 from launching import composed
 from torch import Tensor
 
+from gan_experiments.config.checks import count_training_images
+from gan_experiments.config.compose import prepare
 from gan_experiments.config.instantiate import instantiate
-from gan_experiments.config.schema import count_training_images, prepare
 from gan_experiments.datasets.base import TensorImageSet
 from gan_experiments.datasets.loader import fingerprint, read_all
 from gan_experiments.datasets.regimes.base import FitContext, Regime, fit_and_apply, reference

@@ -14,7 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gan_experiments.cli.app import app
-from gan_experiments.config.schema import count_training_images, prepare
+from gan_experiments.config.checks import count_training_images
+from gan_experiments.config.compose import prepare
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.metrics.base import Case
 from gan_experiments.metrics.class_balance import ClassBalance

@@ -6,8 +6,8 @@ import pytest
 import torch
 from launching import composed
 
+from gan_experiments.config.compose import prepare
 from gan_experiments.config.instantiate import instantiate
-from gan_experiments.config.schema import prepare
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
 
 

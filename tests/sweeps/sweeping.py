@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from launching import TINY
 from omegaconf import open_dict
 
-from gan_experiments.config.schema import register_schema
+from gan_experiments.config.compose import register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.io import write_json
 from gan_experiments.runs.launch import Launch

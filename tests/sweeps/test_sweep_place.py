@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from launching import composed
 
-from gan_experiments.config.schema import prepare, register_schema
+from gan_experiments.config.compose import prepare, register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.sweeps.place import Sweep, find_sweep, identify, readable, short_keys, varying_values
 from gan_experiments.types import UserError

@@ -1,0 +1,192 @@
+"""From words of the command line to a checked config, with all facts filled in and nothing left to interpolate."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from gan_experiments.config.checks import (
+    check_choices,
+    check_keys,
+    check_labels,
+    check_unused,
+    count_training_images,
+    cross_check,
+)
+from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
+from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate, takes
+from gan_experiments.config.keys import within
+from gan_experiments.config.schema import TASK_FACTS, Root
+from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.types import DatasetFacts, ImageSource, UserError
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A config as Hydra composed it, not yet resolved, with what it was composed of."""
+
+    config: DictConfig
+    overrides: list[str]  # as typed
+    choices: dict[str, Any]  # by group
+
+    def check(self) -> DictConfig:
+        """Return the resolved config, once keys and values fit together.
+
+        Raises:
+            UserError: something is missing, contradictory or cannot work; names the keys and the remedy.
+        """
+        check_structure(self)
+        config = prepare(self.config)
+        check_labels(config)
+        return config
+
+
+def compose(*words: str) -> DictConfig:
+    """Compose a config as the command line does, check it and resolve it.
+
+    Args:
+        words: overrides such as `loss=hinge` and `budget.kimg=60`; the first may be the name of an experiment alone
+            (`fmnist_acgan` stands for `+experiment=fmnist_acgan`).
+
+    Raises:
+        UserError: something does not exist, is missing, contradictory or cannot work; names the keys and the remedy.
+
+    Example:
+        >>> compose("digits_acgan", "budget.epochs=2").dataset.num_train
+        1500
+    """
+    if words and words[0].isidentifier():
+        words = (f"+experiment={words[0]}", *words[1:])
+    try:
+        return composition(*words).check()
+    except COMPOSITION_ERRORS as error:
+        raise UserError(explain(error, words)) from error
+
+
+def composition(*overrides: str) -> Composition:
+    """Compose a config as the command line does, unchecked and unresolved."""
+    register_schema()
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        config = hydra.compose("config", list(overrides), return_hydra_config=True)
+    return from_hydra(config, config.hydra, overrides)
+
+
+def from_hydra(config: DictConfig, hydra_config: Any, overrides: Sequence[str]) -> Composition:
+    """Return what Hydra composed; choices of several options of a group, such as augment=[flip,crop], are 'flip+crop'.
+
+    Args:
+        config: with or without the node `hydra`.
+        hydra_config: that node.
+        overrides: as typed, without Hydra's own.
+    """
+    config = config.copy()
+    with open_dict(config):
+        config.pop("hydra", None)
+    composed = hydra_config.runtime.choices
+    choices = {group: choice for group, choice in composed.items() if not group.startswith("hydra/")}
+    for group in map(str, config):  # Hydra leaves out the choices of several options
+        if group in choices or OmegaConf.is_missing(config, group) or not (CONFIG_DIR / group).is_dir():
+            continue
+        if isinstance(config[group], DictConfig):
+            choices[group] = "+".join(map(str, config[group]))
+    return Composition(config, list(overrides), choices)
+
+
+def register_schema() -> None:
+    """Make the root schema known to Hydra as `schema`, the first entry of the defaults list."""
+    ConfigStore.instance().store(name="schema", node=Root)
+
+
+def check_structure(composed: Composition) -> dict[str, Any]:
+    """Check keys and choices, let the budget that is given take effect, and return the choices that count.
+
+    Raises:
+        UserError: names a key that nothing reads, that is missing, or that the task has no use for.
+    """
+    config = composed.config
+    check_keys(config)
+    check_choices(composed.choices)
+    unused = list(config.task.get("unused") or [])
+    check_unused(unused, composed.overrides)
+    _take_given_budget(config, composed.overrides)
+    return {group: choice for group, choice in composed.choices.items() if not within(group, unused)}
+
+
+def _take_given_budget(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Let a unit of the budget that the command line gives take the place of one that a yaml gives."""
+    words = (word.lstrip("+").partition("=") for word in overrides)
+    given = {key.removeprefix("budget."): value for key, _, value in words if key.startswith("budget.")}
+    if sum(value != "null" for value in given.values()) == 1:
+        for unit in config.budget:
+            if unit not in given:
+                config.budget[unit] = None
+
+
+def prepare(config: DictConfig) -> DictConfig:
+    """Check the values of a composed config and resolve it: facts filled in, paths absolute, no interpolation left.
+
+    Raises:
+        UserError: something is missing, contradictory or cannot work; names the keys and the remedy.
+    """
+    config = config.copy()
+    for key in ("data_dir", "cache_dir"):
+        config[key] = _absolute(config[key])
+    config.code_dirs = [_absolute(directory) for directory in config.code_dirs]
+    if config.dataset.get("path"):
+        config.dataset.path = _absolute(config.dataset.path)
+    add_code_dirs(config.code_dirs)
+    _fill_in_facts(config)
+    try:
+        resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+    except OmegaConfBaseException as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{error.full_key} has no value: {reason}. Write {error.full_key}=VALUE.") from error
+    assert isinstance(resolved, DictConfig)
+    for key in resolved.task.get("unused") or []:  # what is not used shall not be taken for what was
+        value = OmegaConf.select(resolved, key)
+        OmegaConf.update(resolved, key, {} if isinstance(value, DictConfig) else None, merge=False)
+    cross_check(resolved)
+    num_images = count_training_images(resolved)
+    if resolved.batch_size > num_images:
+        raise UserError(
+            f"batch_size={resolved.batch_size} is larger than the data set: dataset {resolved.dataset.name!r} gives "
+            f"{num_images} training images. Write batch_size={num_images} or less."
+        )
+    return resolved
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _fill_in_facts(config: DictConfig) -> None:
+    """Ask the source for the facts that the yaml of the data set does not state."""
+    facts = list(DatasetFacts.__dataclass_fields__)
+    if all(config.dataset.get(key) is not None for key in facts):
+        return
+    check_arguments(config.dataset.source, "dataset.source")
+    source: ImageSource = instantiate(config.dataset.source, "dataset.source")
+    try:
+        described = asdict(source.describe())
+    except OSError as error:
+        raise UserError(f"dataset {config.dataset.name!r} cannot be read: {error}") from error
+    OmegaConf.set_struct(config.dataset, False)
+    for key in facts:
+        config.dataset[key] = described[key]
+
+
+def without_declared_facts(config: DictConfig) -> DictConfig:
+    """Return the config without what yaml files declare of the task and of loss terms, and constructors do not take."""
+    config = config.copy()
+    config.task = {key: value for key, value in config.task.items() if key not in TASK_FACTS}
+    for term in config.loss.values():
+        if "needs" in term and not takes(term._target_, "needs"):
+            del term["needs"]
+    return config
