@@ -34,7 +34,8 @@ from gan_experiments.datasets.data import Data
 from gan_experiments.datasets.loader import Augmentation, fits_in_memory
 from gan_experiments.engine.datamodule import Feed
 from gan_experiments.engine.gan import GAN
-from gan_experiments.engine.module import Optimization, TrainingModule
+from gan_experiments.engine.module import TrainingModule
+from gan_experiments.engine.optimization import NetworkOptimizer
 from gan_experiments.engine.state import load_networks, restore
 from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.io import is_first_process
@@ -221,24 +222,20 @@ def build_module(config: DictConfig) -> tuple[TrainingModule, Tables]:
     optimizers = {}
     for name in (name for name in NETWORKS if name in networks):
         try:
-            optimizers[name] = optimizer[name](networks[name].parameters())
+            optimizers[name] = NetworkOptimizer(
+                networks[name],
+                optimizer[name],
+                learning_rate=optimizer["learning_rate"],
+                gradient_clip=optimizer["gradient_clip"][name],
+            )
         except (TypeError, ValueError) as error:
             raise UserError(f"optimizer.{name} cannot be made: {error}. Write other values below it.") from error
-    arguments: dict[str, Any] = {
-        **networks,
-        "optimization": Optimization(
-            optimizers=optimizers,
-            learning_rate=optimizer["learning_rate"],
-            gradient_clip=optimizer["gradient_clip"],
-            batch_size=config.batch_size,
-        ),
-    }
+    arguments: dict[str, Any] = {**networks, "optimizers": optimizers, "batch_size": config.batch_size}
     if "loss" not in unused:
         arguments |= {
             "objective": _build_objective(config),
             "schedule": instantiate(config.schedule, "schedule"),
             "latents": build_latents(config.model),
-            "ema_half_life_kimg": config.ema_half_life_kimg,
         }
     module: TrainingModule = instantiate(without_declared_facts(config).task, "task")(**arguments)
     return module, tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeGuard
@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # torch takes seconds to import, and composing a config must 
     from torch import Tensor
 
 Split = Literal["train", "test"]
+OverKimg = Callable[[float], float]
+"""A number that changes over training: a pure function of the thousands of real images drawn."""
 NetworkName = Literal["discriminator", "generator"]
 
 
@@ -33,6 +35,16 @@ class Batch(NamedTuple):
 
     images: Tensor
     labels: Tensor
+
+
+class Progress(NamedTuple):
+    """How far training has come before an iteration; all counts start at 0."""
+
+    iteration: int = 0  # batches drawn so far
+    epoch: int = 0  # whole passes over the data so far
+    discriminator_steps: int = 0
+    generator_steps: int = 0
+    kimg: float = 0.0  # thousands of real images drawn so far
 
 
 class DiscriminatorOutput(NamedTuple):

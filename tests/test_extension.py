@@ -10,20 +10,17 @@ pytestmark = pytest.mark.slow  # real processes, one after the other
 
 FILES = {
     "my_loss.py": """
-from dataclasses import dataclass
-
-from gan_experiments.losses.base import Judged, LossTerm
+from gan_experiments.losses.objective import AdversarialLoss
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hinge(LossTerm):
+class Hinge(AdversarialLoss):
     margin: float = 1.0
 
-    def discriminator_loss(self, real, fake):
-        return (self.margin - real.scores).relu().mean() + (self.margin + fake.scores).relu().mean()
+    def discriminator_loss(self, step):
+        return (self.margin - step.real.scores).relu() + (self.margin + step.fake.scores).relu()
 
-    def generator_loss(self, real, fake):
-        return -fake.scores.mean()
+    def generator_loss(self, step):
+        return -step.fake.scores
 """,
     "my_model.py": """
 from torch import nn
@@ -58,7 +55,7 @@ def initialize(network: nn.Module) -> None:
             nn.init.normal_(layer.weight, std=0.05)
 """,
     "my_schedule.py": """
-from gan_experiments.schedules.base import Updates
+from gan_experiments.engine.schedules.base import Updates
 
 
 class GeneratorRests:
@@ -97,7 +94,7 @@ class Squares:
     def open(self, split):
         import torch
 
-        from gan_experiments.data.image_set import TensorImageSet
+        from gan_experiments.datasets.base import TensorImageSet
 
         labels = torch.arange(self.count) % 2
         images = torch.zeros(self.count, 1, 12, 12, dtype=torch.uint8)

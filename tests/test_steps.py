@@ -15,8 +15,8 @@ from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.datasets.loader import Pipeline
 from gan_experiments.engine.datamodule import EpochRest
 from gan_experiments.engine.gan import GAN
-from gan_experiments.engine.schedules.base import Progress, Schedule, Updates
-from gan_experiments.types import DiscriminatorOutput
+from gan_experiments.engine.schedules.base import Schedule, Updates
+from gan_experiments.types import DiscriminatorOutput, Progress
 
 LOSSES = sorted(path.stem for path in (CONFIG_DIR / "loss").glob("*.yaml"))
 QUIET = pytest.mark.filterwarnings(

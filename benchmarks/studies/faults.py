@@ -1,17 +1,16 @@
 """Faults to be put into a run, to see what becomes of it."""
 
 import itertools
-from dataclasses import dataclass
 
 from pydantic import PositiveInt
 from torch import Tensor
 
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import LossTerm
+from gan_experiments.losses.step import Step
 
 calls = itertools.count(1)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Spike(LossTerm):
     """One step of the generator with a loss of the order of 1e8, after which Adam's second moments are ruined.
 
@@ -24,6 +23,6 @@ class Spike(LossTerm):
 
     at_call: PositiveInt
 
-    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def generator_loss(self, step: Step) -> Tensor:
         """Return zero, or the spike."""
-        return fake.images.square().mean() * (1e8 if next(calls) == self.at_call else 0.0)
+        return step.fake.images.square().mean() * (1e8 if next(calls) == self.at_call else 0.0)

@@ -1,11 +1,13 @@
-"""Augmentations of float batches N×C×H×W in [0, 1]: drawn for each sample by itself, from an explicit generator.
+"""Augmentations of float batches N×C×H×W: differentiable, and drawn for each sample by itself.
 
-The generator lives on the device of the images. Results stay in [0, 1] and keep the shape.
+An augmentation takes images and the random stream that it draws from, on their device (None: its default stream), and
+keeps shape and range. `value_range` declares which values it takes black and white to be; None: it does not matter.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
@@ -17,9 +19,23 @@ RED_GREEN_BLUE_TO_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 RED_GREEN_BLUE_TO_YIQ = (RED_GREEN_BLUE_TO_LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 Share = Annotated[float, Field(gt=0, le=1)]
+Augmentation = Callable[[Tensor, torch.Generator | None], Tensor]
 
 
-def uniform(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+def apply(
+    augmentation: Augmentation, images: Tensor, value_range: Sequence[float], generator: torch.Generator | None = None
+) -> Tensor:
+    """Apply an augmentation to images in `value_range`, through the range that it declares."""
+    low, high = value_range
+    expected: tuple[float, float] | None = getattr(augmentation, "value_range", None)
+    if expected is None or tuple(expected) == (low, high):
+        return augmentation(images, generator)
+    scale = (expected[1] - expected[0]) / (high - low)
+    augmented = augmentation((images - low) * scale + expected[0], generator)
+    return (augmented - expected[0]) / scale + low
+
+
+def uniform(images: Tensor, low: float, high: float, generator: torch.Generator | None) -> Tensor:
     """Draw one number in [low, high) for each image; N×1×1×1."""
     draws = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device)
     return low + (high - low) * draws
@@ -31,39 +47,44 @@ class HorizontalFlip:
 
     probability: Annotated[float, Field(ge=0, le=1)] = 0.5
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Flip some of the images."""
         return torch.where(uniform(images, 0, 1, generator) < self.probability, images.flip(-1), images)
+
+
+def windows(padded: Tensor, rows: Tensor, columns: Tensor, shape: Sequence[int]) -> Tensor:
+    """Cut from each padded image the window of the given shape whose first row and column are given."""
+    views = padded.unfold(2, shape[2], 1).unfold(3, shape[3], 1)  # N×C×rows×columns×H×W
+    return views[torch.arange(len(padded), device=padded.device), :, rows, columns]
 
 
 @dataclass(frozen=True)
 class RandomCrop:
     """Shift by a whole number of pixels, up to `padding` each way; what comes in is mirrored (`reflect`) or 0."""
 
+    value_range: ClassVar = (0.0, 1.0)
     padding: NonNegativeInt  # less than a side where it is mirrored
     fill: Literal["reflect", "zeros"] = "reflect"
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Shift each image by its own draw."""
-        height, width = images.shape[-2:]
         padded = F.pad(images, (self.padding,) * 4, mode="reflect" if self.fill == "reflect" else "constant")
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: N×C×shifts×shifts×H×W
         shifts = torch.randint(2 * self.padding + 1, (2, len(images)), generator=generator, device=images.device)
-        samples = torch.arange(len(images), device=images.device)
-        return windows[samples, :, shifts[0], shifts[1]]
+        return windows(padded, shifts[0], shifts[1], images.shape)
 
 
 @dataclass(frozen=True)
 class RandomResizedCrop:
     """Enlarge a random rectangle to the full image, bilinearly. A side that would exceed the image is cut to it."""
 
+    value_range: ClassVar = (0.0, 1.0)
     scale: tuple[Share, Share] = (0.7, 1.0)  # lowest and highest share of the image's area, in (0, 1]
     ratio: tuple[PositiveFloat, PositiveFloat] = (
         3 / 4,
         4 / 3,
     )  # lowest and highest width / height, drawn log-uniformly
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Cut and enlarge each image by its own draw."""
         area = uniform(images, *self.scale, generator)
         ratio = uniform(images, math.log(self.ratio[0]), math.log(self.ratio[1]), generator).exp()
@@ -87,12 +108,13 @@ class ColorJitter:
     luma (turning the hue of HSV does not). Grey images: brightness and contrast only.
     """
 
+    value_range: ClassVar = (0.0, 1.0)
     brightness: NonNegativeFloat = 0.0
     contrast: NonNegativeFloat = 0.0
     saturation: NonNegativeFloat = 0.0
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Change the colours of each image by its own draw."""
 
         def factor(strength: float) -> Tensor:

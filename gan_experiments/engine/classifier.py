@@ -1,11 +1,13 @@
 """A discriminator alone, trained as a classifier."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import nn
 from torch.nn import functional as F
 
-from gan_experiments.engine.module import MemoryFormat, Optimization, TrainingModule
+from gan_experiments.engine.module import MemoryFormat, TrainingModule
+from gan_experiments.engine.optimization import NetworkOptimizer
 from gan_experiments.engine.schedules.base import Updates
 from gan_experiments.types import Batch, NetworkName
 
@@ -15,7 +17,8 @@ class Classifier(TrainingModule):
 
     Args:
         discriminator: images and labels to a `DiscriminatorOutput` with class logits.
-        optimization: how it is updated.
+        optimizers: of the discriminator.
+        batch_size: images of one iteration over all processes.
         memory_format: layout of convolutions; `channels_last` changes the order of summation only.
         compile: compile the discriminator.
     """
@@ -26,11 +29,12 @@ class Classifier(TrainingModule):
         self,
         *,
         discriminator: nn.Module,
-        optimization: Optimization,
+        optimizers: Mapping[NetworkName, NetworkOptimizer],
+        batch_size: int,
         memory_format: MemoryFormat = "contiguous",
         compile: bool = False,
     ) -> None:
-        super().__init__(discriminator, optimization, memory_format)
+        super().__init__(discriminator, optimizers, batch_size, memory_format)
         if compile:
             self.discriminator.compile()
 
@@ -38,7 +42,9 @@ class Classifier(TrainingModule):
         real = self.formatted(batch)
         logits = self.discriminator(real.images, real.labels).class_logits.float()
         loss = F.cross_entropy(logits, real.labels)
-        self.step("discriminator", loss)
+        optimizer = self.network_optimizers["discriminator"]
+        optimizer.set_kimg(self.clock.kimg)
+        optimizer.step(loss)
         self.clock.advance(Updates(discriminator=True, generator=False), self.batch_size)
         accuracy = (logits.argmax(1) == real.labels).float().mean()
         self.means.add({"discriminator/loss": loss, "discriminator/class_accuracy": accuracy})

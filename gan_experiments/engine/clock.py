@@ -2,7 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
-from gan_experiments.engine.schedules.base import Progress, Updates
+from gan_experiments.engine.schedules.base import Updates
+from gan_experiments.types import Progress
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Clock:
     def progress(self, batches_per_epoch: int) -> Progress:
         """Return where the coming iteration stands, for a schedule."""
         epoch = self.iterations // batches_per_epoch
-        return Progress(self.iterations, epoch, self.discriminator_steps, self.generator_steps)
+        return Progress(self.iterations, epoch, self.discriminator_steps, self.generator_steps, self.kimg)
 
     def advance(self, updates: Updates, batch_size: int) -> None:
         """Count an iteration over `batch_size` images of all processes that made these updates."""

@@ -4,7 +4,11 @@ import copy
 from typing import Self
 
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import nn
+
+from gan_experiments.engine.hyperparameters import value_at
+from gan_experiments.types import OverKimg
 
 
 class EMA(nn.Module):
@@ -12,12 +16,12 @@ class EMA(nn.Module):
 
     Args:
         network: the generator to follow.
-        half_life_kimg: thousands of images after which an old weight counts half.
+        half_life_kimg: thousands of images after which an old weight counts half, or a function of kimg.
         ramp_up: the half-life is at most this share of the images seen so far, so that the early weights are
             forgotten early (Karras et al. 2020, training code of StyleGAN2: 0.05).
     """
 
-    def __init__(self, network: nn.Module, half_life_kimg: float, ramp_up: float = 0.05) -> None:
+    def __init__(self, network: nn.Module, half_life_kimg: float | OverKimg, ramp_up: float = 0.05) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
         self.half_life_kimg = half_life_kimg
@@ -25,7 +29,7 @@ class EMA(nn.Module):
 
     def decay(self, batch_size: int, images_seen: int) -> float:
         """Return the factor of the old average, 0.5^(batch_size / half-life in images)."""
-        half_life = min(self.half_life_kimg * 1000, self.ramp_up * images_seen)
+        half_life = min(value_at(self.half_life_kimg, images_seen / 1000) * 1000, self.ramp_up * images_seen)
         return float(0.5 ** (batch_size / half_life)) if half_life > 0 else 0.0
 
     @torch.no_grad()
@@ -39,3 +43,10 @@ class EMA(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode."""
         return self
+
+
+def follow(
+    network: nn.Module, half_life_kimg: PositiveFloat | OverKimg | None, ramp_up: NonNegativeFloat = 0.05
+) -> EMA | None:
+    """Return the EMA of a network; None where `half_life_kimg` is None."""
+    return None if half_life_kimg is None else EMA(network, half_life_kimg, ramp_up)

@@ -1,16 +1,20 @@
 """The alternating update of a generator and a discriminator, by manual optimisation."""
 
-from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from pydantic import NonNegativeInt
+from torch import nn
+from torch.optim import Optimizer
 
+from gan_experiments.augment.discriminator import DiscriminatorAugment
 from gan_experiments.engine.ema import EMA
-from gan_experiments.engine.module import MemoryFormat, Optimization, TrainingModule
+from gan_experiments.engine.module import MemoryFormat, TrainingModule
+from gan_experiments.engine.optimization import NetworkOptimizer
 from gan_experiments.engine.schedules.base import Schedule
+from gan_experiments.engine.update import Update
 from gan_experiments.losses.objective import Objective
 from gan_experiments.models.latents import Latents
 from gan_experiments.types import Batch, NetworkName
@@ -24,22 +28,23 @@ class GAN(TrainingModule):
         discriminator: images and labels to a `DiscriminatorOutput`.
         objective: the sum of loss terms.
         schedule: which network is updated at which iteration.
-        optimization: how networks are updated.
-        latents: the distribution that they are drawn from.
-        ema_half_life_kimg: half-life of the EMA generator; None trains without one.
-        fakes: `fresh` draws new fakes for each step; `shared` draws one batch for both steps of an iteration, so
-            that the generator's step sees the fakes that the discriminator has just been trained on.
-        frozen_batch_norm: what the discriminator's batch norm uses in the generator's step: the `batch`, or its
-            `running` statistics (a frozen Keras network does the latter).
-        discriminator_pass: whether the discriminator judges real and fake images of its step in `separate` passes, real
-            first, or `joined` in one, whose batch norm then tells them apart by their means; likewise in the
-            generator's step if its batch norm uses the batch.
+        optimizers: of both networks.
+        batch_size: images of one iteration over all processes.
+        latents: what the generator maps to images.
+        ema: makes the average of the generator that is sampled from, or None; None trains without one.
+        augment: stands between images and the discriminator wherever it scores.
+        fakes: see `Update`, as the next four.
+        labels: what the generator is given, `fake_labels` of `Update`.
+        num_classes: of the data set.
+        frozen_batch_norm: what the discriminator's batch norm uses in the generator's step.
+        discriminator_pass: whether real and fake images are scored together.
         memory_format: layout of convolutions; `channels_last` changes the order of summation only.
         compile: compile the generator, and the discriminator unless a loss term differentiates through a gradient.
     """
 
     networks: ClassVar[tuple[NetworkName, ...]] = get_args(NetworkName)
     schedule: Schedule
+    update: Update
 
     def __init__(
         self,
@@ -48,24 +53,36 @@ class GAN(TrainingModule):
         discriminator: nn.Module,
         objective: Objective,
         schedule: Schedule,
-        optimization: Optimization,
+        optimizers: Mapping[NetworkName, NetworkOptimizer],
+        batch_size: int,
         latents: Latents,
-        ema_half_life_kimg: float | None,
+        ema: Callable[[nn.Module], EMA | None] | None = None,
+        augment: DiscriminatorAugment | None = None,
         fakes: Literal["fresh", "shared"] = "fresh",
+        labels: Literal["batch", "uniform", "data"] = "batch",
+        num_classes: NonNegativeInt = 0,
         frozen_batch_norm: Literal["batch", "running"] = "batch",
         discriminator_pass: Literal["separate", "joined"] = "separate",
         memory_format: MemoryFormat = "contiguous",
         compile: bool = False,
     ) -> None:
-        super().__init__(discriminator, optimization, memory_format)
+        super().__init__(discriminator, optimizers, batch_size, memory_format)
         self.generator = generator.to(memory_format=self.memory_format)
-        self.ema = EMA(self.generator, ema_half_life_kimg) if ema_half_life_kimg else None
+        self.ema = None if ema is None else ema(self.generator)
         self.objective = objective
+        self.augment = augment
         self.schedule = schedule
         self.latents = latents
-        self.fakes = fakes
-        self.frozen_batch_norm = frozen_batch_norm
-        self.joined = discriminator_pass == "joined"
+        self._make_update = partial(
+            Update,
+            fakes=fakes,
+            fake_labels=labels,
+            num_classes=num_classes,
+            frozen_batch_norm=frozen_batch_norm,
+            discriminator_pass=discriminator_pass,
+        )
+        for term in objective.terms.values():
+            term.check(generator, discriminator)
         if compile:
             self.generator.compile()
             if not objective.double_backward:
@@ -77,96 +94,44 @@ class GAN(TrainingModule):
         return self.ema.network if self.ema is not None else self.generator
 
     @property
-    def adversarial(self) -> set[str]:
-        """Names of the terms that both networks have, but for those of the class head."""
-        names = self.objective.names("discriminator") & self.objective.names("generator")
-        return {name for name in names if "class_head" not in self.objective.terms[name].needs}
+    def adversarial(self) -> frozenset[str]:
+        return self.objective.adversarial
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        for name, optimizer in self.network_optimizers.items():
+            optimizer.lazy_ratio = self.objective.lazy_ratio(name)
+        self.update = self._make_update(
+            generator=self.generator,
+            discriminator=self.discriminator,
+            objective=self.objective,
+            latents=self.latents,
+            optimizers=self.network_optimizers,
+            augment=self.augment,
+        )
+        return super().configure_optimizers()
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
-        real = self.formatted(batch)
-        updates = self.schedule.plan(self.clock.progress(self.batches_per_epoch))
-        shared = self.generate(real.labels) if self.fakes == "shared" and all(updates) else None
-        values: dict[NetworkName, dict[str, Tensor]] = {}
-        if updates.discriminator:
-            values["discriminator"] = self._update_discriminator(real, shared)
-        if updates.generator:
-            values["generator"] = self._update_generator(real, shared)
+        """Make the updates that the schedule plans for this iteration."""
+        images, labels = self.formatted(batch)
+        progress = self.clock.progress(self.batches_per_epoch)
+        updates = self.schedule.plan(progress)
+        networks = [name for name in self.networks if getattr(updates, name)]
+        due = self.update.prepare(networks, progress)
+        values = self.update(networks, due)(images, labels)
         self.clock.advance(updates, self.batch_size)
         if updates.generator and self.ema is not None:
             self.ema.update(self.generator, self.batch_size, self.clock.images_seen)
         every = self.schedule.measure_every
         if every is not None and self.clock.iterations % every == 0:
-            self._observe(real, values)
-        for network, terms in values.items():
-            self.means.add({f"{network}/{name}": value for name, value in terms.items()})
-
-    def generate(self, labels: Tensor) -> Tensor:
-        """Generate one image for each label from latents of the device's default random stream."""
-        latents = self.latents.sample(len(labels), device=labels.device)
-        images: Tensor = self.generator(latents, labels)
-        return images.float()  # under autocast networks give less
-
-    def _update_discriminator(self, real: Batch, shared: Tensor | None) -> dict[str, Tensor]:
-        if shared is None:
-            with torch.no_grad():
-                shared = self.generate(real.labels)
-        due = self.objective.due("discriminator", self.clock.discriminator_steps)
-        fake = Batch(shared.detach(), real.labels)
-        values = self._discriminator_loss(real, fake, due)
-        self.step("discriminator", values["loss"])
-        self.objective.after_discriminator_step(self.discriminator)
-        return values
-
-    def _update_generator(self, real: Batch, shared: Tensor | None) -> dict[str, Tensor]:
-        due = self.objective.due("generator", self.clock.generator_steps)
-        with frozen(self.discriminator, self.frozen_batch_norm):
-            fake = Batch(self.generate(real.labels) if shared is None else shared, real.labels)
-            values = self._generator_loss(real, fake, due)
-            self.step("generator", values["loss"])
-        return values
-
-    def _observe(self, real: Batch, values: dict[NetworkName, dict[str, Tensor]]) -> None:
-        """Tell the schedule both losses, without lazy terms; a paused network is measured, with no gradient."""
-        losses = []
-        for network in self.networks:
-            terms = values.get(network) or self._measure(network, real)
-            values.setdefault(network, terms)
-            regular = [value for name, value in terms.items() if name in self.objective.regular]
-            losses.append(torch.stack(regular).sum().detach())
-        averaged = self.trainer.strategy.reduce(torch.stack(losses), reduce_op="mean")
-        self.schedule.observe(*averaged.tolist())
-
-    def _measure(self, network: NetworkName, real: Batch) -> dict[str, Tensor]:
-        with torch.no_grad():
-            fake = Batch(self.generate(real.labels), real.labels)
-            due = self.objective.regular
-            if network == "generator":
-                return self._generator_loss(real, fake, due)
-            return self._discriminator_loss(real, fake, due)
-
-    def _discriminator_loss(self, real: Batch, fake: Batch, due: Set[str]) -> dict[str, Tensor]:
-        return self.objective.discriminator_loss(self.discriminator, real, fake, due, joined=self.joined)
-
-    def _generator_loss(self, real: Batch, fake: Batch, due: Set[str]) -> dict[str, Tensor]:
-        joined = self.joined and self.frozen_batch_norm == "batch"
-        return self.objective.generator_loss(self.discriminator, real, fake, due, joined=joined)
-
-
-@contextmanager
-def frozen(network: nn.Module, batch_norm: str = "batch") -> Iterator[None]:
-    """Take no gradients of the network's parameters; `running` also makes its batch norm use running statistics."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    norms: list[nn.Module] = []
-    if batch_norm == "running":
-        norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.training]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    for norm in norms:
-        norm.eval()
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-        for norm in norms:
-            norm.train()
+            for name in self.networks:  # a paused network is measured, with no gradient
+                if name not in networks:
+                    values |= self.update.measure(name, images, labels)
+            # Lazy terms are left out: the sum of the others is comparable from step to step.
+            regular = [name for name in self.objective.terms if name in self.objective.regular]
+            losses = [
+                torch.stack([values[key] for name in regular if (key := f"{network}/{name}") in values]).sum()
+                for network in self.networks
+            ]
+            averaged = self.trainer.strategy.reduce(torch.stack(losses), reduce_op="mean")
+            self.schedule.observe(*averaged.tolist())
+        self.means.add(values)

@@ -1,34 +1,23 @@
 """What all tasks share: networks that are updated by manual optimisation, the clock, and the means of their losses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from gan_experiments.engine.clock import Clock
 from gan_experiments.engine.ema import EMA
-from gan_experiments.engine.learning_rate import LearningRate
 from gan_experiments.engine.meters import RunningMeans
+from gan_experiments.engine.optimization import NetworkOptimizer
 from gan_experiments.engine.schedules.base import Schedule
-from gan_experiments.types import Batch, NetworkName
+from gan_experiments.types import Batch, NetworkName, UserError
 
 MemoryFormat = Literal["contiguous", "channels_last"]
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-
-
-@dataclass(frozen=True)
-class Optimization:
-    """How networks are updated, whatever the task."""
-
-    optimizers: Mapping[NetworkName, Optimizer]  # for each network
-    learning_rate: LearningRate  # factor of the learning rates as a function of kimg
-    gradient_clip: Mapping[NetworkName, float | None]  # for each network, the largest norm of its gradient
-    batch_size: int  # images of one iteration over all processes
 
 
 class TrainingModule(pl.LightningModule):
@@ -36,7 +25,8 @@ class TrainingModule(pl.LightningModule):
 
     Args:
         discriminator: images and labels to a `DiscriminatorOutput`.
-        optimization: how networks are updated.
+        optimizers: of the networks that are trained.
+        batch_size: images of one iteration over all processes.
         memory_format: layout of convolutions; `channels_last` changes the order of summation only.
     """
 
@@ -47,24 +37,21 @@ class TrainingModule(pl.LightningModule):
     def __init__(
         self,
         discriminator: nn.Module,
-        optimization: Optimization,
+        optimizers: Mapping[NetworkName, NetworkOptimizer],
+        batch_size: int,
         memory_format: MemoryFormat = "contiguous",
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.memory_format = MEMORY_FORMATS[memory_format]
         self.discriminator = discriminator.to(memory_format=self.memory_format)
-        self.optimization = optimization
-        self.batch_size = optimization.batch_size
+        self.network_optimizers = optimizers
+        self.batch_size = batch_size
         self.batches_per_epoch = 0  # iterations of one pass over the data; set when they are known
         self.ema: EMA | None = None
         self.clock = Clock()
         self.means = RunningMeans()
         self.saved_optimizers: dict[str, Any] | None = None
-        self._configured_groups: dict[NetworkName, list[dict[str, Any]]] = {
-            name: [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
-            for name, optimizer in optimization.optimizers.items()
-        }
 
     @property
     def sampler(self) -> nn.Module | None:
@@ -72,22 +59,27 @@ class TrainingModule(pl.LightningModule):
         return None
 
     @property
-    def adversarial(self) -> set[str]:
+    def adversarial(self) -> frozenset[str]:
         """Names of the losses in which both networks are rivals."""
-        return set()
+        return frozenset()
 
     def configure_optimizers(self) -> list[Optimizer]:
-        optimizers = self.optimization.optimizers
+        for optimizer in self.network_optimizers.values():
+            optimizer.shared_state = [module for name, module in self.named_children() if name != "ema"]
         if self.saved_optimizers is not None:
-            for name, groups in self._configured_groups.items():
-                optimizers[name].load_state_dict(self.saved_optimizers[name])
-                for group, values in zip(optimizers[name].param_groups, groups, strict=True):
-                    group.update(values)  # the config's: a resumed run may have been allowed to change them
+            for name, optimizer in self.network_optimizers.items():
+                optimizer.load_state_dict(self.saved_optimizers[name])
             self.saved_optimizers = None
-        return [optimizers[name] for name in self.networks]
+        return [self.network_optimizers[name].optimizer for name in self.networks]
 
     def on_train_start(self) -> None:
-        """Bring what was restored on the CPU to the device."""
+        """Bring what was restored on the CPU to the device.
+
+        Raises:
+            UserError: a strategy that averages gradients by itself was chosen.
+        """
+        if isinstance(self.trainer.model, DistributedDataParallel):
+            raise UserError("trainer.strategy: an update averages its gradients itself. Write trainer=ddp.")
         self.means.to(self.device)
 
     def read_means(self) -> dict[str, float]:
@@ -97,18 +89,3 @@ class TrainingModule(pl.LightningModule):
     def formatted(self, batch: Batch) -> Batch:
         """Return the batch in the layout of the convolutions."""
         return Batch(batch.images.contiguous(memory_format=self.memory_format), batch.labels)
-
-    def step(self, network: NetworkName, loss: Tensor) -> None:
-        found: Any = self.optimizers()  # a list only where there are several
-        optimizers: list[LightningOptimizer] = found if isinstance(found, list) else [found]
-        optimizer = optimizers[self.networks.index(network)]
-        factor = self.optimization.learning_rate.factor(self.clock.kimg)
-        for group, configured in zip(optimizer.param_groups, self._configured_groups[network], strict=True):
-            group["lr"] = configured["lr"] * factor
-        optimizer.zero_grad()
-        with torch.autocast(self.device.type, enabled=False):  # or second derivatives would be rounded
-            self.manual_backward(loss)
-        clip = self.optimization.gradient_clip[network]
-        if clip is not None:
-            self.clip_gradients(optimizer.optimizer, gradient_clip_val=clip, gradient_clip_algorithm="norm")
-        optimizer.step()

@@ -1,6 +1,6 @@
 """The auxiliary class loss of AC-GAN."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -8,10 +8,10 @@ from pydantic import FiniteFloat, PositiveInt
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import LossTerm
+from gan_experiments.losses.step import Step
 
 
-@dataclass(frozen=True, kw_only=True)
 class AuxiliaryClass(LossTerm):
     """Cross-entropy CE of D's class logits, which both networks minimise.
 
@@ -23,23 +23,24 @@ class AuxiliaryClass(LossTerm):
     no class at all of fake ones, which needs no conditional generator.
     """
 
+    needs: Sequence[str] = ("class_head",)
     num_classes: PositiveInt  # K
     fake_labels: Literal["given", "random"] = "given"  # ỹ
     real_weight: FiniteFloat = 1.0
     fake_weight: FiniteFloat = 1.0
     generator_weight: FiniteFloat = 1.0
 
-    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def discriminator_loss(self, step: Step) -> Tensor:
         """Return real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]."""
-        real_loss = cross_entropy(real.class_logits, real.labels)
-        return self.real_weight * real_loss + self.fake_weight * self._fake_loss(fake)
+        real_loss = cross_entropy(step.real.class_logits, step.real.labels)
+        return self.real_weight * real_loss + self.fake_weight * self._fake_loss(step)
 
-    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def generator_loss(self, step: Step) -> Tensor:
         """Return generator_weight·E[CE(k(x̃), ỹ)]."""
-        return self.generator_weight * self._fake_loss(fake)
+        return self.generator_weight * self._fake_loss(step)
 
-    def _fake_loss(self, fake: Judged) -> Tensor:
-        labels = fake.labels
+    def _fake_loss(self, step: Step) -> Tensor:
+        labels = step.fake.labels
         if self.fake_labels == "random":
             labels = torch.randint(self.num_classes, labels.shape, device=labels.device)
-        return cross_entropy(fake.class_logits, labels)
+        return cross_entropy(step.fake.class_logits, labels)

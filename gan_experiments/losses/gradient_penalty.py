@@ -1,6 +1,5 @@
 """Penalties on the norm of the discriminator's gradient: WGAN-GP and DRAGAN."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -10,10 +9,10 @@ from torch.linalg import vector_norm
 from torch.nn.functional import relu
 
 from gan_experiments.losses.gradients import gradient_at
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import LossTerm
+from gan_experiments.losses.step import Step
 
 
-@dataclass(frozen=True, kw_only=True)
 class GradientPenalty(LossTerm):
     """Pull the norm of D's gradient to a target: E[(‖∇D(x̂)‖ - target)²], the norm being each sample's over C×H×W.
 
@@ -21,7 +20,7 @@ class GradientPenalty(LossTerm):
     Training of Wasserstein GANs", equation 3. Around `data`, x̂ = x + ε·δ with δ = 0.5·std·u, where std is that of the
     whole batch and u is uniform on [0, 1] in each pixel: Kodali et al. 2017, "On Convergence and Stability of GANs"
     (DRAGAN), section 2.3, with the noise of the authors' code. In both ε is uniform on [0, 1], one for each sample.
-    A conditional D judges x̂ with the labels of the real images.
+    A conditional D scores x̂ with the labels of the real images.
     """
 
     sides: Literal["two", "one"] = "two"  # `one` leaves gradients below the target alone: E[max(0, ‖∇D(x̂)‖ - target)²]
@@ -30,13 +29,14 @@ class GradientPenalty(LossTerm):
 
     double_backward = True
 
-    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def discriminator_loss(self, step: Step) -> Tensor:
         """Return E[(‖∇D(x̂)‖ - target)²]; costs a pass over x̂ and a second derivative."""
-        norm = vector_norm(gradient_at(real, self._places(real.images.detach(), fake.images.detach())), dim=1)
+        points = self._points(step.real.images.detach(), step.fake.images.detach())
+        norm = vector_norm(gradient_at(step.real, points), dim=1)
         excess = norm - self.target
         return (relu(excess) if self.sides == "one" else excess).square().mean()
 
-    def _places(self, real: Tensor, fake: Tensor) -> Tensor:
+    def _points(self, real: Tensor, fake: Tensor) -> Tensor:
         epsilon = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
         if self.around == "interpolates":
             return epsilon * real + (1 - epsilon) * fake

@@ -3,21 +3,21 @@
 import torch
 from torch import Tensor
 
-from gan_experiments.losses.objective import Judged
+from gan_experiments.losses.step import Scored
 
 
-def judged_gradient(judged: Judged) -> Tensor:
+def score_gradient(scored: Scored) -> Tensor:
     """Return each image's ∇D, N×(C·H·W) in float32, from the pass that other terms read.
 
     The images must be a leaf (`LossTerm.image_gradient`). Where that pass is of no use, because it ran in a lower
     precision or recorded no graph, another one is made.
     """
-    if torch.is_grad_enabled() and not torch.is_autocast_enabled(judged.images.device.type):
-        return _gradient(judged.scores, judged.images, create_graph=True)
-    return gradient_at(judged, judged.images)
+    if torch.is_grad_enabled() and not torch.is_autocast_enabled(scored.images.device.type):
+        return _gradient(scored.scores, scored.images, create_graph=True)
+    return gradient_at(scored, scored.images)
 
 
-def gradient_at(judged: Judged, images: Tensor) -> Tensor:
+def gradient_at(scored: Scored, images: Tensor) -> Tensor:
     """Return ∇D at other images with the same labels, N×(C·H·W), from a float32 pass of its own.
 
     Autocast is off: the gradient of a half-precision pass underflows, and its rounding errors would be penalised.
@@ -26,7 +26,7 @@ def gradient_at(judged: Judged, images: Tensor) -> Tensor:
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_()
-        return _gradient(judged.judge(images).scores, images, create_graph=create_graph)
+        return _gradient(scored.score(images).scores, images, create_graph=create_graph)
 
 
 def _gradient(scores: Tensor, images: Tensor, *, create_graph: bool) -> Tensor:

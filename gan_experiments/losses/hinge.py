@@ -1,15 +1,13 @@
 """The hinge loss."""
 
-from dataclasses import dataclass
-
 from torch import Tensor
 from torch.nn.functional import relu
 
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import AdversarialLoss
+from gan_experiments.losses.step import Step
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hinge(LossTerm):
+class Hinge(AdversarialLoss):
     """The margin loss of a support vector machine: a score beyond its margin of 1 no longer counts.
 
     With r and f the scores of real and fake images: D minimises E[max(0, 1 - r)] + E[max(0, 1 + f)]; G minimises
@@ -17,10 +15,10 @@ class Hinge(LossTerm):
     Adversarial Networks", equations 16 and 17.
     """
 
-    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def discriminator_loss(self, step: Step) -> Tensor:
         """Return E[max(0, 1 - r)] + E[max(0, 1 + f)]."""
-        return relu(1 - real.scores).mean() + relu(1 + fake.scores).mean()
+        return relu(1 - step.real.scores).mean() + relu(1 + step.fake.scores).mean()
 
-    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def generator_loss(self, step: Step) -> Tensor:
         """Return -E[f]."""
-        return -fake.scores.mean()
+        return -step.fake.scores.mean()

@@ -1,17 +1,16 @@
 """Label smoothing of the sigmoid cross-entropy."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor
 
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import LossTerm
+from gan_experiments.losses.step import Step
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
 class LabelSmoothing(LossTerm):
     """What softer targets add to D's binary cross-entropy; belongs with `NonSaturating` or `Minimax` of equal weight.
 
@@ -24,6 +23,6 @@ class LabelSmoothing(LossTerm):
     real_target: Probability = 0.9  # probability of being real that D is to give real images
     fake_target: Probability = 0.0  # the same for fake images; 0 is one-sided smoothing
 
-    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def discriminator_loss(self, step: Step) -> Tensor:
         """Return (1 - real_target)·E[r] - fake_target·E[f]."""
-        return (1 - self.real_target) * real.scores.mean() - self.fake_target * fake.scores.mean()
+        return (1 - self.real_target) * step.real.scores.mean() - self.fake_target * step.fake.scores.mean()

@@ -1,15 +1,13 @@
 """The least-squares loss."""
 
-from dataclasses import dataclass
-
 from pydantic import FiniteFloat
 from torch import Tensor
 
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import AdversarialLoss
+from gan_experiments.losses.step import Step
 
 
-@dataclass(frozen=True, kw_only=True)
-class LeastSquares(LossTerm):
+class LeastSquares(AdversarialLoss):
     """Squared distance of the scores from targets.
 
     With r and f the scores of real and fake images: D minimises ½E[(r - b)²] + ½E[(f - a)²]; G minimises ½E[(f - c)²].
@@ -21,10 +19,10 @@ class LeastSquares(LossTerm):
     b: FiniteFloat = 1.0  # D's target for real images
     c: FiniteFloat = 1.0  # the score that G wants for its images
 
-    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def discriminator_loss(self, step: Step) -> Tensor:
         """Return ½E[(r - b)²] + ½E[(f - a)²]."""
-        return 0.5 * (real.scores - self.b).square().mean() + 0.5 * (fake.scores - self.a).square().mean()
+        return 0.5 * (step.real.scores - self.b).square().mean() + 0.5 * (step.fake.scores - self.a).square().mean()
 
-    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def generator_loss(self, step: Step) -> Tensor:
         """Return ½E[(f - c)²]."""
-        return 0.5 * (fake.scores - self.c).square().mean()
+        return 0.5 * (step.fake.scores - self.c).square().mean()

@@ -1,15 +1,13 @@
 """The non-saturating loss of the first GAN."""
 
-from dataclasses import dataclass
-
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import AdversarialLoss
+from gan_experiments.losses.step import Step
 
 
-@dataclass(frozen=True, kw_only=True)
-class NonSaturating(LossTerm):
+class NonSaturating(AdversarialLoss):
     """Binary cross-entropy of the scores; the generator maximises the odds that its images pass for real.
 
     With σ(s) the probability that an image is real, r and f the scores of real and fake images:
@@ -17,10 +15,10 @@ class NonSaturating(LossTerm):
     E[-log σ(f)] = E[softplus(-f)]. Goodfellow et al. 2014, "Generative Adversarial Nets", section 3.
     """
 
-    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def discriminator_loss(self, step: Step) -> Tensor:
         """Return E[softplus(-r)] + E[softplus(f)]."""
-        return softplus(-real.scores).mean() + softplus(fake.scores).mean()
+        return softplus(-step.real.scores).mean() + softplus(step.fake.scores).mean()
 
-    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def generator_loss(self, step: Step) -> Tensor:
         """Return E[softplus(-f)]."""
-        return softplus(-fake.scores).mean()
+        return softplus(-step.fake.scores).mean()

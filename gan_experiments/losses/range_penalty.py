@@ -1,14 +1,13 @@
 """A penalty on generated values outside the range of the data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torch import Tensor
 
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import LossTerm
+from gan_experiments.losses.step import Step
 
 
-@dataclass(frozen=True, kw_only=True)
 class RangePenalty(LossTerm):
     """Hold a generator that ends without a bounded activation in the data's range: E[(x̃ - clip(x̃, low, high))²].
 
@@ -18,7 +17,7 @@ class RangePenalty(LossTerm):
 
     value_range: Sequence[float]  # low and high: the values of black and white
 
-    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def generator_loss(self, step: Step) -> Tensor:
         """Return E[(x̃ - clip(x̃, low, high))²]."""
         low, high = self.value_range
-        return (fake.images - fake.images.clamp(low, high)).square().mean()
+        return (step.fake.images - step.fake.images.clamp(low, high)).square().mean()

@@ -1,15 +1,13 @@
 """The relativistic paired loss."""
 
-from dataclasses import dataclass
-
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import AdversarialLoss
+from gan_experiments.losses.step import Step
 
 
-@dataclass(frozen=True, kw_only=True)
-class Relativistic(LossTerm):
+class Relativistic(AdversarialLoss):
     """The odds that a real image is more real than the fake one paired with it.
 
     With r and f the scores of paired real and fake images: D minimises E[-log σ(r - f)] = E[softplus(-(r - f))]; G
@@ -17,10 +15,10 @@ class Relativistic(LossTerm):
     Huang et al. 2024, "The GAN is dead; long live the GAN!" (R3GAN), section 2.1.
     """
 
-    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
+    def discriminator_loss(self, step: Step) -> Tensor:
         """Return E[softplus(-(r - f))]."""
-        return softplus(-(real.scores - fake.scores)).mean()
+        return softplus(-(step.real.scores - step.fake.scores)).mean()
 
-    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        """Return E[softplus(-(f - r))]; judges the real images as well."""
-        return softplus(real.scores - fake.scores).mean()
+    def generator_loss(self, step: Step) -> Tensor:
+        """Return E[softplus(-(f - r))]; scores the real images as well."""
+        return softplus(step.real.scores - step.fake.scores).mean()

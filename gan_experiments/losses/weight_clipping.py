@@ -1,15 +1,11 @@
 """Weight clipping, the first way to hold a Wasserstein discriminator Lipschitz."""
 
-from dataclasses import dataclass
-
-import torch
 from pydantic import PositiveFloat
-from torch import nn
 
 from gan_experiments.losses.objective import LossTerm
+from gan_experiments.losses.step import Step
 
 
-@dataclass(frozen=True, kw_only=True)
 class WeightClipping(LossTerm):
     """Clamp each parameter w of D to -limit ≤ w ≤ limit after each of its steps.
 
@@ -19,8 +15,7 @@ class WeightClipping(LossTerm):
 
     limit: PositiveFloat = 0.01  # largest absolute value that a parameter keeps
 
-    @torch.no_grad()
-    def after_discriminator_step(self, discriminator: nn.Module) -> None:
-        """Clamp all parameters of the discriminator in place."""
-        for parameter in discriminator.parameters():
-            parameter.clamp_(-self.limit, self.limit)
+    def after_step(self, step: Step) -> None:
+        if step.network == "discriminator":
+            for parameter in step.discriminator.parameters():
+                parameter.clamp_(-self.limit, self.limit)

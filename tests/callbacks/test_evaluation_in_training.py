@@ -6,7 +6,6 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +19,8 @@ from gan_experiments.callbacks.errors import AlarmError, DivergenceError
 from gan_experiments.cli.app import app
 from gan_experiments.cli.evaluate import _print
 from gan_experiments.formatting import short
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import LossTerm
+from gan_experiments.losses.step import Step
 from gan_experiments.runs.checkpoints import load_checkpoint
 from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
 from gan_experiments.types import UserError
@@ -166,14 +166,13 @@ def test_a_rollback_goes_back_to_the_best_and_on_with_another_stream_then_stops(
     assert load_checkpoint(tmp_path / "run" / "checkpoints" / "iteration_000000015.pt")["clock"]["rollbacks"] == 2
 
 
-@dataclass(frozen=True, kw_only=True)
 class SometimesNan(LossTerm):
     """No number at every sixth step of the generator."""
 
     calls: ClassVar[Iterator[int]] = itertools.count(1)
 
-    def generator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        return fake.images.mean() * (math.nan if next(self.calls) % 6 == 0 else 0.0)
+    def generator_loss(self, step: Step) -> Tensor:
+        return step.fake.images.mean() * (math.nan if next(self.calls) % 6 == 0 else 0.0)
 
 
 def test_a_loss_that_is_no_number_is_rolled_back_and_said(tmp_path: Path) -> None:

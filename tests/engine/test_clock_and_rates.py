@@ -1,7 +1,7 @@
 import pytest
 
 from gan_experiments.engine.clock import Clock
-from gan_experiments.engine.learning_rate import Constant, Cosine, LinearDecay, Warmup
+from gan_experiments.engine.hyperparameters import Constant, Cosine, Linear, Warmup
 from gan_experiments.engine.schedules.base import Updates
 from gan_experiments.types import UserError
 
@@ -33,15 +33,15 @@ def test_every_interval_is_passed_once_whatever_the_batch() -> None:
     ("schedule", "values"),
     [
         (Constant(), {0: 1.0, 1000: 1.0}),
-        (LinearDecay(10, 20, 0.5), {0: 1.0, 10: 1.0, 15: 0.75, 20: 0.5, 99: 0.5}),
+        (Linear(10, 20, final=0.5), {0: 1.0, 10: 1.0, 15: 0.75, 20: 0.5, 99: 0.5}),
         (Cosine(0, 10), {0: 1.0, 5: 0.5, 10: 0.0, 11: 0.0}),
         (Warmup(4), {0: 0.0, 1: 0.25, 4: 1.0, 9: 1.0}),
     ],
 )
-def test_learning_rate_factors(schedule: Constant, values: dict[float, float]) -> None:
-    assert {kimg: schedule.factor(kimg) for kimg in values} == pytest.approx(values)
+def test_functions_of_kimg(schedule: Constant, values: dict[float, float]) -> None:
+    assert {kimg: schedule(kimg) for kimg in values} == pytest.approx(values)
 
 
 def test_a_range_that_ends_before_it_starts_is_refused() -> None:
     with pytest.raises(UserError, match=r"start_kimg=5.*end_kimg=5"):
-        LinearDecay(5, 5)
+        Linear(5, 5)

@@ -17,12 +17,13 @@ from gan_experiments.losses.label_smoothing import LabelSmoothing
 from gan_experiments.losses.least_squares import LeastSquares
 from gan_experiments.losses.minimax import Minimax
 from gan_experiments.losses.non_saturating import NonSaturating
-from gan_experiments.losses.objective import Judged, LossTerm
+from gan_experiments.losses.objective import LossTerm
 from gan_experiments.losses.range_penalty import RangePenalty
 from gan_experiments.losses.relativistic import Relativistic
+from gan_experiments.losses.step import Step
 from gan_experiments.losses.wasserstein import Wasserstein
 from gan_experiments.losses.weight_clipping import WeightClipping
-from gan_experiments.types import DiscriminatorOutput
+from gan_experiments.types import Batch, DiscriminatorOutput
 
 LOG2, LOG3, LOG4, LOG4_3 = math.log(2), math.log(3), math.log(4), math.log(4 / 3)
 
@@ -32,18 +33,25 @@ def read_off(images: Tensor, labels: Tensor) -> DiscriminatorOutput:
     return DiscriminatorOutput(images[:, 0, 0, 0], images[:, :, 0, 0])
 
 
-def judged(scores: list[float] | Tensor, labels: Tensor | None = None) -> Judged:
+def batch(scores: list[float] | Tensor, labels: Tensor | None = None) -> Batch:
     scores = torch.as_tensor(scores, dtype=torch.float32)
     scores = scores.reshape(len(scores), -1, 1, 1)
-    return Judged(read_off, scores, torch.zeros(len(scores), dtype=torch.int64) if labels is None else labels)
+    return Batch(scores, torch.zeros(len(scores), dtype=torch.int64) if labels is None else labels)
+
+
+def step(real: list[float] | Tensor | Batch, fake: list[float] | Tensor | Batch) -> Step:
+    pair = (images if isinstance(images, Batch) else batch(images) for images in (real, fake))
+    return Step("discriminator", read_off, *pair)
 
 
 def both(term: LossTerm, real: list[float] | Tensor, fake: list[float] | Tensor) -> tuple[float, float]:
-    discriminator_loss = term.discriminator_loss(judged(real), judged(fake))
-    generator_loss = term.generator_loss(judged(real), judged(fake))
+    discriminator_loss, generator_loss = (
+        term.discriminator_loss(step(real, fake)),
+        term.generator_loss(step(real, fake)),
+    )
     assert discriminator_loss is not None
     assert generator_loss is not None
-    return discriminator_loss.item(), generator_loss.item()
+    return discriminator_loss.mean().item(), generator_loss.mean().item()
 
 
 # With s = log 3: σ(s) = 3/4, so softplus(-s) = -log σ(s) = log(4/3) and softplus(s) = -log(1 - σ(s)) = log 4.
@@ -90,11 +98,11 @@ def test_gradients_derived_by_hand(
     term: LossTerm, real_gradient: float, fake_gradient: float, generator_gradient: float
 ) -> None:
     real, fake = (torch.tensor([LOG3], requires_grad=True) for _ in range(2))
-    loss = term.discriminator_loss(judged(real), judged(fake))
+    loss = term.discriminator_loss(step(real, fake))
     assert loss is not None
     gradients = torch.autograd.grad(loss, (real, fake))
     assert [g.item() for g in gradients] == pytest.approx([real_gradient, fake_gradient], abs=1e-6)
-    loss = term.generator_loss(judged(real), judged(fake))
+    loss = term.generator_loss(step(real, fake))
     assert loss is not None
     (gradient,) = torch.autograd.grad(loss, fake)
     assert gradient.item() == pytest.approx(generator_gradient, abs=1e-6)
@@ -126,8 +134,8 @@ def test_a_shift_of_all_scores_changes_no_gradient(
 ) -> None:
     def gradients(by: float) -> Tensor:
         r, f = (torch.tensor(s).add(by).requires_grad_() for s in (real, fake))
-        discriminator_loss = term.discriminator_loss(judged(r), judged(f))
-        generator_loss = term.generator_loss(judged(r), judged(f))
+        discriminator_loss = term.discriminator_loss(step(r, f))
+        generator_loss = term.generator_loss(step(r, f))
         assert discriminator_loss is not None
         assert generator_loss is not None
         return torch.stack(
@@ -162,7 +170,7 @@ def test_a_shift_of_all_scores_matters_to_the_others() -> None:
 def test_values_and_gradients_are_finite_at_extreme_scores(term: LossTerm, real: float, fake: float) -> None:
     # The three pixels are the score and the class logits: one extreme, one the opposite, one 0.
     r, f = (torch.tensor([[s, -s, 0.0]] * 2, requires_grad=True) for s in (real, fake))
-    for loss in (term.discriminator_loss(judged(r), judged(f)), term.generator_loss(judged(r), judged(f))):
+    for loss in (term.discriminator_loss(step(r, f)), term.generator_loss(step(r, f))):
         if loss is None:
             continue
         assert loss.isfinite()
@@ -176,26 +184,26 @@ def test_label_smoothing_makes_soft_targets(
     real: list[float], fake: list[float], real_target: float, fake_target: float
 ) -> None:
     smoothing = LabelSmoothing(real_target=real_target, fake_target=fake_target)
-    total = NonSaturating().discriminator_loss(judged(real), judged(fake))
-    total = total + smoothing.discriminator_loss(judged(real), judged(fake))
+    total = NonSaturating().discriminator_loss(step(real, fake))
+    total = total + smoothing.discriminator_loss(step(real, fake))
     expected = sum(
         binary_cross_entropy_with_logits(torch.tensor(s), torch.full((4,), target))
         for s, target in ((real, real_target), (fake, fake_target))
     )
     assert total.item() == pytest.approx(float(expected), rel=1e-4, abs=1e-5)
-    assert smoothing.generator_loss(judged(real), judged(fake)) is None
+    assert smoothing.generator_loss(step(real, fake)) is None
 
 
 def test_class_loss_is_the_cross_entropy_of_the_class_logits() -> None:
     # Logits (log 3, 0, 0) give the classes 3/5, 1/5, 1/5: cross-entropy log(5/3) for class 0 and log 5 for the others.
     logits = torch.tensor([[LOG3, 0.0, 0.0], [LOG3, 0.0, 0.0]])
-    real, fake = judged(logits, torch.tensor([0, 0])), judged(logits, torch.tensor([1, 2]))
+    pair = step(batch(logits, torch.tensor([0, 0])), batch(logits, torch.tensor([1, 2])))
     term = AuxiliaryClass(num_classes=3, real_weight=2.0, fake_weight=0.5, generator_weight=3.0)
-    assert term.discriminator_loss(real, fake).item() == pytest.approx(2 * math.log(5 / 3) + 0.5 * math.log(5))
-    assert term.generator_loss(real, fake).item() == pytest.approx(3 * math.log(5))
+    assert term.discriminator_loss(pair).item() == pytest.approx(2 * math.log(5 / 3) + 0.5 * math.log(5))
+    assert term.generator_loss(pair).item() == pytest.approx(3 * math.log(5))
 
     logits, labels = torch.randn(7, 3), torch.arange(7) % 3
-    loss = AuxiliaryClass(num_classes=3).generator_loss(judged(logits), judged(logits, labels))
+    loss = AuxiliaryClass(num_classes=3).generator_loss(step(logits, batch(logits, labels)))
     torch.testing.assert_close(loss, cross_entropy(logits, labels))
 
 
@@ -203,7 +211,7 @@ def test_random_class_labels_come_from_the_default_generator() -> None:
     logits, labels = torch.randn(64, 5), torch.zeros(64, dtype=torch.int64)
     term = AuxiliaryClass(num_classes=5, fake_labels="random")
     torch.manual_seed(3)
-    loss = term.generator_loss(judged(logits), judged(logits, labels))
+    loss = term.generator_loss(step(logits, batch(logits, labels)))
     torch.manual_seed(3)
     drawn = torch.randint(5, (64,))
     torch.testing.assert_close(loss, cross_entropy(logits, drawn))
@@ -211,14 +219,14 @@ def test_random_class_labels_come_from_the_default_generator() -> None:
 
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    AuxiliaryClass(num_classes=5).generator_loss(judged(logits), judged(logits, labels))
+    AuxiliaryClass(num_classes=5).generator_loss(step(logits, batch(logits, labels)))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_random_class_labels_leave_the_real_ones_alone() -> None:
     logits, labels = torch.randn(6, 3), torch.arange(6) % 3
     term = AuxiliaryClass(num_classes=3, fake_labels="random", fake_weight=0.0)
-    loss = term.discriminator_loss(judged(logits, labels), judged(logits, labels))
+    loss = term.discriminator_loss(step(batch(logits, labels), batch(logits, labels)))
     torch.testing.assert_close(loss, cross_entropy(logits, labels))
 
 
@@ -228,16 +236,17 @@ def test_weight_clipping_clamps_parameters_and_adds_no_loss() -> None:
         layer.weight.copy_(torch.tensor([[0.5, -0.5]]))
         layer.bias.fill_(0.005)
     term = WeightClipping(limit=0.01)
-    term.after_discriminator_step(layer)
+    with torch.no_grad():
+        term.after_step(Step("discriminator", layer, batch([0]), batch([0])))
     assert layer.weight.tolist() == [pytest.approx([0.01, -0.01])]
     assert layer.bias.item() == pytest.approx(0.005)
     assert layer.weight.requires_grad
-    assert term.discriminator_loss(judged([0]), judged([0])) is None
+    assert term.discriminator_loss(step([0], [0])) is None
 
 
 def test_range_penalty_is_the_mean_squared_distance_to_the_range() -> None:
     images = torch.tensor([[-0.5, 0.25], [1.0, 3.0]], requires_grad=True)
-    loss = RangePenalty(value_range=(0.0, 1.0)).generator_loss(judged([0]), judged(images))
+    loss = RangePenalty(value_range=(0.0, 1.0)).generator_loss(step([0], images))
     assert loss.item() == (0.5**2 + 2**2) / 4
     (gradient,) = torch.autograd.grad(loss, images)
     assert gradient.tolist() == [[2 * -0.5 / 4, 0], [0, 2 * 2 / 4]]

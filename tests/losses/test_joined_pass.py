@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from steps import R1, loss_of
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gan_experiments.losses.non_saturating import NonSaturating
 from gan_experiments.losses.objective import Objective
-from gan_experiments.losses.r1 import R1
 from gan_experiments.models.report_c import DenseDiscriminator
 from gan_experiments.types import Batch, DiscriminatorOutput
 
@@ -20,9 +20,8 @@ def batches() -> tuple[Batch, Batch]:
 
 
 def loss(network: nn.Module, joined: bool) -> Tensor:
-    return Objective({"non_saturating": NonSaturating()}).discriminator_loss(
-        network, *batches(), REGULAR, joined=joined
-    )["loss"]
+    objective = Objective({"non_saturating": NonSaturating()})
+    return loss_of("discriminator", objective, network, *batches(), REGULAR, joined=joined)["loss"]
 
 
 def trained_loss(joined: bool) -> float:
@@ -63,7 +62,7 @@ def test_without_batch_norm_both_give_the_same_loss_and_gradient_penalty() -> No
     objective = Objective({"non_saturating": NonSaturating(), "r1": R1()})
     pair = batches()
     separate, joined = (
-        objective.discriminator_loss(network, *pair, REGULAR | {"r1"}, joined=joined) for joined in (False, True)
+        loss_of("discriminator", objective, network, *pair, REGULAR | {"r1"}, joined=joined) for joined in (False, True)
     )
 
     assert separate["r1"] > 0
@@ -76,7 +75,7 @@ def test_the_generators_step_reads_the_scores_that_both_have_together() -> None:
     objective = Objective({"non_saturating": NonSaturating()})
     real, fake = batches()
     alone, joined = (
-        objective.generator_loss(network, real, fake, REGULAR, joined=joined)["loss"] for joined in (False, True)
+        loss_of("generator", objective, network, real, fake, REGULAR, joined=joined)["loss"] for joined in (False, True)
     )
     scores = network(torch.cat([real.images, fake.images]), torch.cat([real.labels, fake.labels])).scores[16:]
 
@@ -93,8 +92,8 @@ def test_real_images_come_first_whatever_is_read_first() -> None:
 
     objective = Objective({"non_saturating": NonSaturating()})
     real, fake = batches()
-    for step in (objective.discriminator_loss, objective.generator_loss):
-        step(network, real, fake, REGULAR, joined=True)
+    loss_of("discriminator", objective, network, real, fake, joined=True)
+    loss_of("generator", objective, network, real, fake, joined=True)
     assert len(passes) == 2
     for images in passes:
         torch.testing.assert_close(images, torch.cat([real.images, fake.images]))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from steps import R1, R2, loss_of
 from torch import Tensor, nn
 
 from gan_experiments.losses.auxiliary_class import AuxiliaryClass
@@ -18,15 +18,14 @@ from gan_experiments.losses.gradient_penalty import GradientPenalty
 from gan_experiments.losses.hinge import Hinge
 from gan_experiments.losses.label_smoothing import LabelSmoothing
 from gan_experiments.losses.non_saturating import NonSaturating
-from gan_experiments.losses.objective import Judged, LossTerm, Objective
-from gan_experiments.losses.r1 import R1
-from gan_experiments.losses.r2 import R2
+from gan_experiments.losses.objective import LossTerm, Objective
 from gan_experiments.losses.relativistic import Relativistic
+from gan_experiments.losses.step import Step
 from gan_experiments.losses.wasserstein import Wasserstein
 from gan_experiments.losses.weight_clipping import WeightClipping
-from gan_experiments.types import Batch, DiscriminatorOutput, UserError
+from gan_experiments.losses.zero_centered_penalty import ZeroCenteredPenalty
+from gan_experiments.types import Batch, DiscriminatorOutput, NetworkName, UserError
 
-Step = Callable[..., dict[str, Tensor]]
 CONF = Path(__file__).parents[2] / "conf"
 
 
@@ -64,12 +63,12 @@ def seen(discriminator: Witness) -> list[str]:
 def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     terms: dict[str, LossTerm] = {"hinge": Hinge(weight=0.5), "class": AuxiliaryClass(num_classes=3, weight=2.0)}
     objective = Objective(terms)
-    for step in ("discriminator_loss", "generator_loss"):
-        values = getattr(objective, step)(Witness(), REAL, FAKE, objective.regular)
-        real, fake = Judged(Witness(), *REAL), Judged(Witness(), *FAKE)
+    for network in get_args(NetworkName):
+        values = loss_of(network, objective, Witness(), REAL, FAKE)
+        step = Step(network, Witness(), REAL, FAKE)
         assert set(values) == {"hinge", "class", "loss"}
         for name, term in terms.items():
-            torch.testing.assert_close(values[name], term.weight * getattr(term, step)(real, fake).detach())
+            torch.testing.assert_close(values[name], term.weight * getattr(term, f"{network}_loss")(step).detach())
         torch.testing.assert_close(values["loss"].detach(), values["hinge"] + values["class"])
         assert values["loss"].requires_grad
         assert values["loss"].shape == ()
@@ -89,7 +88,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
 def test_passes_of_a_generator_step(terms: dict[str, LossTerm], passes: list[str]) -> None:
     discriminator = Witness()
     objective = Objective(terms)
-    objective.generator_loss(discriminator, REAL, FAKE, objective.due("generator", 0))
+    loss_of("generator", objective, discriminator, REAL, FAKE, objective.due("generator", 0))
     assert seen(discriminator) == passes
 
 
@@ -105,22 +104,21 @@ def test_passes_of_a_generator_step(terms: dict[str, LossTerm], passes: list[str
 def test_passes_of_a_discriminator_step(terms: dict[str, LossTerm], passes: list[str]) -> None:
     discriminator = Witness()
     objective = Objective(terms)
-    objective.discriminator_loss(discriminator, REAL, FAKE, objective.due("discriminator", 0))
+    loss_of("discriminator", objective, discriminator, REAL, FAKE, objective.due("discriminator", 0))
     assert seen(discriminator) == passes
 
 
-@dataclass(frozen=True, kw_only=True)
 class FakeFirst(LossTerm):
-    """A term that reads the fake images first, against the grammar."""
+    """A term that reads the fake images first, and leaves the mean to the objective."""
 
-    def discriminator_loss(self, real: Judged, fake: Judged) -> Tensor:
-        return fake.scores.mean() - real.scores.mean()
+    def discriminator_loss(self, step: Step) -> Tensor:
+        return step.fake.scores - step.real.scores
 
 
-def test_real_is_judged_before_fake_whatever_a_term_reads_first() -> None:
+def test_real_is_scored_before_fake_whatever_a_term_reads_first() -> None:
     discriminator = Witness()
     objective = Objective({"fake_first": FakeFirst(), "hinge": Hinge()})
-    objective.discriminator_loss(discriminator, REAL, FAKE, objective.regular)
+    loss_of("discriminator", objective, discriminator, REAL, FAKE, objective.regular)
     assert seen(discriminator) == ["real", "fake"]
 
 
@@ -129,7 +127,7 @@ def test_leaves_are_marked_only_for_terms_that_are_due() -> None:
     marked = []
     for step in range(4):
         discriminator = Witness()
-        objective.discriminator_loss(discriminator, REAL, FAKE, objective.due("discriminator", step))
+        loss_of("discriminator", objective, discriminator, REAL, FAKE, objective.due("discriminator", step))
         marked.append(tuple(leaf for _, leaf in discriminator.passes))
     assert marked == [(True, True), (False, False), (True, False), (False, True)]
     assert not REAL.images.requires_grad
@@ -138,7 +136,9 @@ def test_leaves_are_marked_only_for_terms_that_are_due() -> None:
 def test_the_generator_step_reaches_the_generator() -> None:
     images = FAKE.images.clone().requires_grad_()
     objective = Objective({"hinge": Hinge(), "r1": R1(), "penalty": GradientPenalty(around="data")})
-    values = objective.generator_loss(Witness(), REAL, FAKE._replace(images=images), objective.due("generator", 0))
+    values = loss_of(
+        "generator", objective, Witness(), REAL, FAKE._replace(images=images), objective.due("generator", 0)
+    )
     (gradient,) = torch.autograd.grad(values["loss"], images)
     assert gradient.abs().sum() > 0
     assert set(values) == {"hinge", "loss"}
@@ -152,7 +152,7 @@ def test_a_lazy_term_averages_to_the_regular_one(every: int) -> None:
         for step in range(12):
             discriminator = Witness()
             due = objective.due("discriminator", step)
-            loss = objective.discriminator_loss(discriminator, REAL, FAKE, due)["loss"]
+            loss = loss_of("discriminator", objective, discriminator, REAL, FAKE, due)["loss"]
             gradients.append(torch.autograd.grad(loss, discriminator.weight)[0])
         return torch.stack(gradients).mean(0)
 
@@ -179,9 +179,10 @@ def test_what_an_objective_says_of_itself() -> None:
 
 def test_the_discriminator_is_constrained_after_its_step() -> None:
     discriminator = Witness()
-    Objective({"wasserstein": Wasserstein(), "clip": WeightClipping(limit=0.02)}).after_discriminator_step(
-        discriminator
-    )
+    objective = Objective({"wasserstein": Wasserstein(), "clip": WeightClipping(limit=0.02)})
+    objective.after_step(Step("generator", discriminator, REAL, FAKE), objective.regular)
+    assert discriminator.weight.abs().max() > 0.02
+    objective.after_step(Step("discriminator", discriminator, REAL, FAKE), objective.regular)
     assert discriminator.weight.abs().max().item() == pytest.approx(0.02)
 
 
@@ -201,8 +202,9 @@ def test_objectives_without_sense_are_refused(terms: dict[str, LossTerm], messag
 
 
 def test_constructor_types_resolve_from_any_file() -> None:
-    for term in (R1, GradientPenalty, AuxiliaryClass, NonSaturating, WeightClipping):
-        assert get_type_hints(term.__init__)["weight"] is float
+    for term in (ZeroCenteredPenalty, GradientPenalty, AuxiliaryClass, NonSaturating, WeightClipping, FakeFirst):
+        assert get_type_hints(term.__init__)["weight"] == float | Callable[[float], float]
+    assert get_type_hints(WeightClipping.__init__)["limit"] is float
 
 
 @pytest.fixture
@@ -224,8 +226,8 @@ def build(primary: list[str], *overrides: str) -> Objective:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "loss").glob("*.yaml")))
 def test_each_objective_of_the_config_gives_two_finite_losses(primary: list[str], name: str) -> None:
     objective = build(primary, f"loss={name}")
-    for step in (objective.discriminator_loss, objective.generator_loss):
-        assert step(Witness(), REAL, FAKE, objective.regular)["loss"].isfinite()
+    for network in get_args(NetworkName):
+        assert loss_of(network, objective, Witness(), REAL, FAKE)["loss"].isfinite()
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "loss/term").glob("*.yaml")))
@@ -239,10 +241,13 @@ def test_config_terms_compose(primary: list[str]) -> None:
         "r1",
         "auxiliary_class",
     ]
-    assert build(primary, "loss=r1", "loss.r1.weight=5", "loss.r1.every=16").terms["r1"] == R1(weight=5.0, every=16)
-    given, random = (build(primary, f"loss={name}").terms["auxiliary_class"] for name in ("acgan", "acgan_random"))
-    assert given == AuxiliaryClass(num_classes=3, needs=["class_head"])
-    assert random == AuxiliaryClass(num_classes=3, needs=["class_head"], fake_labels="random")
+    r1 = build(primary, "loss=r1", "loss.r1.weight=5", "loss.r1.every=16").terms["r1"]
+    assert isinstance(r1, ZeroCenteredPenalty)
+    assert (r1.images, r1.weight, r1.every) == ("real", 5.0, 16)
+    for name, labels in (("acgan", "given"), ("acgan_random", "random")):
+        term = build(primary, f"loss={name}").terms["auxiliary_class"]
+        assert isinstance(term, AuxiliaryClass)
+        assert (term.num_classes, term.fake_labels, list(term.needs)) == (3, labels, ["class_head"])
     assert list(build(primary, "loss=wgan_gp").terms) == ["wasserstein", "gradient_penalty"]
 
 
@@ -255,10 +260,10 @@ def test_each_step_is_one_graph() -> None:
         output = images.flatten(1) @ weight
         return DiscriminatorOutput(output[:, 0], output[:, 1:])
 
-    for step in (objective.discriminator_loss, objective.generator_loss):
+    for network in get_args(NetworkName):
 
-        def loss(real: Batch, fake: Batch, step: Step = step) -> Tensor:
-            return step(discriminator, real, fake, objective.regular)["loss"]
+        def loss(real: Batch, fake: Batch, network: NetworkName = network) -> Tensor:
+            return loss_of(network, objective, discriminator, real, fake)["loss"]
 
         compiled = torch.compile(loss, backend="eager", fullgraph=True)
         torch.testing.assert_close(compiled(REAL, FAKE), loss(REAL, FAKE))

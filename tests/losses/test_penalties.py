@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from steps import R1, R2, loss_of
 from torch import Tensor, nn
 
 from gan_experiments.losses.gradient_penalty import GradientPenalty
 from gan_experiments.losses.non_saturating import NonSaturating
-from gan_experiments.losses.objective import Judged, LossTerm, Objective
-from gan_experiments.losses.r1 import R1
-from gan_experiments.losses.r2 import R2
+from gan_experiments.losses.objective import LossTerm, Objective
+from gan_experiments.losses.step import Step
 from gan_experiments.types import Batch, DiscriminatorOutput
 
 PENALTIES: list[LossTerm] = [
@@ -76,10 +76,14 @@ def images(seed: int, count: int = 4) -> Tensor:
     return torch.randn(count, 2, 3, 3, generator=torch.Generator().manual_seed(seed))
 
 
+def pair(discriminator: nn.Module) -> Step:
+    return Step("discriminator", discriminator, batch(images(0)), batch(images(1)))
+
+
 def penalise(term: LossTerm, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """The penalty as an objective computes it: the adversarial term weighs nothing."""
     objective = Objective({"adversarial": NonSaturating(weight=0.0), "penalty": term})
-    return objective.discriminator_loss(discriminator, batch(real), batch(fake), objective.regular)["loss"]
+    return loss_of("discriminator", objective, discriminator, batch(real), batch(fake), objective.regular)["loss"]
 
 
 # ‖w‖ = 3 over 18 entries.
@@ -203,9 +207,9 @@ def test_autocast_leaves_the_penalty_in_float32(penalty: LossTerm) -> None:
     expected = value_and_gradient(autocast=False)
     found = value_and_gradient(autocast=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        scores = Judged(discriminator, *batch(images(0))).scores
+        scores = pair(discriminator).real.scores
     assert scores.dtype == torch.float32
-    assert not torch.equal(scores, Judged(discriminator, *batch(images(0))).scores)  # autocast did reach the networks
+    assert not torch.equal(scores, pair(discriminator).real.scores)  # autocast did reach the networks
     torch.testing.assert_close(found, expected)
 
 
@@ -231,13 +235,12 @@ def test_a_penalty_can_be_measured_without_recording_gradients(penalty: LossTerm
 @each_penalty
 def test_penalties_declare_a_second_derivative_and_leave_the_generator_alone(penalty: LossTerm) -> None:
     assert penalty.double_backward
-    judged = Judged(deep(), *batch(images(0)))
-    assert penalty.generator_loss(judged, judged) is None
+    assert penalty.generator_loss(pair(deep())) is None
     assert Objective({"adversarial": NonSaturating(), "penalty": penalty}).names("generator") == {"adversarial"}
 
 
 def test_r1_and_r2_share_the_passes_of_the_adversarial_loss() -> None:
     discriminator = linear(NORM_3.clone())
     objective = Objective({"adversarial": NonSaturating(), "r1": R1(), "r2": R2()})
-    objective.discriminator_loss(discriminator, batch(images(0)), batch(images(1)), objective.regular)
+    loss_of("discriminator", objective, discriminator, batch(images(0)), batch(images(1)), objective.regular)
     assert len(discriminator.seen) == 2

@@ -2,8 +2,8 @@
 
 from pydantic import NonNegativeInt
 
-from gan_experiments.engine.schedules.base import Progress, StaticSchedule, Updates
-from gan_experiments.types import NetworkName
+from gan_experiments.engine.schedules.base import StaticSchedule, Updates
+from gan_experiments.types import NetworkName, Progress
 
 
 class AlternateEpochs(StaticSchedule):

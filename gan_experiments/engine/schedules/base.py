@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from pydantic import NonNegativeInt
 
-from gan_experiments.types import UserError
+from gan_experiments.types import Progress, UserError
 
 
 class Updates(NamedTuple):
@@ -12,15 +12,6 @@ class Updates(NamedTuple):
 
     discriminator: bool
     generator: bool
-
-
-class Progress(NamedTuple):
-    """Where training stands before an iteration; all counts start at 0."""
-
-    iteration: int  # batches drawn so far
-    epoch: int  # whole passes over the data so far
-    discriminator_steps: int
-    generator_steps: int
 
 
 class Schedule:

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import FiniteFloat, PositiveInt
 
-from gan_experiments.engine.schedules.base import Progress, Schedule, Updates
-from gan_experiments.types import UserError
+from gan_experiments.engine.schedules.base import Schedule, Updates
+from gan_experiments.types import Progress, UserError
 
 
 class LossThreshold(Schedule):

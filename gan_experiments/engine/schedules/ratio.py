@@ -1,6 +1,7 @@
 """A static ratio between the updates of the two networks."""
 
-from gan_experiments.engine.schedules.base import Progress, StaticSchedule, Updates
+from gan_experiments.engine.schedules.base import StaticSchedule, Updates
+from gan_experiments.types import Progress
 
 
 class Ratio(StaticSchedule):

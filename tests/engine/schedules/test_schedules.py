@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from gan_experiments.engine.schedules.alternate_epochs import AlternateEpochs
-from gan_experiments.engine.schedules.base import Progress, Schedule, Updates
+from gan_experiments.engine.schedules.base import Schedule, Updates
 from gan_experiments.engine.schedules.loss_threshold import LossThreshold
 from gan_experiments.engine.schedules.ratio import Ratio
-from gan_experiments.types import UserError
+from gan_experiments.types import Progress, UserError
 
 CONF = Path(__file__).parents[3] / "conf"
 quick = settings(deadline=None, max_examples=100, database=None)
