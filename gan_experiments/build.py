@@ -51,6 +51,7 @@ from gan_experiments.metrics.protocol import Protocol, RealImages, check_measure
 from gan_experiments.models.latents import build_latents
 from gan_experiments.models.summary import LayerRow, layer_table
 from gan_experiments.runs.checkpoints import BEST
+from gan_experiments.runs.manifest import Manifest
 from gan_experiments.runs.run import Run
 from gan_experiments.types import NetworkName, UserError
 
@@ -159,7 +160,7 @@ class Experiment:
         self.trainer.fit(self.module, datamodule=self.datamodule)
 
 
-def build(config: DictConfig, directory: Path, manifest: dict[str, Any], is_new: bool = True) -> Experiment:
+def build(config: DictConfig, directory: Path, manifest: Manifest, is_new: bool = True) -> Experiment:
     """Build the parts of a run, cheap ones first: data are opened when all that can be known before is right.
 
     Args:
@@ -450,7 +451,7 @@ def _build_callbacks(
     )
 
 
-def build_loggers(config: DictConfig, directory: Path, manifest: dict[str, Any]) -> list[Logger]:
+def build_loggers(config: DictConfig, directory: Path, manifest: Manifest) -> list[Logger]:
     """Build the loggers of a config; those that are partial get the run's facts.
 
     Args:
@@ -458,16 +459,16 @@ def build_loggers(config: DictConfig, directory: Path, manifest: dict[str, Any])
         directory: the run's.
         manifest: of the run; keeps the identities that loggers give it, and the sweep that it belongs to.
     """
-    choices = manifest["choices"]
-    sweep = manifest.setdefault("sweep", _sweep_name())
+    choices = manifest.choices
+    manifest.sweep = manifest.sweep or _sweep_name()
     about = About(
         directory=directory,
-        name=config.name or run_name(choices, manifest["overrides"], config.seed),
-        group=sweep or str(choices.get("experiment") or choices.get("dataset")),
-        config={**manifest["config"], "choices": choices},
+        name=config.name or run_name(choices, manifest.overrides, config.seed),
+        group=manifest.sweep or str(choices.get("experiment") or choices.get("dataset")),
+        config={**manifest.config, "choices": choices},
         tags=list(config.tags),
         notes=config.notes,
-        run_ids=manifest.setdefault("tracker_ids", {}),
+        run_ids=manifest.tracker_ids,
     )
     loggers = (instantiate(config.logger, "logger") or {}).values()
     return [logger(about=about) if callable(logger) else logger for logger in loggers]

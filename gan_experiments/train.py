@@ -5,7 +5,6 @@ import json
 import logging
 import shlex
 import statistics
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,10 +25,10 @@ from gan_experiments.models.summary import count_parameters, format_table, table
 from gan_experiments.reports.losses import plot_losses
 from gan_experiments.runs.checkpoints import BEST, list_checkpoints, load_checkpoint
 from gan_experiments.runs.launch import Launch
-from gan_experiments.runs.load import own_weights
-from gan_experiments.runs.manifest import FILE, git_state, new_manifest, now, versions
+from gan_experiments.runs.manifest import Manifest, versions
 from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
-from gan_experiments.runs.run import locked, resuming
+from gan_experiments.runs.networks import generator_weights
+from gan_experiments.runs.run import Run, locked, resuming
 from gan_experiments.sampling.images import save_grid
 from gan_experiments.types import UserError
 
@@ -48,7 +47,8 @@ def run(launch: Launch) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         state = None
         if launch.resumed is not None:
-            stack.enter_context(locked(launch.directory))
+            if is_first_process():
+                stack.enter_context(locked(launch.directory))
             path, state = launch.resumed.last_checkpoint()
             results = _results_if_finished(launch, state["clock"])
             if results is not None:
@@ -61,7 +61,8 @@ def run(launch: Launch) -> dict[str, Any]:
             launch.resumed.check_data(experiment.data.fingerprint)
         else:
             launch.directory.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(launch.directory))
+            if is_first_process():
+                stack.enter_context(locked(launch.directory))
         stack.enter_context(_log_file(launch.directory))
         if state is not None:
             experiment.load_state_dict(state)
@@ -78,21 +79,13 @@ def run(launch: Launch) -> dict[str, Any]:
 class Session:
     """One execution of a run, from its first or its newest iteration to its end or its interruption."""
 
-    def __init__(self, launch: Launch, experiment: Experiment, manifest: dict[str, Any]) -> None:
+    def __init__(self, launch: Launch, experiment: Experiment, manifest: Manifest) -> None:
         self.launch, self.experiment, self.manifest = launch, experiment, manifest
         self.directory, self.module, self.callbacks = launch.directory, experiment.module, experiment.callbacks
         self.failed = self.finished = False
-        self._began = time.perf_counter()
-        self._entry: dict[str, Any] = {
-            "started": now(),
-            "overrides": launch.overrides,
-            "from_iteration": self.module.clock.iterations,
-            "versions": versions(),
-            "git": git_state(Path(__file__).parent),
-            "device": experiment.device,
-        }
+        manifest.begin_session(launch.overrides, self.module.clock.iterations, experiment.device)
         self.callbacks.status.on_alarm.append(lambda: self._write_manifest("running", None))
-        manifest["alarms"] = self.callbacks.alarms.history
+        manifest.alarms = self.callbacks.alarms.history
 
     def fit(self) -> dict[str, Any]:
         """Train, write the results and close the loggers, however it ends."""
@@ -100,10 +93,9 @@ class Session:
         status, code, error = "failed", 1, None
         results: dict[str, Any] = {}
         try:
-            log.info("Training %s on %s, on %s.", config.model.name, config.dataset.name, self._entry["device"])
+            log.info("Training %s on %s, on %s.", config.model.name, config.dataset.name, self.experiment.device)
             log.info("Everything goes to %s; Ctrl-C saves and stops.", self.directory)
             self._write_parts()
-            self.manifest["sessions"].append(self._entry)
             self._write_manifest("running", None)
             for start in hooks(loggers, "start"):
                 start()
@@ -137,9 +129,8 @@ class Session:
         target = self.directory / "report.html"
         try:
             from gan_experiments.reports.lab_report import write_report  # training does not wait for them
-            from gan_experiments.runs.records import read_record
 
-            write_report([read_record(self.directory)], target)
+            write_report([Run.read(self.directory)], target)
         except Exception as error:
             log.warning(
                 "The report could not be written (%s: %s); `gan-experiments report %s` writes it.",
@@ -178,9 +169,7 @@ class Session:
         clock = self.module.clock
         before = clock.iterations
         self.experiment.roll_back(load_checkpoint(paths[0]))
-        self.manifest.setdefault("rollbacks", []).append(
-            {"from": before, "to": clock.iterations, "reason": str(reason)}
-        )
+        self.manifest.rollbacks.append({"from": before, "to": clock.iterations, "reason": str(reason)})
         log.warning(
             "Rolled back from iteration %d to %d (%s), with another random stream; rollback %d.",
             before,
@@ -194,15 +183,13 @@ class Session:
         """Write what is known before the first iteration: data, parameters, layers, pictures of the regime."""
         experiment, module = self.experiment, self.module
         if self.launch.resumed is None:
-            self.manifest["parameters"] = {
-                name: count_parameters(module.get_submodule(name)) for name in module.networks
-            }
-            self.manifest["data"] = {
+            self.manifest.parameters = {name: count_parameters(module.get_submodule(name)) for name in module.networks}
+            self.manifest.data = {
                 "fingerprint": experiment.data.fingerprint,
                 "source_fingerprint": fingerprint(experiment.data.whole),  # reads all images; a resumed run knows it
                 "num_train": len(experiment.data.training),
             }
-        self.manifest["data"] |= experiment.data.facts
+        self.manifest.data |= experiment.data.facts
         if is_first_process():
             tables = {name: (module.get_submodule(name), rows) for name, rows in experiment.tables.items()}
             text = "\n".join(format_table(name, *table) for name, table in tables.items())
@@ -238,7 +225,7 @@ class Session:
             }
         if is_first_process():
             write_json(self.directory / "results.json", results)
-            title = self.manifest.get("experiment") or self.launch.config.dataset.name
+            title = self.manifest.experiment or self.launch.config.dataset.name
             plot_losses(rows, self.directory / "losses.png", title)
         return results
 
@@ -265,14 +252,14 @@ class Session:
         try:
             state = load_checkpoint(path)
             chosen_by, values = state["chosen_by"], state["measured"]
-            networks, averaged = own_weights(state["networks"])
+            networks, averaged = generator_weights(state["networks"])
             if not networks:  # a task without a generator
                 return
             # Copies: safetensors takes neither another memory format nor weights that two layers share.
             weights = {name: value.clone(memory_format=torch.contiguous_format) for name, value in networks.items()}
             files = {
                 "generator.safetensors": save(weights),
-                "config.json": json.dumps(self.manifest["config"], indent=2).encode(),
+                "config.json": json.dumps(self.manifest.config, indent=2).encode(),
                 "metrics.json": json.dumps({"chosen_by": chosen_by, "values": values}, indent=2).encode(),
             }
         except Exception as error:  # a damaged or older file: the run is what matters
@@ -283,15 +270,8 @@ class Session:
 
     def _write_manifest(self, status: str, error: str | None) -> None:
         """Write how the run stands; at its start already, so that a kill leaves a trace of this session."""
-        self._entry |= {
-            "ended": now(),
-            "seconds": round(time.perf_counter() - self._began, 1),
-            "status": status,
-            "to_iteration": self.module.clock.iterations,
-        }
-        self.manifest |= {"status": status, "ended": self._entry["ended"], "error": error}
-        if is_first_process():
-            write_json(self.directory / FILE, self.manifest)
+        self.manifest.update(status, self.module.clock.iterations, error)
+        self.manifest.write(self.directory)
 
     def _log_end(self) -> None:
         clock, signal = self.module.clock, self.callbacks.status.stop_signal
@@ -321,11 +301,11 @@ def _quiet_lightning() -> None:
 def _results_if_finished(launch: Launch, clock: Mapping[str, int]) -> dict[str, Any] | None:
     """Return the results of a resumed run that has nothing left to do."""
     assert launch.resumed is not None
-    batches_per_epoch = launch.resumed.manifest["data"]["num_train"] // launch.config.batch_size
+    batches_per_epoch = launch.resumed.manifest.data["num_train"] // launch.config.batch_size
     kimg = clock["images_seen"] / 1000
     if share_spent(launch.config.budget, clock["iterations"], batches_per_epoch, kimg, clock["generator_steps"]) < 1:
         return None
-    if launch.resumed.config.budget != launch.config.budget:
+    if launch.resumed.group("budget") != launch.config.budget:
         given = {f"budget.{unit}": value for unit, value in launch.config.budget.items() if value is not None}
         raise UserError(
             f"{given} is spent already: the run stands at iteration {clock['iterations']} ({kimg:g} kimg, "
@@ -333,22 +313,22 @@ def _results_if_finished(launch: Launch, clock: Mapping[str, int]) -> dict[str, 
             f"Write a larger budget."
         )
     path = launch.directory / "results.json"
-    if launch.resumed.manifest["status"] != "finished" or not path.exists():
+    if launch.resumed.manifest.status != "finished" or not path.exists():
         return None
     results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return results
 
 
-def _manifest(launch: Launch) -> dict[str, Any]:
+def _manifest(launch: Launch) -> Manifest:
     config: Any = OmegaConf.to_container(launch.config)
     if launch.resumed is None:
-        return new_manifest(config, launch.overrides, launch.choices)
+        return Manifest.new(config, launch.overrides, launch.choices)
     manifest = launch.resumed.manifest
-    before, here = manifest["versions"], versions()
+    before, here = manifest.versions, versions()
     changed = [f"{name} {old} -> {here[name]}" for name, old in before.items() if here.get(name, old) != old]
     if changed:
         log.warning("Going on with other versions, so not bit for bit: %s", ", ".join(changed))
-    manifest["config"] = config
+    manifest.config = config
     return manifest
 
 

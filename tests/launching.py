@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from gan_experiments.config.compose import composition
 from gan_experiments.runs.launch import Launch, plan_launch
-from gan_experiments.runs.records import read_record
+from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue
 
 TINY = [
@@ -37,7 +37,7 @@ Nothing is measured and no report is written, which would take longer than the r
 
 def values_of(directory: Path) -> dict[str, MetricValue]:
     """Return a run's newest values by key, whatever their protocol."""
-    return {key: value for (key, _), value in read_record(directory).measured().items()}
+    return {key: value for (key, _), value in Run.read(directory).measured().items()}
 
 
 def composed(*overrides: str) -> tuple[DictConfig, dict[str, Any]]:

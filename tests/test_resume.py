@@ -16,9 +16,8 @@ from launching import TINY, launch, launch_in_child, wait_until
 from gan_experiments.callbacks.errors import DivergenceError
 from gan_experiments.engine.gan import GAN
 from gan_experiments.runs.checkpoints import list_checkpoints, load_checkpoint
-from gan_experiments.runs.manifest import read_manifest
 from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
-from gan_experiments.runs.run import locked
+from gan_experiments.runs.run import Run, locked
 from gan_experiments.types import UserError
 
 EVERYTHING = [
@@ -130,7 +129,7 @@ def test_stopped_by_a_signal_it_saves_says_how_to_go_on_and_goes_on_exactly(
     run = tmp_path / "stopped"
     row = random.SystemRandom().randrange(1, 18)
     assert end_at_row(run, arguments, row, number) == 128 + number
-    assert read_manifest(run)["status"] == "interrupted"
+    assert Run.read(run).manifest.status == "interrupted"
     log = (run / "run.log").read_text()
     assert f"resume={run}" in log
     assert number.name in log
@@ -138,7 +137,7 @@ def test_stopped_by_a_signal_it_saves_says_how_to_go_on_and_goes_on_exactly(
     assert stopped_at >= 3 * row, "nothing is lost between the signal and the checkpoint"
     launch(tmp_path / "unused", f"resume={run}")
     assert_identical(state_of(run), state_of(tmp_path / "whole"))
-    assert read_manifest(run)["status"] == "finished"
+    assert Run.read(run).manifest.status == "finished"
 
 
 @pytest.mark.slow
@@ -205,7 +204,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_good_checkpoint(base: lis
         signal.signal(signal.SIGXFSZ, ignored)
     assert [path.read_bytes() for path in list_checkpoints(run / "checkpoints")][-1] == good
     assert not list(run.rglob("*.partial"))
-    assert read_manifest(run)["status"] == "failed"
+    assert Run.read(run).manifest.status == "failed"
     launch(tmp_path / "unused", f"resume={run}", "budget.kimg=0.96")
     launch(tmp_path / "whole", *base)
     assert_identical(state_of(run), state_of(tmp_path / "whole"))
@@ -216,9 +215,9 @@ def test_losses_that_are_no_numbers_stop_the_run_with_a_diagnosis(base: list[str
     arguments = [*base, "optimizer.discriminator.lr=1e30", "optimizer.generator.lr=1e30"]
     with pytest.raises(Exception, match="discriminator/"):
         launch(run, *arguments)
-    manifest = read_manifest(run)
-    assert manifest["status"] == "failed"
-    assert "weight tensors are not finite" in manifest["error"]
+    manifest = Run.read(run).manifest
+    assert manifest.status == "failed"
+    assert "weight tensors are not finite" in str(manifest.error)
     assert "Lower the learning rates" in (run / "run.log").read_text()
     assert (run / "checkpoints" / "diverged.pt").exists()
     assert all(
@@ -273,15 +272,15 @@ def test_what_a_resumed_run_may_change_takes_effect(base: list[str], tmp_path: P
 def test_a_killed_session_leaves_its_trace_and_goes_on_in_the_same_wandb_run(base: list[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert end_at_row(run, [*base, "logger=wandb_offline"], 8, signal.SIGKILL) == -signal.SIGKILL
-    killed = read_manifest(run)
-    assert killed["status"] == "running"
-    assert len(killed["sessions"]) == 1
+    killed = Run.read(run).manifest
+    assert killed.status == "running"
+    assert len(killed.sessions) == 1
     launch(tmp_path / "unused", f"resume={run}", "budget.kimg=0.96")
-    manifest = read_manifest(run)
-    assert manifest["tracker_ids"] == killed["tracker_ids"]
-    assert [session["status"] for session in manifest["sessions"]] == ["running", "finished"]
+    manifest = Run.read(run).manifest
+    assert manifest.tracker_ids == killed.tracker_ids
+    assert [session.status for session in manifest.sessions] == ["running", "finished"]
     names = [path.name.split("-")[3] for path in (run / "wandb").glob("offline-run-*")]
-    assert set(names) == {manifest["tracker_ids"]["wandb"]}
+    assert set(names) == {manifest.tracker_ids["wandb"]}
 
 
 def test_a_lazy_term_is_logged_at_its_own_size_and_its_weight_counts_every_times(

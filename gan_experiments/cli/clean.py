@@ -10,7 +10,7 @@ from gan_experiments.cli.runs import OUTPUTS, common_directory
 from gan_experiments.config.schema import Root
 from gan_experiments.formatting import print_table, say, size
 from gan_experiments.runs.clean import Removal, cached_files, removable, remove
-from gan_experiments.runs.records import Record, find_runs
+from gan_experiments.runs.run import Run, find_runs
 
 
 def clean(
@@ -65,7 +65,7 @@ def _list(planned: list[Removal]) -> None:
     say(f"{len(planned)} in all, {size(sum(removal.num_bytes for removal in planned))}.")
 
 
-def _caches(records: list[Record]) -> list[Path]:
+def _caches(records: list[Run]) -> list[Path]:
     """Return the cache directories of this user and of the runs, but for those that a running one may be reading."""
     named = [
         (record.state, Path(str(record.config["cache_dir"]))) for record in records if "cache_dir" in record.config

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gan_experiments.formatting import plus_minus, print_json, print_table, say, with_interval
-from gan_experiments.runs.records import find_runs
+from gan_experiments.runs.run import find_runs
 from gan_experiments.types import UserError
 
 if TYPE_CHECKING:

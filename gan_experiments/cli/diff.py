@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_experiments.cli.paths import open_record
 from gan_experiments.config.keys import differing_keys, flat
 from gan_experiments.formatting import print_json, print_table, say, short, with_interval
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue
 
 NAMES = ("A", "B")
@@ -22,7 +21,7 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
 ) -> None:
     """Compare two runs: keys of the config, versions, data, and metrics side by side where their protocols agree."""
-    records = [open_record(first), open_record(second)]
+    records = [Run.open(first), Run.open(second)]
     config = {key: [record.settings.get(key) for record in records] for key in differing_keys(records)}
     around = _around(records)
     pairs = _pairs(records)
@@ -43,17 +42,17 @@ def diff(
     _print_metrics(pairs if parts else whole)
 
 
-def _around(records: list[Record]) -> dict[str, list[Any]]:
+def _around(records: list[Run]) -> dict[str, list[Any]]:
     """Return what differs in data, versions, commit and machine."""
     found = []
     for record in records:
-        parts = {name: record.part(name) for name in ("data", "versions", "git", "machine")}
+        parts = record.manifest.model_dump(include={"data", "versions", "git", "machine"})
         found.append(flat({name: part for name, part in parts.items() if part}))
     keys = dict.fromkeys(key for facts in found for key in facts)
     return {key: values for key in keys if (values := [facts.get(key) for facts in found])[0] != values[1]}
 
 
-def _pairs(records: list[Record]) -> dict[str, Pair]:
+def _pairs(records: list[Run]) -> dict[str, Pair]:
     """Pair the values of each key: by a protocol that both have, else the newest of each."""
     measured = [record.measured() for record in records]
     keys = dict.fromkeys(key for found in measured for key, _ in found)

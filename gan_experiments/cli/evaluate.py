@@ -26,7 +26,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
     """Measure a run's networks: all metrics with intervals over sampling seeds, floor, ceiling and protocol."""
-    opened = Run.open(run, str(run))
+    opened = Run.open(run)
     add_code_dirs(opened.config.get("code_dirs", []))
     config = _with_overrides(opened, overrides or [])
     check_arguments(config.evaluation, "evaluation")
@@ -64,12 +64,12 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
     Raises:
         UserError: another key is overridden.
     """
-    config = run.config
+    config = run.omegaconf()
     nothing = not config.evaluation.metrics  # a run that measured nothing
     if not overrides and not nothing:
         return config
     usual = "standard" if config.model.generator else "class_head"
-    choice = usual if nothing else run.manifest["choices"]["evaluation"]
+    choice = usual if nothing else run.choices["evaluation"]
     composed = composition(f"evaluation={choice}", *overrides).config
     with open_dict(config):
         if nothing:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gan_experiments.cli.paths import new_directory, open_record
+from gan_experiments.cli.paths import new_directory
 from gan_experiments.formatting import say
 from gan_experiments.runs.run import Run
 
@@ -42,12 +42,11 @@ def export(
     Inputs are latents (float32, N×latent_dim) and, where the generator takes them, labels (int64, N);
     N is any. The images of what was written are compared with the network's own: above 1e-5 nothing is kept.
     """
-    record = open_record(run)
+    record = Run.open(run)
     from gan_experiments.export import export as exporting
-    from gan_experiments.runs.load import load_generator
 
     exporting.check_installed(to.value)
-    sampler = load_generator(Run(record.directory, record.manifest), checkpoint)
+    sampler = record.generator(checkpoint)
     place = output or record.directory / "exports" / f"iteration_{sampler.iteration:09d}-{to.value}"
     with new_directory(place, force) as made:
         exported = exporting.export(sampler, record, to.value, license, made)

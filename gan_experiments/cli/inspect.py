@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_experiments.cli.paths import check_directory, new_directory, open_record
+from gan_experiments.cli.paths import check_directory, new_directory
 from gan_experiments.formatting import print_json, say
 from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
@@ -65,22 +65,21 @@ def inspect(
     share = _share(step)
     if not math.isfinite(regularization):
         raise UserError(f"--regularization {regularization}: write a number, 0 or more.")
-    record = open_record(run)
+    opened = Run.open(run)
     if output is not None:
         check_directory(output, force=None)
     from gan_experiments.inspection.inspect import log_pictures, look, write
     from gan_experiments.inspection.inspected import Wish, subject_of  # torch takes seconds to import
 
     wish = Wish(num, share, steps, per_class, list(dict.fromkeys(layer or [])), iterations, regularization, seed)
-    opened = Run(record.directory, record.manifest)
     subject = subject_of(opened, checkpoint, wish)
     chosen, left_out = _chosen(only or [], subject.no_classes, layer is not None)
     names = [one.value for one in chosen]
-    place = output or record.directory / "inspection" / subject.directory_name(names, wish)
+    place = output or opened.directory / "inspection" / subject.directory_name(names, wish)
     if output is None:
         check_directory(place, force=True)
     found = look(subject, names, wish)
-    facts = {"run": str(record.directory), **found.facts, "left_out": left_out}
+    facts = {"run": str(opened.directory), **found.facts, "left_out": left_out}
     with new_directory(place, force=output is None) as made:
         write(found, facts, made)
     tracked = log_pictures(opened, place.expanduser(), subject.trained.kimg)

@@ -1,29 +1,11 @@
-"""What verbs are given: run directories to read, and places to write."""
+"""Where verbs write."""
 
 import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from gan_experiments.runs.manifest import FILE
-from gan_experiments.runs.records import Record, read_record
 from gan_experiments.types import UserError
-
-
-def open_record(directory: Path) -> Record:
-    """Read a run that a verb is to work with.
-
-    Raises:
-        UserError: it is no run, or cannot be read; says why.
-    """
-    record = read_record(directory.expanduser())
-    if record.state == "unreadable":
-        problem = record.problem or f"its {FILE} does not say how the run stands"
-        raise UserError(
-            f"{directory} is not a run directory: {problem}. Give one that holds a {FILE}; `gan-experiments runs` "
-            "lists those below outputs/."
-        )
-    return record
 
 
 def check_file(path: Path, force: bool) -> Path:

@@ -7,7 +7,7 @@ import typer
 
 from gan_experiments.cli.pdf import check_pdf, find_browser, print_page
 from gan_experiments.formatting import print_json, say
-from gan_experiments.runs.records import Record, find_runs
+from gan_experiments.runs.run import Run, find_runs
 from gan_experiments.types import UserError
 
 NAME = "report.html"
@@ -62,6 +62,6 @@ def report(
     say(f"Report on {num_runs} run{'s' * (num_runs != 1)}: {written[0]}, beside it {others}.")
 
 
-def _place(records: list[Record]) -> Path:
+def _place(records: list[Run]) -> Path:
     """Return where a report goes by itself: into the run, or of several where the command is typed."""
     return (records[0].directory if len(records) == 1 else Path.cwd()) / NAME

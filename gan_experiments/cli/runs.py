@@ -12,8 +12,8 @@ import typer
 
 from gan_experiments.config.keys import LABELS, PLACES, WATCHING, differing_keys, within
 from gan_experiments.formatting import duration, print_json, print_table, say, short
-from gan_experiments.runs.reading import listing, mapping, seconds_since
-from gan_experiments.runs.records import Record, find_runs
+from gan_experiments.runs.reading import seconds_since
+from gan_experiments.runs.run import Run, find_runs
 from gan_experiments.types import protocol_hash
 
 OUTPUTS = "outputs"
@@ -38,9 +38,9 @@ def runs(
         _print(rows)
 
 
-def _keys(records: Sequence[Record]) -> dict[str, list[str]]:
+def _keys(records: Sequence[Run]) -> dict[str, list[str]]:
     """Return by experiment the keys in which its runs differ; nothing for one of which there is a single run."""
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[Run]] = {}
     for record in records:
         if record.config:
             groups.setdefault(_experiment(record), []).append(record)
@@ -51,19 +51,19 @@ def _keys(records: Sequence[Record]) -> dict[str, list[str]]:
     }
 
 
-def _differing(record: Record, keys: dict[str, list[str]]) -> dict[str, Any]:
+def _differing(record: Run, keys: dict[str, list[str]]) -> dict[str, Any]:
     """Return what differs from the other runs of its experiment; where it is the only one, what was typed."""
     if record.config and _experiment(record) in keys:
         return {key: record.settings.get(key) for key in keys[_experiment(record)]}
-    words = [str(word).lstrip("+~").partition("=") for word in listing(record.manifest.get("overrides"))]
+    words = [str(word).lstrip("+~").partition("=") for word in record.manifest.overrides]
     return {key: value for key, _, value in words if not within(key, (*OWN_COLUMN, *PLACES, "hydra"))}
 
 
-def _experiment(record: Record) -> str:
-    return str(record.manifest.get("experiment") or record.flat_config.get("dataset.name") or "")
+def _experiment(record: Run) -> str:
+    return str(record.manifest.experiment or record.flat_config.get("dataset.name") or "")
 
 
-def _facts(record: Record, differs: dict[str, Any]) -> dict[str, Any]:
+def _facts(record: Run, differs: dict[str, Any]) -> dict[str, Any]:
     newest = record.rows[-1] if record.rows else {}
     return {
         "path": str(record.directory),
@@ -72,19 +72,19 @@ def _facts(record: Record, differs: dict[str, Any]) -> dict[str, Any]:
         "problem": record.problem,
         "experiment": _experiment(record),
         "differs": differs,
-        "seed": record.manifest.get("seed"),
+        "seed": record.manifest.seed,
         "kimg": newest.get("kimg", record.results.get("kimg")),
         "best": best_value(record),
-        "started": record.manifest.get("started"),
+        "started": record.manifest.started,
         "age_seconds": _age(record),
     }
 
 
-def best_value(record: Record) -> dict[str, Any] | None:
+def best_value(record: Run) -> dict[str, Any] | None:
     """Return the value of the best checkpoint, or while training the newest of the metric that chooses it."""
     if record.best:
         found = {name: record.best.get(name) for name in ("key", "value", "kimg")}
-        entry = mapping(mapping(record.evaluation.get("values")).get(str(found["key"])))
+        entry = record.evaluation.values.get(str(found["key"]), {})
         protocol = protocol_hash(entry["protocol"]) if "protocol" in entry else None
         return {**found, "which": "best", "protocol": protocol}
     metric = record.flat_config.get("evaluation.best")
@@ -95,9 +95,9 @@ def best_value(record: Record) -> dict[str, Any] | None:
     return None
 
 
-def _age(record: Record) -> float | None:
+def _age(record: Run) -> float | None:
     """Return the seconds since it started; of what cannot be read, since it was last changed."""
-    started = seconds_since(record.manifest.get("started"))
+    started = seconds_since(record.manifest.started)
     if started is None:
         with contextlib.suppress(OSError):
             started = datetime.now(UTC).timestamp() - record.directory.stat().st_mtime

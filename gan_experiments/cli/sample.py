@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gan_experiments.cli.paths import check_directory, check_file, new_directory, new_file, open_record, writing
+from gan_experiments.cli.paths import check_directory, check_file, new_directory, new_file, writing
 from gan_experiments.formatting import print_json, print_table, say
 from gan_experiments.io import write_json
 from gan_experiments.runs.run import Run
@@ -106,23 +106,21 @@ def sample(
     if output is not None and to in SUFFIXES and output.suffix != SUFFIXES[to]:
         raise UserError(f"-o {output}: --to {to.value} writes a {SUFFIXES[to]} file; give it that ending.")
     _check_best(num, best, of, by, judge)
-    record = open_record(run)
+    opened = Run.open(run)
     if output is not None:  # before what takes long
         _check_output(output, to, force, best is not None)
     from gan_experiments.inspection.scoring import build_recognition, build_score
-    from gan_experiments.runs.load import load_generator
     from gan_experiments.sampling.best import keep_best
     from gan_experiments.sampling.images import join
 
-    opened = Run(record.directory, record.manifest)
-    sampler = load_generator(opened, checkpoint, "raw" if raw else "averaged").to()
+    sampler = opened.generator(checkpoint, "raw" if raw else "averaged").to()
     labels = list(dict.fromkeys(map(sampler.label_of, classes or []))) or sampler.labels
     count = best or num or COUNT[sampler.conditional]
     of = of or min(count * PER_BEST, MOST)
     by = by or By.discriminator
     amount = f"best{best}of{of}-by_{by.value}" if best else f"n{count}"
     name = _name(sampler, labels if classes else [], amount, seed, truncation)
-    target = output or record.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
+    target = output or opened.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
     _check_output(target, to, force, best is not None)
     chosen: BestOf | None = None
     if best:

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_experiments.cli.paths import open_record
 from gan_experiments.formatting import count, duration, floor, print_json, print_table, say, short, size
 from gan_experiments.runs.metrics_csv import TRAINING_MARK
 from gan_experiments.runs.reading import seconds_since
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue
 
 PICTURES = ("losses.png", "report.html", "samples/real.png")
@@ -22,7 +21,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")] = False,
 ) -> None:
     """Show what a run was, how it stands, what it measured, what went wrong, where things are, and how to go on."""
-    record = open_record(run)
+    record = Run.open(run)
     facts = _facts(record)
     values = list(record.measured().values())
     if as_json:
@@ -46,42 +45,42 @@ def show(
     say(f"to go on: {facts['go_on']}")
 
 
-def _facts(record: Record) -> dict[str, Any]:
+def _facts(record: Run) -> dict[str, Any]:
     manifest, directory = record.manifest, record.directory
     return {
         "path": str(directory),
         "state": record.state,
         "problems": record.problems,
-        "experiment": manifest.get("experiment"),
+        "experiment": manifest.experiment,
         "name": record.config.get("name"),
         "notes": record.config.get("notes"),
         "command": record.command,
-        "started": manifest.get("started"),
+        "started": manifest.started,
         "time": _time(record),
-        "data": {"dataset": record.flat_config.get("dataset.name"), **record.part("data")},
-        "parameters": record.part("parameters"),
+        "data": {"dataset": record.flat_config.get("dataset.name"), **record.manifest.data},
+        "parameters": record.manifest.parameters,
         "reached": record.reached,
         "losses": _losses(record),
-        "alarms": [_alarm(said) for said in record.told("alarms")],
+        "alarms": [_alarm(said) for said in record.manifest.alarms],
         "checkpoints": {str(path): _size(path) for path in sorted(directory.glob("checkpoints/*.pt"))},
         "pictures": _pictures(record),
-        "environment": {**record.part("versions"), "commit": record.commit() or None, **record.part("machine")},
+        "environment": {**record.manifest.versions, "commit": record.commit() or None, **record.manifest.machine},
         "go_on": _go_on(record),
     }
 
 
-def _time(record: Record) -> str:
-    sessions = record.told("sessions")
+def _time(record: Run) -> str:
+    sessions = record.manifest.sessions
     if record.state == "running":
-        started = seconds_since(sessions[-1].get("started") if sessions else None)
+        started = seconds_since(sessions[-1].started if sessions else None)
         return "" if started is None else f"this session has been running for {duration(started)}"
-    ended = seconds_since(record.manifest.get("ended"))
+    ended = seconds_since(record.manifest.ended)
     when = "" if ended is None else f", ended {duration(ended)} ago"
-    device = next((f", on {session['device']}" for session in reversed(sessions) if session.get("device")), "")
+    device = next((f", on {session.device}" for session in reversed(sessions) if session.device), "")
     return f"{duration(record.seconds)} in {len(sessions)} session{'s' * (len(sessions) != 1)}{when}{device}"
 
 
-def _losses(record: Record) -> dict[str, float]:
+def _losses(record: Run) -> dict[str, float]:
     """Return the newest value of each loss: a schedule may train one network for a whole epoch."""
     newest: dict[str, float] = {}
     for row in record.rows:
@@ -94,7 +93,7 @@ def _alarm(said: Mapping[str, Any]) -> str:
     return f"{said.get('alarm')} at {short(said.get('kimg'))} kimg ({said.get('action')}): {said.get('message')}"
 
 
-def _pictures(record: Record) -> dict[str, str]:
+def _pictures(record: Run) -> dict[str, str]:
     found = {str(path): "" for name in PICTURES if (path := record.directory / name).exists()}
     if record.grids:
         kimg, path = record.grids[-1]
@@ -102,7 +101,7 @@ def _pictures(record: Record) -> dict[str, str]:
     return found
 
 
-def _go_on(record: Record) -> str:
+def _go_on(record: Run) -> str:
     if record.state == "running":
         return "it is running"
     if not record.go_on:

@@ -12,8 +12,7 @@ import yaml  # type: ignore[import-untyped]
 
 from gan_experiments.config.keys import PLACES, flat, within
 from gan_experiments.formatting import Written, block, escape, floor, short, table
-from gan_experiments.runs.reading import mapping
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import MetricValue
 
@@ -27,7 +26,7 @@ class Exported:
     difference: float
 
 
-def model_card(record: Record, generator: Sampler, exported: Exported, license: str | None) -> str:
+def model_card(record: Run, generator: Sampler, exported: Exported, license: str | None) -> str:
     """Write the card in Markdown, with the front matter that model hubs read.
 
     It names no directory of this machine, and holds only values that were measured of this very checkpoint.
@@ -41,7 +40,7 @@ def model_card(record: Record, generator: Sampler, exported: Exported, license: 
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _about(record: Record, generator: Sampler) -> str:
+def _about(record: Run, generator: Sampler) -> str:
     _, height, width = generator.image_shape
     told = f"of {len(generator.class_names)} classes, as asked for" if generator.conditional else "of no chosen class"
     dataset = escape(str(record.flat_config.get("dataset.name")))
@@ -71,26 +70,26 @@ def _use(generator: Sampler, exported: Exported) -> list[str]:
     ]
 
 
-def _training(record: Record, generator: Sampler) -> list[str]:
+def _training(record: Run, generator: Sampler) -> list[str]:
     manifest = record.manifest
-    data = record.part("data")
+    data = record.manifest.data
     facts = {
-        "experiment": manifest.get("experiment"),
+        "experiment": manifest.experiment,
         "weights": f"{generator.weights}, at iteration {generator.iteration:,} ({generator.kimg:,.1f} kimg)",
         "state of the run": record.state,
         "data": f"{record.flat_config.get('dataset.name')}, {data.get('num_train')} training images, "
         f"fingerprint {data.get('fingerprint')}",
-        "seed": manifest.get("seed"),
-        "parameters": ", ".join(f"{name} {count}" for name, count in record.part("parameters").items()),
-        "software": ", ".join(f"{name} {version}" for name, version in record.part("versions").items()),
+        "seed": manifest.seed,
+        "parameters": ", ".join(f"{name} {count}" for name, count in record.manifest.parameters.items()),
+        "software": ", ".join(f"{name} {version}" for name, version in record.manifest.versions.items()),
         "commit": record.commit() or "unknown",
-        "machine": record.part("machine").get("processor"),
-        "started": manifest.get("started"),
+        "machine": record.manifest.machine.get("processor"),
+        "started": manifest.started,
     }
-    words = [_shareable(str(word)) for word in manifest.get("overrides") or []]
+    words = [_shareable(str(word)) for word in manifest.overrides]
     command = shlex.join(["python", "-m", "gan_experiments", *filter(None, words)])
     config = {key: _without_places(value) for key, value in record.config.items() if not within(key, PLACES)}
-    dataset = {key: value for key, value in mapping(config.get("dataset")).items() if key not in ("path", "source")}
+    dataset = {key: value for key, value in record.group("dataset").items() if key not in ("path", "source")}
     return [
         *block(command, "bash"),
         *table(["", ""], [[name, value] for name, value in facts.items() if value not in (None, "")]),
@@ -100,7 +99,7 @@ def _training(record: Record, generator: Sampler) -> list[str]:
     ]
 
 
-def _measured(record: Record, generator: Sampler) -> list[str]:
+def _measured(record: Run, generator: Sampler) -> list[str]:
     found = [MetricValue.from_json(key, {"kimg": generator.kimg, **entry}) for key, entry in generator.measured.items()]
     known = {(value.key, value.protocol_hash): value for value in found} | record.measured(generator.iteration)
     # Those of single classes are left out: their mean is there.

@@ -16,7 +16,7 @@ from torch.export import Dim, ExportedProgram
 
 from gan_experiments.export.card import Exported, model_card
 from gan_experiments.export.loaders import loader_text
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import UserError
 
@@ -81,7 +81,7 @@ def check_installed(to: Format) -> None:
         )
 
 
-def export(sampler: Sampler, record: Record, to: Format, license: str | None, directory: Path) -> Exported:
+def export(sampler: Sampler, record: Run, to: Format, license: str | None, directory: Path) -> Exported:
     """Write a generator's files, a loader and a model card into an empty directory, and check what was written.
 
     Raises:

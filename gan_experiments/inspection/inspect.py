@@ -23,7 +23,7 @@ from gan_experiments.inspection.perturbation import Perturbed, perturb
 from gan_experiments.io import is_locked, write_json
 from gan_experiments.loggers.base import hooks
 from gan_experiments.metrics.extractors.base import logits_of
-from gan_experiments.runs.load import trained_labels
+from gan_experiments.runs.networks import trained_labels
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.images import to_uint8
 
@@ -99,16 +99,17 @@ def log_pictures(run: Run, directory: Path, kimg: float) -> bool:
 
     A run that is training is left alone: it logs there itself.
     """
-    if "wandb" not in run.manifest.get("tracker_ids", {}) or is_locked(run.directory):
+    if "wandb" not in run.manifest.tracker_ids or is_locked(run.directory):
         return False
-    trackers = [one for one in build_loggers(run.config, run.directory, run.manifest) if hasattr(one, "log_model")]
+    loggers = build_loggers(run.omegaconf(), run.directory, run.manifest)
+    trackers = [one for one in loggers if hasattr(one, "log_model")]
     for start in hooks(trackers, "start"):
         start()
     for picture in sorted(directory.glob("*.png")):
         for log_grid in hooks(trackers, "log_grid"):
             log_grid(f"inspection/{picture.stem}", picture, kimg)
     for close in hooks(trackers, "close"):
-        close({}, exit_code=0 if run.manifest.get("status") == "finished" else 1)
+        close({}, exit_code=0 if run.manifest.status == "finished" else 1)
     return bool(trackers)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan_experiments.build import why_no_class_head
 from gan_experiments.inspection.layers import check_layers, default_layers
-from gan_experiments.runs.load import TrainedDiscriminator, load_discriminator
+from gan_experiments.runs.networks import TrainedDiscriminator
 from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
 
@@ -67,8 +67,8 @@ def subject_of(run: Run, checkpoint: str, wish: Wish) -> Subject:
     Raises:
         UserError: there is no such checkpoint or layer, or the checkpoint does not fit the run.
     """
-    trained = load_discriminator(run, checkpoint)
-    if missing := [key for key in ("regime", "evaluation", "cache_dir") if key not in run.config]:
+    trained = run.discriminator(checkpoint)
+    if missing := [key for key in ("regime", "evaluation", "cache_dir") if key not in run.omegaconf()]:
         raise UserError(
             f"{run.directory}: its config lacks {missing[0]}: it was made by another version of this program."
         )
@@ -76,9 +76,15 @@ def subject_of(run: Run, checkpoint: str, wish: Wish) -> Subject:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trained.network.to(device)
     layers = list(wish.layers) or default_layers(trained.network)
-    experiment = run.manifest.get("experiment") or ""
+    experiment = run.manifest.experiment or ""
     return Subject(
-        trained, run.directory.resolve(), experiment, run.config, layers, why_no_class_head(run.config), device
+        trained,
+        run.directory.resolve(),
+        experiment,
+        run.omegaconf(),
+        layers,
+        why_no_class_head(run.omegaconf()),
+        device,
     )
 
 

@@ -18,7 +18,6 @@ from gan_experiments.metrics.evaluate import anchors, evaluate, summarize
 from gan_experiments.metrics.memorization import Memorization
 from gan_experiments.metrics.nearest import nearest_pairs
 from gan_experiments.metrics.protocol import Protocol
-from gan_experiments.runs.load import load_discriminator, load_generator
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.images import save_grid
 from gan_experiments.types import UserError, protocol_hash
@@ -45,8 +44,8 @@ def measure(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[s
         UserError: a checkpoint, weights or data are missing, or the data have changed since.
     """
     measures = build_measures(config)
-    discriminator = load_discriminator(run, checkpoint)
-    generator = load_generator(run, checkpoint).generator if config.model.generator else None
+    discriminator = run.discriminator(checkpoint)
+    generator = run.generator(checkpoint).generator if config.model.generator else None
     data = Data(config, fit_reconstructions)
     run.check_data(data.fingerprint)
     protocol = build_protocol(config, data, measures, build_augmentations(config))

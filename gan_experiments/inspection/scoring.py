@@ -9,7 +9,7 @@ from gan_experiments.build import build_extractors, why_no_class_head
 from gan_experiments.inspection.judges import find_judges
 from gan_experiments.inspection.layers import class_logits
 from gan_experiments.metrics.extractors.base import Extractor, logits_of
-from gan_experiments.runs.load import load_discriminator, trained_labels
+from gan_experiments.runs.networks import trained_labels
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.best import ClassConfidence, DiscriminatorScore, Recognition, Score
 from gan_experiments.sampling.images import from_uint8
@@ -28,17 +28,17 @@ def build_score(run: Run, sampler: Sampler, checkpoint: str, by: By) -> Score:
         UserError: the run has no such thing; says what to write instead.
     """
     device = next(sampler.generator.parameters()).device
-    any_of = None if sampler.conditional or by == "discriminator" else trained_labels(run.config)
+    any_of = None if sampler.conditional or by == "discriminator" else trained_labels(run.omegaconf())
     if by == "extractor":
         extractor = _find_extractor(run).to(device)
         logits = partial(logits_of, extractor)
         return ClassConfidence(logits, any_of, "extractor", "the extractor's confidence in the class")
-    if by == "class" and (reason := why_no_class_head(run.config)):
+    if by == "class" and (reason := why_no_class_head(run.omegaconf())):
         raise UserError(
             f"--by class, for {run.directory}: {reason}. Write --by discriminator, or --by extractor for a classifier "
             "of the data."
         )
-    discriminator = load_discriminator(run, checkpoint).network.to(device)
+    discriminator = run.discriminator(checkpoint).network.to(device)
     if by == "discriminator":
         return DiscriminatorScore(discriminator, sampler.value_range)
 
@@ -59,7 +59,7 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
     Raises:
         UserError: there is none, or whatever is drawn would be recognised.
     """
-    kept, num_classes = trained_labels(run.config), run.config.dataset.num_classes
+    kept, num_classes = trained_labels(run.omegaconf()), run.omegaconf().dataset.num_classes
     if not num_classes:
         raise UserError(f"--judge: the images of {run.directory} have no classes to be recognised. Leave --judge out.")
     if not sampler.conditional and len(kept) == num_classes:
@@ -67,7 +67,7 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
             "--judge: this generator takes no label and was trained on all classes, so any image would be recognised. "
             "Leave --judge out; `gan-experiments evaluate` measures such a generator."
         )
-    classifiers, reason = find_judges(run.config, num_classes)
+    classifiers, reason = find_judges(run.omegaconf(), num_classes)
     if not classifiers:
         raise UserError(
             f"--judge: {str(reason).rstrip('.')}. Leave --judge out, or train with +evaluation/extractor=classifier."
@@ -76,12 +76,12 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
     logits = partial(logits_of, classifier)
     if sampler.conditional:
         return Recognition(logits, None, "asked for", classifier.facts())
-    names = " or ".join(run.config.dataset.class_names[label] for label in kept)
+    names = " or ".join(run.omegaconf().dataset.class_names[label] for label in kept)
     return Recognition(logits, kept, names, classifier.facts())
 
 
 def _find_extractor(run: Run) -> Extractor:
-    found = build_extractors(run.config).values()
+    found = build_extractors(run.omegaconf()).values()
     ready = [extractor for extractor in found if extractor.knows_classes and not extractor.needs_fit]
     if not ready:
         raise UserError(

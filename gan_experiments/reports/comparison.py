@@ -14,8 +14,7 @@ from gan_experiments.reports.groups import Group, compare_groups, group_rows, te
 from gan_experiments.reports.html import check_place, files, render, write_text
 from gan_experiments.reports.table import Column, Row, Table, tabulate
 from gan_experiments.reports.table_export import CSV_BEGINS, MARKDOWN_BEGINS, as_csv, as_markdown
-from gan_experiments.runs.reading import mapping
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue, UserError
 
 HTML_BEGINS = "<!doctype html>\n<!-- comparison of gan-experiments -->"
@@ -29,7 +28,7 @@ CELLS = 12_000  # in a page; further metrics are in the CSV alone
 LONGEST_LABEL = 64
 
 
-def write_comparison(records: Sequence[Record], target: Path, title: str) -> None:
+def write_comparison(records: Sequence[Run], target: Path, title: str) -> None:
     """Write `target` (.html), and the table as .csv and .md beside it.
 
     Raises:
@@ -125,7 +124,7 @@ def _curve_protocols(table: Table) -> dict[str, dict[str, str]]:
     """Say by which protocol each run's curves were measured, for keys where they are not all the same."""
     used: dict[str, dict[str, str]] = {}
     for row in table.rows:
-        for key, entry in mapping(row.record.evaluation.get("values")).items():
+        for key, entry in row.record.evaluation.values.items():
             try:
                 used.setdefault(key, {})[row.name] = MetricValue.from_json(key, entry).protocol_hash
             except (TypeError, KeyError, ValueError, AttributeError):
@@ -173,10 +172,10 @@ def _settings(rows: Sequence[Row]) -> dict[str, Any]:
     return found
 
 
-def _made_with(record: Record) -> dict[str, Any]:
+def _made_with(record: Run) -> dict[str, Any]:
     """Return what the config does not say: the code, the libraries, the images, the machine."""
-    parts = {name: record.part(name) for name in ("git", "user_git", "versions", "data", "parameters")}
-    device = next((session.get("device") for session in reversed(record.told("sessions"))), None)
+    parts = record.manifest.model_dump(include={"git", "user_git", "versions", "data", "parameters"})
+    device = next((session.device for session in reversed(record.manifest.sessions)), None)
     return flat({name: part for name, part in parts.items() if part} | {"device": device})
 
 

@@ -20,7 +20,7 @@ class Group:
     def counted(self, column: Column) -> list[Row]:
         """Return the runs that a mean is taken over: finished, with a value, each seed once, the newest run of it."""
         found: dict[str, Row] = {}
-        for row in sorted(self.rows, key=lambda row: str(row.record.manifest.get("started"))):
+        for row in sorted(self.rows, key=lambda row: str(row.record.manifest.started)):
             if row.record.state == "finished" and row.value(column) is not None:
                 found[str(row.record.config.get("seed"))] = row
         return list(found.values())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_experiments.formatting import encodable
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 
 MOST_RUNS = 12
 MOST_STOPS = 9
@@ -85,7 +85,7 @@ class Grids:
 
 
 def gather(
-    records: Sequence[Record], most_runs: int = MOST_RUNS, budget: int = BUDGET, most_stops: int = MOST_STOPS
+    records: Sequence[Run], most_runs: int = MOST_RUNS, budget: int = BUDGET, most_stops: int = MOST_STOPS
 ) -> Grids:
     """Choose grids of the first runs at common kimg, fewer where they are large, and read them."""
     having = {position: grids for position, record in enumerate(records) if (grids := record.grids)}
@@ -159,7 +159,7 @@ def _read(plan: _Plan, budget: int) -> tuple[dict[int, list[dict[str, Any]]], di
     return pictures, problems, spent
 
 
-def _real(records: Sequence[Record]) -> dict[str, str]:
+def _real(records: Sequence[Run]) -> dict[str, str]:
     found: dict[str, str] = {}
     for record in records:
         name = encodable(str(record.flat_config.get("dataset.name", "data")))

@@ -13,7 +13,7 @@ from gan_experiments.reports.images import read_picture
 from gan_experiments.reports.markdown import MARKDOWN_BEGINS, several_as_markdown, single_as_markdown
 from gan_experiments.reports.run_summary import About
 from gan_experiments.reports.table import Table, tabulate
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
 
 HTML_BEGINS = "<!doctype html>\n<!-- report of gan-experiments -->"
@@ -34,7 +34,7 @@ class Shown:
     says: str
 
 
-def write_report(records: Sequence[Record], target: Path, title: str | None = None) -> None:
+def write_report(records: Sequence[Run], target: Path, title: str | None = None) -> None:
     """Write `target` (.html) and the same as .md beside it; of several runs with their comparison.
 
     Runs that cannot be read are listed, and the rest is reported.
@@ -66,7 +66,7 @@ def write_report(records: Sequence[Record], target: Path, title: str | None = No
     write_text(markdown, text)
 
 
-def _single(about: About, unread: Sequence[Record]) -> dict[str, Any]:
+def _single(about: About, unread: Sequence[Run]) -> dict[str, Any]:
     curve = charts.curves(about.record.rows, POINTS)
     shown = grids.gather([about.record], budget=SINGLE_BUDGET, most_stops=STOPS)
     pictures = shown.pictures.get(0, [])

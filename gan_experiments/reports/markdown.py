@@ -9,13 +9,13 @@ from gan_experiments.reports.measures import Measure
 from gan_experiments.reports.run_summary import About
 from gan_experiments.reports.table import Table
 from gan_experiments.reports.table_export import markdown_lines
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 
 MARKDOWN_BEGINS = "<!-- report of gan-experiments -->"
 MOST_PICTURES = 12
 
 
-def single_as_markdown(about: About, unread: Sequence[Record], page: Path, title: str) -> str:
+def single_as_markdown(about: About, unread: Sequence[Run], page: Path, title: str) -> str:
     """Write the report of one run for a file at `page`."""
     lines = [MARKDOWN_BEGINS, f"# {escape(title)}", "", *_ending(about), *_facts(about.outline), *_facts(about.notes)]
     lines += ["## How to run it again", "", *_how(about)]
@@ -156,6 +156,6 @@ def _links(paths: Sequence[Path], about: About, page: Path) -> list[str]:
     return [line for path in paths for line in (picture(path, page, str(path.relative_to(about.record.directory))), "")]
 
 
-def _unread(unread: Sequence[Record]) -> list[str]:
+def _unread(unread: Sequence[Run]) -> list[str]:
     told = [f"- {escape(str(record.directory))}: {escape(record.problem)}" for record in unread]
     return ["## Not read", "", *told] if told else []

@@ -5,8 +5,7 @@ from typing import Any
 
 from gan_experiments.config.keys import flat
 from gan_experiments.formatting import count, encodable, floor, short, show, with_interval
-from gan_experiments.runs.reading import mapping, read_json
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue, is_number
 
 
@@ -60,7 +59,7 @@ class Measures:
         return [(names, text) for text, names in found.items()]
 
 
-def read_measures(record: Record) -> Measures:
+def read_measures(record: Run) -> Measures:
     """Read what training and `gan-experiments evaluate` have measured."""
     found = record.measured()
     facts = {place: {key: show(value) for key, value in flat(value.protocol).items()} for place, value in found.items()}
@@ -83,10 +82,10 @@ def read_measures(record: Record) -> Measures:
     return Measures(main, parts, others, common, _not_applicable(record, newest), _best(record))
 
 
-def _order(record: Record) -> list[str]:
+def _order(record: Run) -> list[str]:
     """Return the keys as training names them, that of the best checkpoint first."""
     best = record.best.get("key")
-    return [*([str(best)] if best else []), *mapping(record.evaluation.get("values"))]
+    return [*([str(best)] if best else []), *record.evaluation.values]
 
 
 def _common(facts: list[dict[str, str]]) -> dict[str, str]:
@@ -114,15 +113,15 @@ def _measure(place: tuple[str, str], value: MetricValue, own: dict[str, str]) ->
     )
 
 
-def _not_applicable(record: Record, measured: dict[str, Any]) -> dict[str, str]:
+def _not_applicable(record: Run, measured: dict[str, Any]) -> dict[str, str]:
     """Return why metrics that were asked for were not measured."""
     told: dict[str, str] = {}
-    for source in (record.evaluation, *map(read_json, record.directory.glob("evaluation/*.json"))):
-        told |= mapping(source.get("not_applicable"))
+    for source in record.evaluations:
+        told |= source.not_applicable
     return {encodable(key): show(reason) for key, reason in told.items() if key not in measured}
 
 
-def _best(record: Record) -> str:
+def _best(record: Run) -> str:
     best = record.best
     if not is_number(best.get("value")):
         return ""

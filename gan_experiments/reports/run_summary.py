@@ -10,8 +10,8 @@ from gan_experiments.config.keys import flat
 from gan_experiments.formatting import brief_list, count, duration, encodable, moment, short, show
 from gan_experiments.reports.layers import Network, read_networks, read_text
 from gan_experiments.reports.measures import Measures, read_measures
-from gan_experiments.runs.reading import listing, mapping, modified
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.reading import modified
+from gan_experiments.runs.run import Run
 from gan_experiments.types import is_number
 
 ENDINGS = {
@@ -44,7 +44,7 @@ class Alarm:
 class About:
     """One readable run; everything is text that may be shown."""
 
-    record: Record
+    record: Run
     name: str  # no other's in the report
 
     @property
@@ -68,10 +68,10 @@ class About:
     @cached_property
     def outline(self) -> dict[str, str]:
         manifest, choices = self.record.manifest, self.record.choices
-        told = [session["device"] for session in self.record.told("sessions") if session.get("device")]
+        told = [session.device for session in self.record.manifest.sessions if session.device]
         reached = {word: text for word, text in self.reached.items() if word in ("iterations", "kimg", "epochs")}
         found = {
-            "experiment": manifest.get("experiment") or choices.get("experiment"),
+            "experiment": manifest.experiment or choices.get("experiment"),
             "task": choices.get("task") if choices.get("task") != "gan" else None,
             "data": self.record.flat_config.get("dataset.name"),
             **{group: choices.get(group) for group in ("regime", "model", "loss", "schedule", "augment")},
@@ -79,8 +79,8 @@ class About:
             "trained": ", ".join(f"{text} {word}" for word, text in reached.items()),
             "time": duration(self.record.seconds) if self.record.seconds else None,
             "device": ", ".join(dict.fromkeys(map(show, told))),
-            "started": moment(manifest.get("started")),
-            "ended": moment(manifest.get("ended")) if self.state != "running" else None,
+            "started": moment(manifest.started),
+            "ended": moment(manifest.ended) if self.state != "running" else None,
         }
         return {name: show(value) for name, value in found.items() if value not in (None, "", "none")}
 
@@ -96,7 +96,7 @@ class About:
     @property
     def overrides(self) -> list[str]:
         """Return what the command line said, as typed."""
-        return [show(word) for word in listing(self.record.manifest.get("overrides"))]
+        return [show(word) for word in self.record.manifest.overrides]
 
     @property
     def go_on(self) -> str:
@@ -124,15 +124,16 @@ class About:
 
     @cached_property
     def data(self) -> dict[str, str]:
-        dataset, used = mapping(self.record.config.get("dataset")), self.record.part("data")
+        dataset, used = self.record.group("dataset"), self.record.manifest.data
+        names = dataset.get("class_names")
         size, channels = dataset.get("image_size"), dataset.get("channels")
-        regime = flat(mapping(self.record.config.get("regime")))
+        regime = flat(self.record.group("regime"))
         told = {key: value for key, value in regime.items() if not key.endswith(("_target_", "class_names"))}
         details = ", ".join(f"{key}={show(value)}" for key, value in told.items())
         found = {
             "data set": dataset.get("name"),
             "images": f"{size}×{size}, {channels} channel{'s' * (channels != 1)}" if size else None,
-            "classes": brief_list(listing(dataset.get("class_names"))),
+            "classes": brief_list(names if isinstance(names, list) else []),
             "training split": count(dataset.get("num_train")),
             "regime": f"{show(self.record.choices.get('regime'))}{f' ({details})' if details else ''}",
             "trained on": count(used.get("num_train")),
@@ -152,7 +153,7 @@ class About:
 
     @property
     def parameters(self) -> dict[str, str]:
-        counts = self.record.part("parameters")
+        counts = self.record.manifest.parameters
         return {show(name): count(number) or show(number) for name, number in counts.items()}
 
     @cached_property
@@ -162,7 +163,7 @@ class About:
     @property
     def has_generator(self) -> bool:
         """Whether a generator is trained, as far as is known."""
-        return bool(mapping(self.record.config.get("model")).get("generator", True))
+        return bool(self.record.group("model").get("generator", True))
 
     @cached_property
     def unarmed(self) -> list[str]:
@@ -170,8 +171,9 @@ class About:
         if not self.has_generator:
             return []
         kimg = self.record.reached.get("kimg", 0.0)
-        alarms = mapping(self.record.config.get("alarms"))
-        begins = {str(name): mapping(alarm).get("after_kimg") for name, alarm in alarms.items()}
+        begins = {
+            name: self.record.flat_config.get(f"alarms.{name}.after_kimg") for name in self.record.group("alarms")
+        }
         return [
             f"{show(name)} has a threshold that counts from {short(after)} kimg on, which was not reached."
             for name, after in begins.items()
@@ -182,14 +184,14 @@ class About:
     def alarms(self) -> list[Alarm]:
         return [
             Alarm(show(said.get("alarm")), _kimg(said), show(said.get("action")), show(said.get("message")))
-            for said in self.record.told("alarms")
+            for said in self.record.manifest.alarms
         ]
 
     @cached_property
     def rollbacks(self) -> list[str]:
         return [
             f"from iteration {show(back.get('from'))} to {show(back.get('to'))}: {show(back.get('reason'))}"
-            for back in self.record.told("rollbacks")
+            for back in self.record.manifest.rollbacks
         ]
 
     @cached_property
@@ -207,22 +209,22 @@ class About:
 
     @property
     def environment(self) -> dict[str, str]:
-        parts = self.record.part("machine") | self.record.part("versions")
+        parts = self.record.manifest.machine | self.record.manifest.versions
         return {show(name): show(value) for name, value in parts.items()}
 
     @cached_property
     def sessions(self) -> list[dict[str, str]]:
         return [
             {
-                "started": moment(session.get("started")),
-                "ended": moment(session.get("ended")),
-                "time": duration(session["seconds"]) if is_number(session.get("seconds")) else "–",
-                "iterations": f"{show(session.get('from_iteration'))} to {show(session.get('to_iteration'))}",
-                "device": show(session.get("device")),
-                "state": show(session.get("status")),
-                "changed": ", ".join(map(show, listing(session.get("overrides")))) if number else "",
+                "started": moment(session.started),
+                "ended": moment(session.ended),
+                "time": duration(session.seconds) if session.seconds is not None else "–",
+                "iterations": f"{show(session.from_iteration)} to {show(session.to_iteration)}",
+                "device": show(session.device),
+                "state": show(session.status),
+                "changed": ", ".join(map(show, session.overrides)) if number else "",
             }
-            for number, session in enumerate(self.record.told("sessions"))
+            for number, session in enumerate(self.record.manifest.sessions)
         ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gan_experiments.config.keys import LABELS, NOT_THE_EXPERIMENT, WATCHING, differing_keys, flat, within
 from gan_experiments.formatting import encodable, show
-from gan_experiments.runs.records import Record
+from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue, is_number
 
 Measured = dict[tuple[str, str], MetricValue]  # by key and protocol
@@ -53,7 +53,7 @@ class Column:
 class Row:
     """A run that can be read."""
 
-    record: Record
+    record: Run
     name: str  # no other row's
     settings: dict[str, str]  # by differing key, as shown
     values: dict[Column, MetricValue]
@@ -88,10 +88,10 @@ class Table:
     keys: list[str]  # in which they differ
     columns: list[Column]  # the best first
     best: Column | None  # by which they are ranked
-    records: list[Record]  # all, readable or not
+    records: list[Run]  # all, readable or not
 
     @property
-    def unread(self) -> list[Record]:
+    def unread(self) -> list[Run]:
         return [record for record in self.records if record.state == "unreadable"]
 
     @cached_property
@@ -134,7 +134,7 @@ class Table:
         return list(found.values())
 
 
-def tabulate(records: Sequence[Record]) -> Table:
+def tabulate(records: Sequence[Run]) -> Table:
     """Put runs into a table; those that cannot be read stay outside it."""
     readable = [record for record in records if record.state != "unreadable"]
     measured = [record.measured() for record in readable]
@@ -158,7 +158,7 @@ def tabulate(records: Sequence[Record]) -> Table:
     return Table(rows, keys, columns, best, list(records))
 
 
-def names(records: Sequence[Record]) -> list[str]:
+def names(records: Sequence[Run]) -> list[str]:
     """Name runs, no two alike: by their directories where names are."""
     found = [encodable(record.name) for record in records]
     for parts in (2, None):
@@ -189,7 +189,7 @@ def _columns(measured: Iterable[Measured]) -> list[Column]:
     return sorted(columns, key=lambda column: order.index(column.name))
 
 
-def _best(records: Sequence[Record], measured: Sequence[Measured], columns: Sequence[Column]) -> Column | None:
+def _best(records: Sequence[Run], measured: Sequence[Measured], columns: Sequence[Column]) -> Column | None:
     """Return the column of the metric that most runs keep their best checkpoint by, else the first."""
     wanted: Counter[str] = Counter()
     for record, values in zip(records, measured, strict=True):
@@ -199,7 +199,7 @@ def _best(records: Sequence[Record], measured: Sequence[Measured], columns: Sequ
     return next((column for column in columns if column.key in keys), columns[0] if columns else None)
 
 
-def identity(record: Record, data: bool = True) -> str:
+def identity(record: Run, data: bool = True) -> str:
     """Return what is equal for runs that are equal in everything but their seed, in labels and in places.
 
     Args:
@@ -210,7 +210,7 @@ def identity(record: Record, data: bool = True) -> str:
     return json.dumps([config, _images(record) if data else None], sort_keys=True, default=str)
 
 
-def _images(record: Record) -> Any:
+def _images(record: Run) -> Any:
     """Return the fingerprint of the data set before the regime, which may choose images by the seed."""
-    found = record.part("data")
+    found = record.manifest.data
     return found.get("source_fingerprint", found.get("fingerprint") if record.choices.get("regime") == "none" else None)

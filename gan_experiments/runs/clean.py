@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gan_experiments.runs.records import Record, read_record
-from gan_experiments.runs.run import RUN_FILES, locked
+from gan_experiments.runs.run import RUN_FILES, Run, locked
 
 OLD_CHECKPOINT = re.compile(r"iteration_\d{9}\.pt|diverged\.pt|\..+\.pt\.[0-9a-f]{8}\.partial")
 CACHED = re.compile(r"features-.+-[0-9a-f]{16}\.safetensors|anchors-[0-9a-f]{16}\.json")
@@ -26,7 +25,7 @@ class Removal:
     run: Path | None  # None: of a cache
 
 
-def removable(record: Record) -> list[Removal]:
+def removable(record: Run) -> list[Removal]:
     """Return what can be deleted of a run; nothing of one that is running, interrupted, or cannot be read."""
     directory = record.directory
     if record.state == "finished":
@@ -79,7 +78,7 @@ def remove(planned: Iterable[Removal]) -> Iterator[tuple[Removal, str]]:
             except (ValueError, OSError) as error:  # another process is at it, or it has vanished
                 yield from ((removal, str(error)) for removal in removals)
                 continue
-            still = None if run is None else {removal.path for removal in removable(read_record(run))}
+            still = None if run is None else {removal.path for removal in removable(Run.read(run))}
             for removal in removals:
                 if still is not None and removal.path not in still:
                     yield removal, "it has changed meanwhile"

@@ -11,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from gan_experiments.config.checks import check_labels
 from gan_experiments.config.compose import Composition, check_structure, prepare
 from gan_experiments.config.keys import FREE_TO_CHANGE, within
-from gan_experiments.io import is_first_process
 from gan_experiments.runs.manifest import FILE
 from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
@@ -40,8 +39,8 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     if cfg.resume is not None:
         run = Run.open(cfg.resume, f"resume={cfg.resume}")
         config = prepare(merge_resumed(cfg, run, overrides, choices))
-        return Launch(run.directory, config, list(overrides), dict(run.manifest["choices"]), run)
-    if (directory / FILE).exists() and is_first_process():
+        return Launch(run.directory, config, list(overrides), dict(run.manifest.choices), run)
+    if (directory / FILE).exists() and _is_first_process():
         raise UserError(
             f"hydra.run.dir={directory} already holds a run. Go on with it by resume={directory}, or choose another "
             "hydra.run.dir."
@@ -51,6 +50,12 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     config = prepare(cfg)
     check_labels(config)
     return Launch(directory, config, list(overrides), dict(choices))
+
+
+def _is_first_process() -> bool:
+    from pytorch_lightning.utilities import rank_zero_only  # takes seconds, and is asked where a mistake is likely
+
+    return bool(getattr(rank_zero_only, "rank", 0) == 0)
 
 
 def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:
@@ -65,8 +70,8 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
     Raises:
         UserError: lists each difference that is not allowed, old and new.
     """
-    merged = run.config
-    before = run.manifest["choices"]
+    merged = run.omegaconf()
+    before = run.manifest.choices
     refused = []
     for override in OverridesParser.create().parse_overrides(overrides=list(overrides)):
         key = override.key_or_group

@@ -1,21 +1,27 @@
-"""The manifest: the truth about a run."""
+"""The manifest of a run. Imports no torch."""
+
+# ruff: noqa: RUF012  # pydantic copies defaults
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-from gan_experiments.types import UserError
+from pydantic import BeforeValidator, Field, PrivateAttr
+
+from gan_experiments.io import write_json
+from gan_experiments.runs.reading import Lenient, Mappings, only_mappings
 
 FILE = "manifest.json"
+FORMAT = 1
 LIBRARIES = (
     "gan_experiments", "torch", "torchvision", "pytorch-lightning", "hydra-core", "omegaconf", "numpy", "torchmetrics",
     "torch-fidelity", "wandb",
@@ -49,44 +55,102 @@ def git_state(directory: Path) -> dict[str, Any]:
         return {}
 
 
-def new_manifest(config: Mapping[str, Any], overrides: list[str], choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Begin the manifest of a run that is about to start."""
-    return {
-        "format": 1,
-        "status": "running",
-        "experiment": choices.get("experiment"),
-        "command": [sys.executable, *sys.orig_argv[1:]],
-        "overrides": overrides,
-        "choices": dict(choices),
-        "seed": config["seed"],
-        "config": dict(config),
-        "versions": versions(),
-        "git": git_state(Path(__file__).parent),
-        "user_git": git_state(Path.cwd()),
-        "machine": {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
-        "started": now(),
-        "sessions": [],
-    }
+class SessionEntry(Lenient):
+    """One time that a run trained, from its start or from a checkpoint on."""
+
+    started: str | None = None
+    overrides: list[str] = []
+    from_iteration: int | None = None
+    versions: dict[str, Any] = {}
+    git: dict[str, Any] = {}
+    device: str | None = None
+    ended: str | None = None
+    seconds: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    status: str | None = None
+    to_iteration: int | None = None
 
 
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """Read the manifest of a run directory.
+class Manifest(Lenient):
+    """What is known of a run: how it was made, how it ended, what happened. The truth about it.
 
-    Raises:
-        UserError: there is none that can be read.
+    >>> manifest = Manifest.new({"seed": 1}, ["seed=1"], {"loss": "hinge"})
+    >>> manifest.begin_session(["seed=1"], iteration=0, device="cpu")
+    >>> manifest.update("finished", iteration=20)
+    >>> manifest.sessions[0].to_iteration
+    20
     """
-    if not directory.is_dir():
-        raise UserError("it is a file" if directory.exists() else "there is no such directory")
-    if not (directory / FILE).exists():
-        raise UserError(f"it is no run directory, since it holds no {FILE}")
-    try:
-        manifest: dict[str, Any] = json.loads((directory / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"its {FILE} cannot be read ({type(error).__name__}: {error})") from error
-    parts = [manifest.get(name) for name in ("config", "choices")] if isinstance(manifest, dict) else [None]
-    if not all(isinstance(part, dict) for part in parts):
-        raise UserError(f"its {FILE} is not one of this framework")
-    return manifest
+
+    format: int = FORMAT
+    status: Any = None
+    experiment: str | None = None
+    command: list[Any] = []
+    overrides: list[Any] = []
+    choices: dict[str, Any] = {}
+    seed: int | None = None
+    config: dict[str, Any] = {}
+    versions: dict[str, Any] = {}
+    git: dict[str, Any] = {}  # of the framework
+    user_git: dict[str, Any] = {}  # of the directory in which it was started
+    machine: dict[str, Any] = {}
+    started: str | None = None
+    ended: str | None = None
+    error: str | None = None
+    parameters: dict[str, Any] = {}  # trainable, by network
+    data: dict[str, Any] = {}
+    sweep: str | None = None
+    tracker_ids: dict[str, str] = {}
+    alarms: Mappings = []
+    rollbacks: Mappings = []
+    sessions: Annotated[list[SessionEntry], BeforeValidator(only_mappings)] = []
+    _began: float = PrivateAttr(default_factory=time.perf_counter)
+
+    @classmethod
+    def new(cls, config: Mapping[str, Any], overrides: list[str], choices: Mapping[str, Any], **facts: Any) -> Self:
+        """Return the manifest of a run that is about to start; `facts` are further fields."""
+        return cls(
+            status="running",
+            experiment=choices.get("experiment"),
+            command=[sys.executable, *sys.orig_argv[1:]],
+            overrides=overrides,
+            choices=dict(choices),
+            seed=config["seed"],
+            config=dict(config),
+            versions=versions(),
+            git=git_state(Path(__file__).parent),
+            user_git=git_state(Path.cwd()),
+            machine={"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+            started=now(),
+            **facts,
+        )
+
+    def begin_session(self, overrides: list[str], iteration: int, device: str) -> None:
+        """Note that training begins, or goes on, at an iteration."""
+        self._began = time.perf_counter()
+        git = git_state(Path(__file__).parent)
+        self.sessions.append(
+            SessionEntry(
+                started=now(),
+                overrides=overrides,
+                from_iteration=iteration,
+                versions=versions(),
+                git=git,
+                device=device,
+            )
+        )
+
+    def update(self, status: str, iteration: int, error: str | None = None) -> None:
+        """Note the state of the run and of its newest session."""
+        self.status, self.error, self.ended = status, error, now()
+        session = self.sessions[-1]
+        session.ended, session.status, session.to_iteration = self.ended, status, iteration
+        session.seconds = round(time.perf_counter() - self._began, 1)
+
+    def write(self, directory: Path) -> None:
+        """Write manifest.json into a run directory, whole or not at all; the first process alone does."""
+        from pytorch_lightning.utilities import rank_zero_only  # takes seconds, and whoever writes has it already
+
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            write_json(directory / FILE, self.model_dump())
 
 
 def _processor() -> str:

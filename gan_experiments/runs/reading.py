@@ -1,10 +1,62 @@
-"""What the files of a run hold: values of metrics, and anything at all where they are damaged. Imports no torch."""
+"""Files of a run that may be damaged: what cannot be read of them is empty. Imports no torch."""
+
+# pydantic copies defaults
 
 import json
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+
+
+def only_mappings(value: object) -> object:
+    """Return a list with an empty mapping in place of each entry that is none, and a mapping without such entries."""
+    if isinstance(value, dict):
+        return {key: entry for key, entry in value.items() if isinstance(entry, dict)}
+    return [entry if isinstance(entry, dict) else {} for entry in value] if isinstance(value, list) else value
+
+
+Mappings = Annotated[list[dict[str, Any]], BeforeValidator(only_mappings)]
+
+
+class Lenient(BaseModel):
+    """A JSON object: a field of another type than declared takes its default, and unknown fields are kept."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _or_default(cls, value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            return cls.model_fields[str(info.field_name)].get_default(call_default_factory=True)
+
+
+class Evaluation(Lenient):
+    """What was measured of one checkpoint, in training or by `gan-experiments evaluate`."""
+
+    iteration: int = -1
+    kimg: float | None = None
+    values: Annotated[dict[str, dict[str, Any]], BeforeValidator(only_mappings)] = {}
+    not_applicable: dict[str, Any] = {}
+    best: dict[str, Any] = {}  # in training: by what best.pt was chosen: `key`, `value`, `kimg`, `iteration`
+
+    @property
+    def num_samples(self) -> int:
+        """How many samples the first value is of; -1 where that is unknown."""
+        protocol = next(iter(self.values.values()), {}).get("protocol")
+        count = protocol.get("num_samples") if isinstance(protocol, dict) else None
+        return count if isinstance(count, int) else -1
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -14,27 +66,6 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def whole(value: object) -> int:
-    """Return a whole number as it is, and -1 for anything else."""
-    return value if isinstance(value, int) else -1
-
-
-def num_samples(content: Mapping[str, Any]) -> int:
-    """Return how many samples an evaluation's first value is of; -1 where it does not say."""
-    entry = next(iter(mapping(content.get("values")).values()), None)
-    return whole(mapping(mapping(entry).get("protocol")).get("num_samples"))
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Return a mapping as it is, and an empty one for anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def listing(value: object) -> Sequence[Any]:
-    """Return a list as it is, and an empty one for anything else."""
-    return value if isinstance(value, list) else []
 
 
 def seconds_since(time: object) -> float | None:

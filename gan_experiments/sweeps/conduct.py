@@ -12,8 +12,7 @@ from types import FrameType
 
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
 from gan_experiments.formatting import say
-from gan_experiments.runs.records import SWEEP_FILE, read_record
-from gan_experiments.runs.run import locked
+from gan_experiments.runs.run import SWEEP_FILE, Run, locked
 from gan_experiments.sweeps.place import Sweep
 from gan_experiments.sweeps.state import JOBS, Job, Session, read_jobs
 from gan_experiments.sweeps.table import print_jobs, ranked
@@ -116,7 +115,7 @@ def _settle(directory: Path, session: Session) -> list[Job]:
     """Read the session's jobs, and say of those whose process is gone that it is."""
     jobs = read_jobs(directory, session.identity)
     for job in jobs:
-        if job.state == "running" and read_record(directory / str(job.run)).state != "running":
+        if job.state == "running" and Run.read(directory / str(job.run)).state != "running":
             job.state = "interrupted"
             job.error = "its process has ended without a word: killed, or out of memory?"
             job.write(directory)
@@ -137,7 +136,7 @@ def _report(jobs: Sequence[Job], directory: Path, code: int) -> None:
     from gan_experiments.reports.comparison import write_comparison  # charts and pictures take a moment to import
 
     runs = [directory / job.run for job in ranked(jobs) if job.run is not None]
-    records = [read_record(run) for run in runs if run.is_dir()]
+    records = [Run.read(run) for run in runs if run.is_dir()]
     target = directory / "comparison.html"
     if records:
         try:

@@ -22,8 +22,6 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
 from gan_experiments.runs.launch import Launch, plan_launch
 from gan_experiments.runs.manifest import FILE
-from gan_experiments.runs.reading import mapping
-from gan_experiments.runs.records import Record, read_record
 from gan_experiments.runs.run import RUN_FILES, Run, locked
 from gan_experiments.sweeps.place import identify, readable, varying_values
 from gan_experiments.sweeps.state import JOBS, Job, Session
@@ -171,7 +169,7 @@ def _plan(task: Task, job: Job, directory: Path) -> Launch | None:
     (directory / JOBS / f"{job.name}.json").unlink(missing_ok=True)
     job.run = job.name = f"{readable(job.varying)}-{job.identity}"
     run = directory / job.run
-    found = read_record(run)
+    found = Run.read(run)
     if found.state == "finished" and found.results:
         return None
     if found.state == "running":
@@ -193,7 +191,7 @@ def _has_checkpoint(run: Path) -> bool:
     return True
 
 
-def _remove(run: Path, found: Record, job: Job) -> None:
+def _remove(run: Path, found: Run, job: Job) -> None:
     """Remove what is left of this very job where nothing can be gone on with.
 
     Raises:
@@ -231,20 +229,20 @@ def _fail(job: Job, directory: Path, error: Exception) -> None:
 def _write_down(job: Job, directory: Path, seconds: float) -> None:
     job.seconds = seconds
     if job.run is not None:
-        found = read_record(directory / job.run)
-        if found.manifest:
+        found = Run.read(directory / job.run)
+        if found.config:
             job.seconds = found.seconds
         if job.state == "finished":
             job.objective, job.measure = measured(found)
     job.write(directory)
 
 
-def measured(record: Record) -> tuple[float | None, dict[str, Any] | None]:
+def measured(record: Run) -> tuple[float | None, dict[str, Any] | None]:
     """Return a run's best value of `evaluation.best`, and what it is: key, protocol, which way is better."""
     best = record.best
     if best.get("value") is None:
         return None, None
-    entry = mapping(mapping(record.evaluation.get("values")).get(best["key"]))
+    entry = record.evaluation.values.get(best["key"], {})
     measure = {"key": best["key"], "higher_is_better": entry.get("higher_is_better", False)}
     return float(best["value"]), measure | {"protocol": entry.get("protocol", {})}
 

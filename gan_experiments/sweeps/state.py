@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from gan_experiments.io import write_json
-from gan_experiments.runs.records import SWEEP_FILE
+from gan_experiments.runs.run import SWEEP_FILE
 from gan_experiments.types import UserError
 
 JOBS = "jobs"

@@ -12,8 +12,7 @@ import pytest
 from cli.conftest import Verb
 from gan_experiments.io import write_atomically
 from gan_experiments.runs.clean import removable, remove
-from gan_experiments.runs.records import read_record
-from gan_experiments.runs.run import locked
+from gan_experiments.runs.run import Run, locked
 
 Copy = Callable[..., Path]
 
@@ -100,13 +99,13 @@ def test_the_newest_whole_checkpoint_stays_where_newer_ones_are_damaged(copy_of:
         path = run / "checkpoints" / f"iteration_{number:09d}.pt"
         path.write_bytes(path.read_bytes()[:-100])
 
-    assert [removal.path.name for removal in removable(read_record(run))] == [
+    assert [removal.path.name for removal in removable(Run.read(run))] == [
         "iteration_000000004.pt",
         "iteration_000000008.pt",
     ]
     for path in (run / "checkpoints").iterdir():
         path.write_bytes(b"broken")
-    assert removable(read_record(run)) == []
+    assert removable(Run.read(run)) == []
 
 
 def test_links_are_not_followed(copy_of: Copy, unconditional: Path, tmp_path: Path) -> None:
@@ -119,12 +118,12 @@ def test_links_are_not_followed(copy_of: Copy, unconditional: Path, tmp_path: Pa
         path.unlink()
     (early / "wandb").symlink_to(tmp_path / "precious")
 
-    assert removable(read_record(linked)) == []
-    assert removable(read_record(early)) == []
+    assert removable(Run.read(linked)) == []
+    assert removable(Run.read(early)) == []
 
 
 def test_a_run_that_is_resumed_after_it_was_listed_is_left_alone(outputs: Path) -> None:
-    planned = removable(read_record(outputs / "done"))
+    planned = removable(Run.read(outputs / "done"))
 
     with locked(outputs / "done"):
         assert all("another process" in prevented for _, prevented in remove(planned))
@@ -135,7 +134,7 @@ def test_a_run_that_is_resumed_after_it_was_listed_is_left_alone(outputs: Path) 
 
 
 def test_a_run_that_vanishes_meanwhile_is_no_error(outputs: Path) -> None:
-    planned = removable(read_record(outputs / "failed early"))
+    planned = removable(Run.read(outputs / "failed early"))
     (outputs / "failed early").rename(outputs / "moved")
 
     assert [prevented != "" for _, prevented in remove(planned)] == [True]

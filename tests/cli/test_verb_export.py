@@ -21,8 +21,6 @@ from cli.conftest import Verb
 from gan_experiments.export import export as exporting
 from gan_experiments.models.latents import Normal
 from gan_experiments.models.layers import PointConvTranspose2d
-from gan_experiments.runs.load import load_generator
-from gan_experiments.runs.records import read_record
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import UserError
@@ -67,8 +65,8 @@ def exported(finished: Path, unconditional: Path, tmp_path_factory: pytest.TempP
     """Both runs in all formats, each with expected images beside it."""
     top = tmp_path_factory.mktemp("exported")
     for name, run in (("conditional", finished), ("unconditional", unconditional)):
-        record = read_record(run)
-        generator = load_generator(Run(record.directory, record.manifest), "last")
+        record = Run.read(run)
+        generator = record.generator("last")
         for to in FORMATS:
             place = top / f"{name}-{to}"
             place.mkdir()
@@ -116,7 +114,7 @@ def test_onnx_gives_the_generators_images_without_torch(exported: Path) -> None:
 def test_the_loader_takes_the_weights_from_the_safetensors_file(exported: Path, finished: Path, tmp_path: Path) -> None:
     place = exported / "conditional-safetensors"
     weights = load_file(place / "generator.safetensors")
-    own = load_generator(Run.open(finished, "RUN"), "last").generator.state_dict()
+    own = Run.open(finished, "RUN").generator("last").generator.state_dict()
     assert weights.keys() == own.keys()
     assert all(torch.equal(weights[name], own[name]) for name in own)
 
@@ -167,7 +165,7 @@ class Branching(Random):
 
 
 def with_network(run: Path, network: nn.Module) -> Sampler:
-    generator = load_generator(Run.open(run, "RUN"), "last")
+    generator = Run.open(run, "RUN").generator("last")
     return replace(generator, generator=network.eval().requires_grad_(False), latents=Normal(6))
 
 
@@ -177,7 +175,7 @@ def test_a_users_own_network_is_exported_whatever_it_holds(
 ) -> None:
     generator = with_network(finished, Awkward())
 
-    assert exporting.export(generator, read_record(finished), to, None, tmp_path).difference <= 1e-5
+    assert exporting.export(generator, Run.read(finished), to, None, tmp_path).difference <= 1e-5
 
 
 @pytest.mark.parametrize("to", FORMATS)
@@ -187,12 +185,12 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(
 ) -> None:
     torch.manual_seed(0)
     with pytest.raises(UserError, match=r"does not give the generator's images|cannot write this generator as a graph"):
-        exporting.export(with_network(finished, network()), read_record(finished), to, None, tmp_path)
+        exporting.export(with_network(finished, network()), Run.read(finished), to, None, tmp_path)
 
 
 def test_a_batch_that_tracing_takes_for_constant_is_found_out(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"for a batch of 1: .*write \.shape\[0\]"):
-        exporting.export(with_network(finished, Awkward()), read_record(finished), "torchscript", None, tmp_path)
+        exporting.export(with_network(finished, Awkward()), Run.read(finished), "torchscript", None, tmp_path)
 
 
 @pytest.mark.slow
@@ -200,9 +198,9 @@ def test_large_networks_keep_their_weights_beside_the_onnx_file(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "ONE_FILE_BYTES", 0)
-    generator = load_generator(Run.open(finished, "RUN"), "last")
+    generator = Run.open(finished, "RUN").generator("last")
 
-    written = exporting.export(generator, read_record(finished), "onnx", None, tmp_path)
+    written = exporting.export(generator, Run.read(finished), "onnx", None, tmp_path)
 
     assert written.files == ["generator.onnx", "generator.onnx.data", "load.py"]
     np.savez(tmp_path.with_suffix(".npz"), **expected_images(generator))
@@ -272,7 +270,7 @@ def test_the_card_says_how_the_generator_came_about_and_what_was_measured_of_it(
     verb: Verb, copy_of: Copy, finished: Path, tmp_path: Path
 ) -> None:
     names = ["`a|b`", "<i>", *"23456789"]
-    dataset = {**read_record(finished).config["dataset"], "class_names": names}
+    dataset = {**Run.read(finished).config["dataset"], "class_names": names}
     odd = {"name": "<script>x</script> | *", "notes": "```\nrm", "dataset": dataset}
     odd |= {"data_dir": "/secret", "init_from": "/secret/place/of/a run"}
     overrides = ["loss=acgan", "data_dir=/secret", "+hydra.x=/secret", "notes='a b'", "init_from=/secret/place/of/run"]
@@ -293,7 +291,7 @@ def test_the_card_says_how_the_generator_came_about_and_what_was_measured_of_it(
     assert r"| labels | int64, N | 0 \`a\|b\`, 1 &lt;i&gt;, 2 2," in card
     assert "float32, N×1×8×8 | black is -1, white 1" in card
     assert "averaged (EMA, half-life 5 kimg), at iteration 20 (0.3 kimg)" in card
-    assert f"1500 training images, fingerprint {read_record(finished).manifest['data']['fingerprint']}" in card
+    assert f"1500 training images, fingerprint {Run.read(finished).manifest.data['fingerprint']}" in card
     assert "| `fid/x` | 12.5 | 1 | 0.25 |  | lower |" in card
     assert "num_samples: 20" in card
     assert "99.5" not in card  # of another checkpoint

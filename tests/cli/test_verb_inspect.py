@@ -15,7 +15,6 @@ from PIL import Image
 from cli.conftest import Said, Verb, change_manifest
 from gan_experiments.inspection.judges import real_images
 from gan_experiments.runs.checkpoints import load_checkpoint
-from gan_experiments.runs.load import load_discriminator
 from gan_experiments.runs.run import Run
 
 Copy = Callable[..., Path]
@@ -200,7 +199,7 @@ def test_a_regimes_classes_alone_are_looked_at(verb: Verb, with_classes: Path, c
         "class_names": list("0123456789"),
     }
     run = copy_of(with_classes, "run", config={"regime": {"classes": classes}})
-    _, labels, split = real_images(Run.open(run, "RUN").config, 20, 0)
+    _, labels, split = real_images(Run.open(run, "RUN").omegaconf(), 20, 0)
 
     assert labels.tolist() == [3] * 20
     assert split == "held-out"
@@ -286,7 +285,7 @@ def test_weights_that_diverged_are_refused(verb: Verb, with_classes: Path, copy_
 def test_the_discriminator_is_that_of_the_checkpoint(with_classes: Path) -> None:
     run = Run.open(with_classes, "RUN")
     path, state = run.checkpoint("last")
-    trained = load_discriminator(run, "last")
+    trained = run.discriminator("last")
 
     assert trained.checkpoint == path
     assert trained.image_shape == (1, 8, 8)

@@ -12,8 +12,7 @@ import pytest
 from launching import values_of
 
 from cli.conftest import Verb, change_manifest
-from gan_experiments.runs.records import read_record
-from gan_experiments.runs.run import locked
+from gan_experiments.runs.run import Run, locked
 
 Copy = Callable[..., Path]
 ODD = "a b=c <script> [red]x[bold]"
@@ -77,7 +76,7 @@ def test_runs_are_listed_in_every_state_newest_first(verb: Verb, states: Path, m
     best = found[ODD]["best"]
     assert best["which"] == "best"
     assert best["key"] == "fid/digits_classifier"
-    assert best["value"] == read_record(states / ODD).results["evaluation"]["best"]["value"]
+    assert best["value"] == Run.read(states / ODD).results["evaluation"]["best"]["value"]
     assert best["protocol"] == values_of(states / ODD)["fid/digits_classifier"].protocol_hash
     assert found["running"]["best"]["which"] == "newest"
     assert found["failed"]["best"] is None
@@ -88,7 +87,7 @@ def test_runs_are_listed_in_every_state_newest_first(verb: Verb, states: Path, m
 def test_runs_differ_from_those_of_their_experiment_or_from_what_the_yaml_says(
     verb: Verb, copy_of: Copy, finished: Path, unconditional: Path
 ) -> None:
-    config = read_record(finished).config
+    config = Run.read(finished).config
     copy_of(finished, "outputs/one", config={"batch_size": 32, "seed": 5, "data_dir": "/elsewhere"})
     copy_of(finished, "outputs/two", config={"optimizer": {**config["optimizer"], "gradient_clip": {"generator": 1}}})
     copy_of(unconditional, "outputs/alone", overrides=["loss=hinge", "seed=3", "data_dir=/x"], experiment="alone")
@@ -146,7 +145,7 @@ def test_a_run_is_shown_whatever_its_state(verb: Verb, states: Path) -> None:
 def test_all_that_is_known_of_a_run_is_shown(verb: Verb, copy_of: Copy, finished: Path) -> None:
     alarms = [{"alarm": "collapse", "iteration": 8, "kimg": 0.128, "action": "warn", "message": "[b]all alike"}]
     run = copy_of(finished, "run", alarms=alarms)
-    record = read_record(run)
+    record = Run.read(run)
 
     said = verb("show", run)
     facts = json.loads(verb("show", run, "--json").out)
@@ -155,7 +154,7 @@ def test_all_that_is_known_of_a_run_is_shown(verb: Verb, copy_of: Copy, finished
     loss = next(row["generator/loss"] for row in reversed(record.rows) if "generator/loss" in row)
     for part in (
         "finished", "notes: a <b>note</b>", "command: ", "1,500", "torch ", f"generator/loss {loss:.4g}",
-        f"generator {record.manifest['parameters']['generator']:,}", f"{value.value:.4g}", value.protocol_hash,
+        f"generator {record.manifest.parameters['generator']:,}", f"{value.value:.4g}", value.protocol_hash,
         "alarm collapse at 0.128 kimg (warn): [b]all alike", str(run / "checkpoints" / "best.pt"),
         str(run / "samples" / "real.png"), "iteration 20, kimg 0.32", f"resume={run}", "budget.kimg=MORE",
     ):  # fmt: skip
@@ -185,12 +184,12 @@ def test_a_run_without_checkpoints_of_its_state_cannot_go_on(verb: Verb, copy_of
 
 
 def test_two_runs_are_compared(verb: Verb, copy_of: Copy, finished: Path) -> None:
-    config = read_record(finished).config
+    config = Run.read(finished).config
     first = copy_of(finished, f"{ODD} 1")
     model = {**config["model"], "name": "[red]other"}
     data = {"fingerprint": "other", "num_train": 9}
     second = copy_of(finished, "second", config={"batch_size": 32, "model": model}, data=data)
-    versions = {**read_record(first).manifest["versions"], "torch": "1.0"}
+    versions = {**Run.read(first).manifest.versions, "torch": "1.0"}
     change_manifest(second, versions=versions)
     results = json.loads((second / "results.json").read_text())
     values = results["evaluation"]["values"]

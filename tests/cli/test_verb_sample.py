@@ -13,8 +13,6 @@ from PIL import Image
 
 from cli.conftest import Verb
 from gan_experiments.runs.checkpoints import load_checkpoint
-from gan_experiments.runs.load import load_generator
-from gan_experiments.runs.records import read_record
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.sampler import generate
 
@@ -46,14 +44,14 @@ def test_the_averaged_generator_of_the_chosen_checkpoint_is_used(verb: Verb, fin
     run = Run.open(finished, "RUN")
     for checkpoint, weights, prefix in (("best", "averaged", "ema.network."), ("last", "raw", "generator.")):
         path, state = run.checkpoint(checkpoint)
-        generator = load_generator(run, checkpoint, weights)  # type: ignore[arg-type]
+        generator = run.generator(checkpoint, weights)  # type: ignore[arg-type]
         own = {k.removeprefix(prefix): v for k, v in state["networks"].items() if k.startswith(prefix)}
         assert generator.checkpoint == path
         assert all(torch.equal(value, own[name]) for name, value in generator.generator.state_dict().items())
 
     averaged = arrays(verb, finished, "-n", 2)
     latents, labels = torch.from_numpy(averaged["latents"]), torch.from_numpy(averaged["labels"])
-    images = generate(load_generator(run, "last").generator, latents, labels)
+    images = generate(run.generator("last").generator, latents, labels)
     expected = ((images.squeeze(1) + 1) / 2 * 255).round().clamp(0, 255).numpy()
     assert np.abs(expected - averaged["images"]).max() <= 1
     assert not np.array_equal(averaged["images"], arrays(verb, finished, "-n", 2, "--raw")["images"])
@@ -61,7 +59,7 @@ def test_the_averaged_generator_of_the_chosen_checkpoint_is_used(verb: Verb, fin
 
 
 def test_classes_are_named_or_numbered(verb: Verb, finished: Path, copy_of: Copy) -> None:
-    config = read_record(finished).config
+    config = Run.read(finished).config
     dataset = {**config["dataset"], "class_names": ["coat", "7", "a/b", *"3456789"]}
     run = copy_of(finished, "named", config={"dataset": dataset})
 
@@ -157,7 +155,7 @@ def test_what_cannot_be_drawn_from_is_said(verb: Verb, copy_of: Copy, finished: 
     state = load_checkpoint(path)
     state["networks"] = {k: v * math.nan if v.is_floating_point() else v for k, v in state["networks"].items()}
     torch.save(state, path)
-    model = read_record(finished).config["model"]
+    model = Run.read(finished).config["model"]
     wider = {**model, "generator": {**model["generator"], "base_width": 8}}
     other = copy_of(finished, "other", config={"model": wider})
     bare = copy_of(finished, "bare", config={"model": {}})

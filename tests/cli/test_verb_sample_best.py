@@ -18,7 +18,7 @@ from cli.conftest import Verb
 from cli.test_verb_sample import Copy, arrays
 from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
-from gan_experiments.runs.load import load_discriminator, load_generator, trained_labels
+from gan_experiments.runs.networks import trained_labels
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.best import keep_best
 from gan_experiments.sampling.images import Samples, join
@@ -50,7 +50,7 @@ def expected_scores(run: Path, by: str, pixels: np.ndarray[Any, Any], labels: Te
         assert logits is not None
         shares: Tensor = logits.double().softmax(1)
         return shares.gather(1, labels[:, None])[:, 0]
-    output = load_discriminator(Run.open(run, "RUN"), "last").network(images / 255 * 2 - 1, labels)
+    output = Run.open(run, "RUN").discriminator("last").network(images / 255 * 2 - 1, labels)
     if by == "class":
         confidence: Tensor = output.class_logits.double().softmax(1).gather(1, labels[:, None])[:, 0]
         return confidence
@@ -94,7 +94,7 @@ class Given:
 
 
 def test_scores_that_are_equal_keep_their_order_and_all_is_told(finished: Path) -> None:
-    sampler = load_generator(Run.open(finished, "RUN"), "last")
+    sampler = Run.open(finished, "RUN").generator("last")
     everything = sampler.sample(10, 4, seed=0)
 
     def third_is_best(pixels: Tensor, labels: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def test_not_all_images_are_held_and_how_far_it_is_is_told(
     caplog.set_level("INFO")
     for name, value in {"best.MAX_HELD": 0, "sampler.BLOCK_SIZE": 4, "sampler.LOG_SECONDS": 0}.items():
         monkeypatch.setattr(f"gan_experiments.sampling.{name}", value)
-    sampler = load_generator(Run.open(finished, "RUN"), "last")
+    sampler = Run.open(finished, "RUN").generator("last")
     every = join(list(sampler.class_blocks([4, 6], 30)))
     caplog.clear()
 
@@ -189,7 +189,7 @@ def test_files_are_numbered_best_first(verb: Verb, finished: Path, tmp_path: Pat
 
 
 def test_only_classes_that_were_trained_on_are_offered(verb: Verb, two_classes: Path) -> None:
-    assert trained_labels(Run.open(two_classes, "RUN").config) == [3, 5]
+    assert trained_labels(Run.open(two_classes, "RUN").omegaconf()) == [3, 5]
     assert arrays(verb, two_classes, "-n", 2)["labels"].tolist() == [3, 3, 5, 5]
     assert arrays(verb, two_classes, "-n", 1, "--class", "5")["labels"].tolist() == [5]
 

@@ -133,9 +133,9 @@ AT_ONCE = {
     "sweep without -m": (["loss=hinge,dragan"], ["loss=hinge,dragan", "--multirun"]),
     "no value": (["seed"], ["seed cannot be read", "key=value"]),
     "special characters": (["resume=/a=b"], ["resume=/a=b cannot be read", "\"resume='/a=b'\""]),
-    "no run": (["resume=/nowhere"], ["resume=/nowhere: there is no such directory"]),
-    "weights of no run": (["init_from=/nowhere"], ["init_from=/nowhere: there is no such directory"]),
-    "empty run": (["resume="], ["resume=:", "no run directory, since it holds no manifest.json"]),
+    "no run": (["resume=/nowhere"], ["resume=/nowhere is not a run directory: it does not exist"]),
+    "weights of no run": (["init_from=/nowhere"], ["init_from=/nowhere is not a run directory: it does not exist"]),
+    "empty run": (["resume="], ["resume= ", "is not a run directory: it holds no manifest.json"]),
     "no file": (["dataset=npz"], ["dataset=npz", "dataset.path=FILE.npz"]),
     "no folder": (["dataset=image_folder", "dataset.path=/nowhere"], ["dataset.path=/nowhere", "does not exist"]),
     "folder's channels": (["dataset=image_folder", "dataset.channels=2"], ["dataset.source.channels=2", "1 or 3"]),
@@ -324,7 +324,7 @@ def test_a_misspelt_key_is_found_when_resuming_too(finished: Path, tmp_path: Pat
 
 def test_a_foreign_directory_is_not_resumed(tmp_path: Path) -> None:
     said = message(tmp_path / "run", f"resume={tmp_path}")
-    assert_says(said, f"resume={tmp_path}: it is no run directory", "manifest.json")
+    assert_says(said, f"resume={tmp_path} is not a run directory: it holds no manifest.json")
     for foreign in ('{"name": "a browser extension"}', "[1, 2]", '{"config": null, "choices": {}}'):
         (tmp_path / "manifest.json").write_text(foreign)
         assert_says(message(tmp_path / "run", f"resume={tmp_path}"), "its manifest.json is not one of this framework")

@@ -92,7 +92,7 @@ def test_a_run_that_began_with_labels_which_nothing_reads_goes_on(tmp_path: Path
     """As did those that began before such a regime was refused."""
     began = planned(tmp_path, *UNLABELLED)
     began.config.regime = OmegaConf.load(CONFIG_DIR / "regime" / "label_noise.yaml")
-    manifest = {"config": OmegaConf.to_container(began.config), "choices": began.choices}
+    manifest = {"status": "interrupted", "config": OmegaConf.to_container(began.config), "choices": began.choices}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
 
     assert planned(tmp_path / "again", f"resume={tmp_path}").config.regime.label_noise.share == 0.2

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan_experiments.runs.records import Record, read_record
+from gan_experiments.runs.run import Run
 
 NASTY = "</script><script>window.broken = true</script><img src=x onerror='window.broken=true'> \"a\"='b' & {{ 7 * 7 }}"
 """A name that breaks a page which forgets to escape."""
@@ -167,6 +167,6 @@ def write_many(top: Path, count: int) -> list[Path]:
     return written
 
 
-def records(*directories: Path) -> list[Record]:
+def records(*directories: Path) -> list[Run]:
     """Read runs."""
-    return [read_record(directory) for directory in directories]
+    return [Run.read(directory) for directory in directories]

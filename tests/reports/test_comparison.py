@@ -20,7 +20,7 @@ from gan_experiments.reports.groups import compare_groups, group_rows, telling
 from gan_experiments.reports.images import read_picture
 from gan_experiments.reports.table import tabulate
 from gan_experiments.reports.table_export import as_csv, as_markdown, to_json
-from gan_experiments.runs.records import find_runs
+from gan_experiments.runs.run import find_runs
 from gan_experiments.types import UserError
 
 

@@ -10,7 +10,7 @@ from browsing import Reader, open_browser
 from comparison_runs import NASTY, write_many, write_picture, write_run
 
 from gan_experiments.reports.comparison import write_comparison
-from gan_experiments.runs.records import find_runs
+from gan_experiments.runs.run import find_runs
 
 pytestmark = pytest.mark.slow  # a browser takes seconds to start
 

@@ -19,7 +19,7 @@ from gan_experiments.reports import lab_report as report
 from gan_experiments.reports.lab_report import families, write_report
 from gan_experiments.reports.layers import read_networks
 from gan_experiments.reports.measures import read_measures
-from gan_experiments.runs.records import find_runs, read_record
+from gan_experiments.runs.run import Run, find_runs
 from gan_experiments.types import UserError
 
 
@@ -110,7 +110,7 @@ def test_metrics_stand_with_what_their_protocols_share(tmp_path: Path) -> None:
     newer["values"]["fid/x_classifier"] |= {"floor": 0.125, "floor_count": 10000}
     (run / "evaluation" / "new.json").write_text(json.dumps(newer))
 
-    found = read_measures(read_record(run))
+    found = read_measures(Run.read(run))
 
     assert [(measure.name, measure.value) for measure in found.main] == [("fid", "2 ± 0.5"), ("recall", "0.5 ± 0.25")]
     assert [measure.name for measure in found.parts] == ["fid_half"]

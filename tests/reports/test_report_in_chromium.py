@@ -14,7 +14,7 @@ from report_runs import ALARM, write_rich
 
 from gan_experiments.cli.pdf import find_browser, print_page
 from gan_experiments.reports.lab_report import write_report
-from gan_experiments.runs.records import find_runs
+from gan_experiments.runs.run import find_runs
 
 pytestmark = pytest.mark.slow  # a browser takes seconds to start
 

@@ -6,7 +6,7 @@ import pytest
 from launching import TINY, launch
 
 from gan_experiments.reports import lab_report as report
-from gan_experiments.runs.records import read_record
+from gan_experiments.runs.run import Run
 from gan_experiments.types import RunFailedError
 
 DEFAULT = [word for word in TINY if word != "report=false"]
@@ -45,7 +45,7 @@ def test_a_report_that_cannot_be_written_is_no_failure_of_the_run(
     results = launch(tmp_path / "run", *DEFAULT)
 
     assert results["iterations"] == 20
-    assert read_record(tmp_path / "run").state == "finished"
+    assert Run.read(tmp_path / "run").state == "finished"
     assert "The report could not be written (OSError: [Errno 28] No space left on device)" in caplog.text
 
 

@@ -11,7 +11,8 @@ import pytest
 from launching import values_of
 
 from gan_experiments.config.keys import differing_keys
-from gan_experiments.runs.records import Record, find_runs, read_record
+from gan_experiments.runs.manifest import Manifest
+from gan_experiments.runs.run import Run, find_runs
 from gan_experiments.types import UserError
 
 
@@ -26,8 +27,8 @@ def entry(value: Any, num_samples: int = 100, **more: Any) -> dict[str, Any]:
     return {"value": value, "protocol": {"num_samples": num_samples}, "higher_is_better": True} | more
 
 
-def record(config: dict[str, Any], choices: Any = None) -> Record:
-    return Record(Path("/runs/x"), "finished", "", {"config": config, "choices": choices or {}})
+def record(config: dict[str, Any], choices: Any = None) -> Run:
+    return Run(Path("/runs/x"), "finished", "", Manifest.model_validate({"config": config, "choices": choices or {}}))
 
 
 def test_runs_are_found_below_what_is_named(tmp_path: Path) -> None:
@@ -91,13 +92,13 @@ def test_what_is_no_run_is_told(tmp_path: Path) -> None:
         "file": "it is a file",
         "sweep": "it is a sweep of which no job has begun",
     }
-    assert read_record(tmp_path / "gone").problem == "it does not exist"
-    assert read_record(tmp_path / "gone").problems == ["it does not exist"]
+    assert Run.read(tmp_path / "gone").problem == "it does not exist"
+    assert Run.read(tmp_path / "gone").problems == ["it does not exist"]
 
 
 @pytest.mark.parametrize("status", ["odd", None, 3])
 def test_an_unknown_status_is_told(status: Any, tmp_path: Path) -> None:
-    found = read_record(write(tmp_path / "run", status))
+    found = Run.read(write(tmp_path / "run", status))
 
     assert found.state == "unreadable"
     assert f"unknown status {status!r}" in found.problem
@@ -105,14 +106,14 @@ def test_an_unknown_status_is_told(status: Any, tmp_path: Path) -> None:
 
 def test_a_run_is_running_while_a_process_holds_it(tmp_path: Path) -> None:
     run = write(tmp_path / "run", "running")
-    assert read_record(run).state == "interrupted"
+    assert Run.read(run).state == "interrupted"
     descriptor = os.open(run, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
-    assert read_record(run).state == "running"
+    assert Run.read(run).state == "running"
 
     os.close(descriptor)
-    assert read_record(run).state == "interrupted"
+    assert Run.read(run).state == "interrupted"
 
 
 def test_values_by_protocol_the_newest_first_of_all(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_values_by_protocol_the_newest_first_of_all(tmp_path: Path) -> None:
         (run / "evaluation" / f"{name}.json").write_text(json.dumps(content))
         os.utime(run / "evaluation" / f"{name}.json", (age, age))
 
-    found = read_record(run)
+    found = Run.read(run)
 
     assert [(key, value.value, value.kimg) for (key, _), value in found.measured().items()] == [
         ("fid/x", 3.0, 3.0),  # of fewer samples
@@ -148,7 +149,7 @@ def test_of_two_values_by_one_protocol_the_later_iteration_counts(tmp_path: Path
         (run / "evaluation" / f"{iteration}.json").write_text(json.dumps(content))
 
     assert (values_of(run)["fid/x"].value, values_of(run)["fid/x"].kimg) == (1.0, 3.0)
-    assert [value.value for value in read_record(run).measured(20).values()] == [4.0]
+    assert [value.value for value in Run.read(run).measured(20).values()] == [4.0]
 
     write_again = {"iteration": 30, "kimg": 3.0, "values": {"fid/x": entry(1.5, interval=[1.0, 2.0])}}
     (run / "evaluation" / "30.json").write_text(json.dumps(write_again))
@@ -158,7 +159,9 @@ def test_of_two_values_by_one_protocol_the_later_iteration_counts(tmp_path: Path
 def test_the_command_of_a_job_begins_no_sweep() -> None:
     words = ["+experiment=some", "+sweep=seeds", "seed=1", "hydra.sweep.dir=x", "name=a b"]
     started = ["python", "-m", "gan_experiments", "--config-dir", "mine", "+sweep=seeds"]
-    job = Record(Path("/runs/x"), "finished", "", {"config": {}, "overrides": words, "command": started})
+    job = Run(
+        Path("/runs/x"), "finished", "", Manifest.model_validate({"config": {}, "overrides": words, "command": started})
+    )
 
     assert job.command == "python -m gan_experiments --config-dir mine +experiment=some seed=1 'name=a b'"
 
@@ -167,7 +170,7 @@ def test_a_finished_run_goes_on_by_the_kind_of_budget_that_it_had(tmp_path: Path
     run = write(tmp_path / "run", budget={"epochs": None, "kimg": 2.0, "generator_steps": None})
     (run / "checkpoints").mkdir()
     (run / "checkpoints" / "iteration_000000020.pt").touch()
-    assert read_record(run).go_on.endswith(" budget.kimg=MORE")
+    assert Run.read(run).go_on.endswith(" budget.kimg=MORE")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +192,7 @@ def test_only_a_checkpoint_of_a_runs_own_state_is_gone_on_from(
     for name in checkpoints:
         (run / "checkpoints" / name).touch()
 
-    found = read_record(run)
+    found = Run.read(run)
 
     assert found.go_on == ("" if ending is None else f"python -m gan_experiments resume={run}{ending}")
     assert any("resume=RUN" in problem for problem in found.problems) == (state == "interrupted" and bool(found.go_on))
@@ -204,25 +207,25 @@ def test_what_runs_say_of_their_training_is_read_whatever_else_stands_there(tmp_
     (run / "metrics.csv").write_text("kimg,iteration,generator_steps,loss\n1,2,2,5\n3,4,,\n")
     (run / "results.json").write_text('{"evaluation": {"best": {"key": "fid/x", "value": 3.5}}}')
 
-    found = read_record(run)
+    found = Run.read(run)
 
     assert found.seconds == 6.5
-    assert found.told("alarms") == []
-    assert [found.commit(), found.commit("user_git"), found.commit("none")] == [
-        "ba6c (with uncommitted changes)", "f00d", "",
+    assert found.manifest.alarms == []
+    assert [found.commit(), found.commit("user_git")] == [
+        "ba6c (with uncommitted changes)", "f00d",
     ]  # fmt: skip
     assert found.reached == {"iteration": 4, "kimg": 3, "generator_steps": 2}
     assert found.best == {"key": "fid/x", "value": 3.5}
     for broken in ('{"evaluation": {"best": [1]}}', '{"evaluation": 3}', "{"):
         (run / "results.json").write_text(broken)
-        assert read_record(run).best == {}
+        assert Run.read(run).best == {}
 
 
 def test_metrics_that_cannot_be_opened_leave_the_rest_readable(tmp_path: Path) -> None:
     run = write(tmp_path / "run")
     (run / "metrics.csv").mkdir()
 
-    assert read_record(run).rows == []
+    assert Run.read(run).rows == []
 
 
 @pytest.mark.parametrize(
@@ -260,7 +263,7 @@ def test_lines_that_cannot_be_read_are_counted(
     (run / "metrics.csv").write_text(text)
     (run / "results.json").write_text('{"kimg": 1}')
 
-    found = read_record(run)
+    found = Run.read(run)
 
     assert [row.get("kimg") for row in found.rows] == kimgs
     told = [problem for problem in found.problems if "metrics.csv cannot be read" in problem]
@@ -273,12 +276,12 @@ def test_a_running_run_may_be_writing_a_line(tmp_path: Path) -> None:
     descriptor = os.open(run, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
-    assert read_record(run).problems == []
+    assert Run.read(run).problems == []
     os.close(descriptor)
 
 
 def test_a_record_of_a_vanished_run_is_empty(tmp_path: Path) -> None:
-    found = read_record(write(tmp_path / "run"))
+    found = Run.read(write(tmp_path / "run"))
     shutil.rmtree(tmp_path / "run")
 
     assert (found.rows, found.results, found.measured(), found.grids) == ([], {}, {}, [])
@@ -317,11 +320,11 @@ def test_places_do_not_differ() -> None:
     runs = [record({"data_dir": f"/{i}", "dataset": {"path": f"/{i}/x"}, "seed": i}) for i in range(2)]
 
     assert differing_keys(runs) == ["seed"]
-    assert differing_keys([record({"seed": 0}), Record(Path("/"), "unreadable", "", {})]) == []
+    assert differing_keys([record({"seed": 0}), Run(Path("/"), "unreadable")]) == []
 
 
 def test_odd_manifests_have_empty_parts() -> None:
-    odd = Record(Path("/runs/x"), "finished", "", {"config": {"name": 3}, "choices": ["a"]})
+    odd = Run(Path("/runs/x"), "finished", "", Manifest.model_validate({"config": {"name": 3}, "choices": ["a"]}))
 
     assert odd.choices == {}
     assert odd.name == "3"

@@ -9,10 +9,8 @@ import pytest
 from launching import launch
 from sweeping import jobs, pretend, result, session, task
 
-from gan_experiments.io import write_json
 from gan_experiments.runs.launch import Launch
-from gan_experiments.runs.manifest import read_manifest
-from gan_experiments.runs.run import locked
+from gan_experiments.runs.run import Run, locked
 from gan_experiments.sweeps.jobs import run_job
 from gan_experiments.types import UserError
 
@@ -39,7 +37,7 @@ def test_a_job_gives_its_best_value_and_writes_down_how_it_went(sweep: Path) -> 
         "higher_is_better": False,
         "protocol": {"num_samples": 100},
     }
-    assert read_manifest(sweep / job.run)["config"]["seed"] == 1
+    assert Run.read(sweep / job.run).manifest.config["seed"] == 1
 
 
 def test_a_finished_run_is_left_as_it_is_and_still_gives_its_value(sweep: Path) -> None:
@@ -219,18 +217,18 @@ def test_an_unfinished_run_goes_on_from_its_newest_checkpoint(sweep: Path) -> No
 
     def halfway(launched: Launch) -> None:
         launch(launched.directory, *launched.overrides, "budget.kimg=0.16")
-        manifest: dict[str, Any] = read_manifest(launched.directory)
-        manifest["status"] = "running"  # as a kill leaves it
-        manifest["config"]["budget"]["kimg"] = 0.32
-        write_json(launched.directory / "manifest.json", manifest)
+        manifest = Run.read(launched.directory).manifest
+        manifest.status = "running"  # as a kill leaves it
+        manifest.config["budget"]["kimg"] = 0.32
+        manifest.write(launched.directory)
 
     run_job(task(sweep, "seed=0"), halfway)
     run_job(task(sweep, "seed=0"), train)
 
     (job,) = jobs(sweep)
-    manifest = read_manifest(sweep / str(job.run))
-    assert (job.state, manifest["status"]) == ("finished", "finished")
-    assert [entry["from_iteration"] for entry in manifest["sessions"]] == [0, 10]
+    manifest = Run.read(sweep / str(job.run)).manifest
+    assert (job.state, manifest.status) == ("finished", "finished")
+    assert [entry.from_iteration for entry in manifest.sessions] == [0, 10]
 
 
 def test_a_run_that_another_process_trains_is_no_failure(sweep: Path) -> None:

@@ -17,7 +17,7 @@ from test_resume import assert_identical, state_of
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.io import is_locked
 from gan_experiments.runs.checkpoints import list_checkpoints
-from gan_experiments.runs.manifest import read_manifest
+from gan_experiments.runs.run import Run
 
 pytestmark = pytest.mark.slow  # real processes, one after the other
 
@@ -61,7 +61,7 @@ def test_every_option_runs_to_the_end_in_one_command(group: str, tmp_path: Path)
     jobs = read_jobs(sweep)
     assert [job["varying"] for job in jobs] == [{group: name} for name in names]
     for job in jobs:
-        assert read_manifest(sweep / job["run"])["status"] == "finished"
+        assert Run.read(sweep / job["run"]).manifest.status == "finished"
         results = json.loads((sweep / job["run"] / "results.json").read_text())
         assert results["discriminator_steps"] > 0
         assert results["generator_steps"] > 0
@@ -83,7 +83,7 @@ def test_a_job_that_fails_is_told_and_the_others_are_whole(tmp_path: Path) -> No
     assert all("became nan" in jobs[index]["error"] for index in (1, 5))
     assert result.stdout.count("loss.auxiliary_class needs model.class_head") >= 2
     for job in (jobs[0], jobs[4]):
-        assert read_manifest(tmp_path / "sweep" / job["run"])["status"] == "finished"
+        assert Run.read(tmp_path / "sweep" / job["run"]).manifest.status == "finished"
 
     refused = command("-m", "loss=acgan", "model=dcgan", "seed=0,1", *SMALL, cwd=tmp_path, timeout=600)
     assert refused.returncode == 2
@@ -113,7 +113,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(launcher: str, tmp_path: 
     assert [job["state"] for job in read_jobs(sweep)] == ["finished"] * 3
     assert [job["is_older"] for job in read_jobs(sweep)] == [True, False, False]
     assert times(first) == before
-    assert len(read_manifest(second)["sessions"]) == 2
+    assert len(Run.read(second).manifest.sessions) == 2
     for seed, job in enumerate(read_jobs(sweep)):
         launch(tmp_path / f"alone-{seed}", *TINY, *budget, f"seed={seed}")
         assert_identical(state_of(sweep / job["run"]), state_of(tmp_path / f"alone-{seed}"))
@@ -128,7 +128,7 @@ def test_workers_save_and_stop_when_the_sweep_is_killed(tmp_path: Path) -> None:
 
     runs = list(tmp_path.glob("outputs/sweeps/*/seed-*"))
     wait_until(lambda: not any(is_locked(run) for run in runs), 120)
-    assert [read_manifest(run)["status"] for run in runs] == ["interrupted"] * 2
+    assert [Run.read(run).manifest.status for run in runs] == ["interrupted"] * 2
     assert all(list_checkpoints(run / "checkpoints") for run in runs)
 
 
@@ -183,9 +183,9 @@ def test_jobs_of_submitit_find_the_users_own_parts(tmp_path: Path) -> None:
     assert [job["state"] for job in jobs] == ["finished"] * 4
     assert len({job["pid"] for job in jobs}) == 4
     for job in jobs:
-        manifest = read_manifest(sweep / job["run"])
-        assert manifest["config"]["code_dirs"] == [str(tmp_path / "parts")]
-        assert manifest["config"]["loss"]["my_loss"]["_target_"] == "my_loss.Hinge"
+        manifest = Run.read(sweep / job["run"]).manifest
+        assert manifest.config["code_dirs"] == [str(tmp_path / "parts")]
+        assert manifest.config["loss"]["my_loss"]["_target_"] == "my_loss.Hinge"
 
 
 def test_a_study_of_optuna_goes_on_with_the_trials_it_has(tmp_path: Path) -> None:
