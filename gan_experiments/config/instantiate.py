@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import importlib.util
 import inspect
 import json
 import logging
@@ -159,9 +158,10 @@ def moved(target: str) -> str:
         return ""
     new = f"gan_experiments.{MOVED[prefix]}{inside.removeprefix(prefix)}"
     try:
-        return new if importlib.util.find_spec(new.rpartition(".")[0]) else ""
-    except ModuleNotFoundError:
+        _find(new)
+    except Exception:
         return ""
+    return new
 
 
 def type_hints(part: Any) -> tuple[dict[str, Any], list[str]]:
