@@ -27,6 +27,22 @@ def from_uint8(pixels: Tensor, value_range: Sequence[float] = (-1.0, 1.0)) -> Te
     return pixels.float() / 255 * (high - low) + low
 
 
+def to_uint8(images: Tensor, value_range: Sequence[float]) -> tuple[Tensor, float]:
+    """Map images from `value_range` to 0..255, rounded half to even.
+
+    Args:
+        images: float, any shape.
+        value_range: the values of black and white.
+
+    Returns:
+        The pixels (uint8, same shape), and the share of values that lay outside the range and were clipped.
+    """
+    low, high = value_range
+    scaled = (images.float() - low) / (high - low)
+    clipped = ((scaled < 0) | (scaled > 1)).float().mean().item()
+    return (scaled.clamp(0, 1) * 255).round().to(torch.uint8), clipped
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write tensors and facts as safetensors, whole or not at all."""
     data = save({name: value.contiguous() for name, value in tensors.items()}, {"facts": json.dumps(facts)})

@@ -14,8 +14,8 @@ from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
 
 
-class Look(StrEnum):
-    """What is looked at."""
+class Part(StrEnum):
+    """What is inspected."""
 
     perturbation = "perturbation"
     classes = "classes"
@@ -25,10 +25,10 @@ class Look(StrEnum):
 def inspect(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     only: Annotated[
-        list[Look] | None,
+        list[Part] | None,
         typer.Option(
             "--only",
-            metavar="LOOK",
+            metavar="PART",
             help="perturbation, classes or layers; may be repeated. Left out: all three, as far as can be.",
         ),
     ] = None,
@@ -58,7 +58,7 @@ def inspect(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")] = False,
 ) -> None:
-    """Look inside a run's discriminator: what fools it, and the images that its classes and layers answer to most.
+    """Look inside a run's discriminator: what fools it, and what its classes and layers respond to most.
 
     Writes perturbed.png, classes.png, layer_NAME.png and inspection.json to a directory in RUN/inspection.
     """
@@ -68,26 +68,33 @@ def inspect(
     opened = Run.open(run)
     if output is not None:
         check_directory(output, force=None)
-    from gan_experiments.inspection.inspect import log_pictures, look, write
-    from gan_experiments.inspection.inspected import Wish, subject_of  # torch takes seconds to import
+    from gan_experiments.inspection.inspect import Inspection, Settings, log_pictures, write  # torch takes seconds
 
-    wish = Wish(num, share, steps, per_class, list(dict.fromkeys(layer or [])), iterations, regularization, seed)
-    subject = subject_of(opened, checkpoint, wish)
-    chosen, left_out = _chosen(only or [], subject.no_classes, layer is not None)
-    names = [one.value for one in chosen]
-    place = output or opened.directory / "inspection" / subject.directory_name(names, wish)
+    settings = Settings(
+        num=num,
+        step=share,
+        steps=steps,
+        per_class=per_class,
+        layers=list(dict.fromkeys(layer or [])),
+        iterations=iterations,
+        regularization=regularization,
+        seed=seed,
+    )
+    inspection = Inspection.open(opened, checkpoint, settings)
+    parts, left_out = _parts(only or [], inspection.no_classes, layer is not None)
+    target = output or opened.directory / "inspection" / inspection.directory_name(parts)
     if output is None:
-        check_directory(place, force=True)
-    found = look(subject, names, wish)
-    facts = {"run": str(opened.directory), **found.facts, "left_out": left_out}
-    with new_directory(place, force=output is None) as made:
-        write(found, facts, made)
-    tracked = log_pictures(opened, place.expanduser(), subject.trained.kimg)
+        check_directory(target, force=True)
+    facts, pictures = inspection.inspect(parts)
+    facts = {"run": str(opened.directory), **facts, "left_out": left_out}
+    with new_directory(target, force=output is None) as directory:
+        write(facts, pictures, directory)
+    logged = log_pictures(opened, target.expanduser(), inspection.trained.kimg)
     if as_json:
-        print_json({**facts, "directory": str(place)})
+        print_json({**facts, "directory": str(target)})
     else:
         _print(facts)
-        say(f"Written to {place}{', and logged to W&B' if tracked else ''}")
+        say(f"Written to {target}{', and logged to W&B' if logged else ''}")
 
 
 def _share(word: str) -> float:
@@ -100,46 +107,46 @@ def _share(word: str) -> float:
     return share
 
 
-def _chosen(only: list[Look], no_classes: str, names_layers: bool) -> tuple[list[Look], dict[str, str]]:
-    """Return what to look at, and why the rest is left out; `no_classes` says why there are no classes, if so.
+def _parts(only: list[Part], no_classes: str, names_layers: bool) -> tuple[list[Part], dict[str, str]]:
+    """Return what to inspect, and why the rest is left out; `no_classes` is the reason where there are no classes.
 
     Raises:
         UserError: what is asked for needs classes and there are none, or a layer is named though layers are left out.
     """
-    needing = [one for one in (Look.perturbation, Look.classes) if one in only]
+    needing = [one for one in (Part.perturbation, Part.classes) if one in only]
     if needing and no_classes:
         raise UserError(
             f"--only {needing[0].value}: {no_classes}. Train one that knows classes (model=dcgan_class_head with "
             "loss=acgan, say), or write --only layers."
         )
-    if only and names_layers and Look.layers not in only:
+    if only and names_layers and Part.layers not in only:
         raise UserError("--layer names a layer, but --only leaves layers out: add --only layers, or leave --layer out.")
     if only:
         return list(dict.fromkeys(only)), {}
     if not no_classes:
-        return list(Look), {}
-    return [Look.layers], {one.value: no_classes for one in (Look.perturbation, Look.classes)}
+        return list(Part), {}
+    return [Part.layers], {one.value: no_classes for one in (Part.perturbation, Part.classes)}
 
 
 def _print(facts: dict[str, Any]) -> None:
     say(f"{facts['run']}, {facts['checkpoint']} ({facts['kimg']:,.1f} kimg)")
     if "perturbation" in facts:
-        found = facts["perturbation"]
+        entry = facts["perturbation"]
         say(
-            f"Perturbation: accuracy on {found['num_images']:,} {found['split']} images {found['accuracy_before']:.1%} "
-            f"before, {found['accuracy_after']:.1%} after; no value moved by more than {found['step'] * 255:.3g}/255."
+            f"Perturbation: accuracy on {entry['num_images']:,} {entry['split']} images {entry['accuracy_before']:.1%} "
+            f"before, {entry['accuracy_after']:.1%} after; no value moved by more than {entry['step'] * 255:.3g}/255."
         )
     if "classes" in facts:
-        found = facts["classes"]
-        say(f"Class images: {found['recognized_by_itself']:.1%} taken for their class by the discriminator itself.")
-        for name, seen in found["judged"].items():
-            low, high = seen["interval"]
+        entry = facts["classes"]
+        say(f"Class images: {entry['recognized_by_itself']:.1%} recognised by the discriminator itself as their class.")
+        for name, shares in entry["judged"].items():
+            low, high = shares["interval"]
             say(
-                f"  {seen['share']:.1%} ({low:.1%} to {high:.1%}) recognised as asked by {name}, trained separately; "
-                f"chance is {seen['chance']:.1%}."
+                f"  {shares['share']:.1%} ({low:.1%} to {high:.1%}) recognised as asked by {name}, trained separately; "
+                f"chance is {shares['chance']:.1%}."
             )
-        if not found["judged"]:
-            say(f"  Not judged by a separate classifier: {found['not_judged']}.")
+        if not entry["judged"]:
+            say(f"  No separate classifier: {entry['not_judged']}.")
     for entry in facts.get("layers", []):
         say(f"Layer {entry['name']}: one image for {entry['drawn']} of {entry['channels']} channels.")
     for name, reason in facts["left_out"].items():

@@ -108,15 +108,15 @@ class Data:
         """Images of the training split that samples are compared with."""
         return reference(self.regimes, self.whole)
 
-    @property
-    def labels(self) -> list[int]:
-        """The labels of the classes that samples are compared with, whether or not images have them."""
-        numbers = torch.arange(self.config.dataset.num_classes)
-        one_of_each = TensorImageSet(torch.zeros(len(numbers), 1, 1, 1, dtype=torch.uint8), numbers)
-        labels: list[int] = reference(self.regimes, one_of_each).labels.tolist()
-        return labels
-
     @cached_property
     def fingerprint(self) -> str:
         """A hash of the images trained on."""
         return fingerprint(self.training)
+
+
+def kept_labels(config: DictConfig) -> list[int]:
+    """Return the labels of the classes that a run's regimes keep, whether or not images have them."""
+    numbers = torch.arange(config.dataset.num_classes)
+    one_of_each = TensorImageSet(torch.zeros(len(numbers), 1, 1, 1, dtype=torch.uint8), numbers)
+    labels: list[int] = reference(instantiate(config.regime, "regime"), one_of_each).labels.tolist()
+    return labels

@@ -1,100 +1,113 @@
-"""The pictures of an inspection: which images stand where, and what is said of them."""
+"""The pictures of an inspection: rows of images with captions, below a title and notes."""
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import matplotlib
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.figure import Figure
 from torch import Tensor
+from torchvision.utils import make_grid
 
 COLUMNS = 10
-Names = Callable[[int], str]
+CELL, LINE, TITLE_LINE, MARGIN = 0.9, 0.14, 0.22, 0.12  # inches: an image, a line of text, one of the title
+LETTER = 0.064  # inches: a letter of a text
+TEXT, TITLE = 8, 12  # sizes of letters, points
+COLORS = {True: "#006e32", False: "#b9141e", None: "black"}
+ClassName = Callable[[int], str]
 """From a label to the name of its class."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Images side by side."""
+
+    name: str  # at the left
+    pixels: Tensor  # uint8, N×C×H×W
+    captions: Sequence[str] = ()  # below each, may have lines
+    correct: Sequence[bool | None] = ()  # for each caption: green, red, or black for None
 
 
 def perturbed_sheet(
     run: str,
     pixels: Mapping[str, Tensor],
-    seen: Mapping[str, Tensor],
+    predicted: Mapping[str, Tensor],
     labels: Tensor,
-    names: Names,
+    class_name: ClassName,
     facts: Mapping[str, Any],
-) -> Image.Image:
+) -> Figure:
     """Draw altered images below the real ones.
 
     Args:
-        run: what the run is called.
+        run: name of the run.
         pixels: uint8, N×C×H×W, of the rows `real`, `first step`, `altered` and `alteration`.
-        seen: the class that the discriminator sees in each image (int64 N) of the rows `real` and `altered`.
+        predicted: the discriminator's classes (int64 N) of the rows `real` and `altered`.
         labels: the true classes, int64 N.
-        names: of the classes.
-        facts: the numbers to be said; `factor`, by how much the alteration is amplified.
+        class_name: from labels to names.
+        facts: the numbers of the notes; `factor`, by how much the alteration is amplified.
     """
-    factor, far = facts["factor"], f"{facts['step'] * 255:.3g}/255"
-    captions = {row: _named(found, labels, names) for row, found in seen.items()}
-    true = [names(label) for label in labels.tolist()]
-    words, moods = captions["real"]
-    real = [
-        name if mood == "good" else f"{name}\nD: {word}" for name, word, mood in zip(true, words, moods, strict=True)
+    factor, largest = facts["factor"], f"{facts['step'] * 255:.3g}/255"
+    correct = {row: (classes == labels).tolist() for row, classes in predicted.items()}
+    names = {row: [f"D: {class_name(label)}" for label in classes.tolist()] for row, classes in predicted.items()}
+    true = [class_name(label) for label in labels.tolist()]
+    captions = [
+        name if right else f"{name}\n{other}"
+        for name, other, right in zip(true, names["real"], correct["real"], strict=True)
     ]
     rows = [
-        Row("real", pixels["real"], real, moods),
+        Row("real", pixels["real"], captions, correct["real"]),
         Row("first step", pixels["first step"]),
-        Row("altered", pixels["altered"], [f"D: {word}" for word in captions["altered"][0]], captions["altered"][1]),
+        Row("altered", pixels["altered"], names["altered"], correct["altered"]),
         Row(f"alteration ×{factor}", pixels["alteration"]),
     ]
     title = f"{run}: accuracy {facts['accuracy_before']:.1%} before, {facts['accuracy_after']:.1%} after alteration"
     steps = "1 step" if facts["steps"] == 1 else f"{facts['steps']} steps"
     notes = [
-        f"{facts['num_images']:,} {facts['split']} images, the first {len(labels)} of which are shown, were altered in "
-        f"{steps} so that the discriminator D takes them for the likeliest class but the true one. No value of a pixel "
-        f"moved by more than {far} of the range from black to white.",
-        "Real: its true class below, in red and with the class that D sees where that is another. Altered: the class "
-        "that D sees, green where it is still the true one.",
+        f"{facts['num_images']:,} {facts['split']} images, of which the first {len(labels)} are shown, were altered in "
+        f"{steps} towards the class that the discriminator D finds likeliest but for the true one. No pixel value "
+        f"moved by more than {largest} of the range from black to white.",
+        "Real: the true class below, in red and with D's class where D is wrong. Altered: D's class, green where it is "
+        "still the true one.",
         "First step: each value moves against the sign of the gradient of D's class loss for that other class; white: "
         f"it rises, black: it falls{', each colour by itself' if pixels['real'].shape[1] > 1 else ''}.",
-        f"Alteration ×{factor}: altered minus real, amplified {factor} times, so that {far} shows as black or white; "
-        "mid-grey is no change.",
+        f"Alteration ×{factor}: altered minus real, amplified {factor} times, so that {largest} shows as black or "
+        "white; mid-grey is no change.",
     ]
-    return draw_grid(title, notes, rows)
+    return draw_rows(title, notes, rows)
 
 
 def class_sheet(
-    run: str, pixels: Tensor, asked: Tensor, seen: Tensor | None, names: Names, facts: Mapping[str, Any]
-) -> Image.Image:
+    run: str, pixels: Tensor, asked: Tensor, predicted: Tensor | None, class_name: ClassName, facts: Mapping[str, Any]
+) -> Figure:
     """Draw the images made for each class in its row, the first ten where there are more.
 
     Args:
-        run: what the run is called.
+        run: name of the run.
         pixels: uint8, N×C×H×W.
         asked: the class that each was made for, int64 N.
-        seen: the class that a separate classifier sees, int64 N; None where there is no such classifier.
-        names: of the classes.
-        facts: the numbers to be said; `judged`, by the classifier's name, begins with that of `seen`.
+        predicted: the classes (int64 N) of a separately trained classifier; None where there is none.
+        class_name: from labels to names.
+        facts: the numbers of the notes; the first entry of `judged` is that of `predicted`.
     """
     rows = []
     for label in sorted(set(asked.tolist())):
-        own = (asked == label).nonzero().flatten()[:COLUMNS]
-        words = () if seen is None else _named(seen[own], asked[own], names)
-        rows.append(Row(names(label), pixels[own], *words))
-    notes = [f"The discriminator itself sees the class of their row in {facts['recognized_by_itself']:.0%}."]
-    for name, found in facts["judged"].items():
-        low, high = found["interval"]
+        shown = (asked == label).nonzero().flatten()[:COLUMNS]
+        labels = [] if predicted is None else predicted[shown].tolist()
+        captions = [class_name(other) for other in labels]
+        rows.append(Row(class_name(label), pixels[shown], captions, [other == label for other in labels]))
+    notes = [f"The discriminator itself recognises {facts['recognized_by_itself']:.0%} as the class of their row."]
+    for name, shares in facts["judged"].items():
+        low, high = shares["interval"]
         notes.append(
-            f"{name}, trained separately, sees it in {found['share']:.0%} (95% interval of independent images "
-            f"{low:.0%} to {high:.0%}); a guess would in {found['chance']:.0%}."
+            f"{name}, trained separately, recognises {shares['share']:.0%} (95% interval for independent images "
+            f"{low:.0%} to {high:.0%}); chance is {shares['chance']:.0%}."
         )
-    if seen is not None:
-        notes.append(
-            f"Below a picture: the class that {next(iter(facts['judged']))} sees, green where it is the row's."
-        )
-    return draw_grid(f"{run}: images that maximise each class", notes, rows)
+    if predicted is not None:
+        notes.append(f"Below an image: the class by {next(iter(facts['judged']))}, green where it is the row's.")
+    return draw_rows(f"{run}: images that maximise each class", notes, rows)
 
 
-def layer_sheet(run: str, pixels: Tensor, facts: Mapping[str, Any]) -> Image.Image:
+def layer_sheet(run: str, pixels: Tensor, facts: Mapping[str, Any]) -> Figure:
     """Draw one image for each channel of a layer (uint8, N×C×H×W), with its number."""
     numbers = [str(number) for number in range(len(pixels))]
     rows = [
@@ -103,107 +116,44 @@ def layer_sheet(run: str, pixels: Tensor, facts: Mapping[str, Any]) -> Image.Ima
     ]
     title = f"{run}: images that maximise the channels of layer {facts['name']} ({facts['kind']})"
     notes = [f"One image for each channel, {len(pixels)} of {facts['channels']}; the number of the channel below."]
-    return draw_grid(title, notes, rows)
+    return draw_rows(title, notes, rows)
 
 
-def _named(seen: Tensor, true: Tensor, names: Names) -> tuple[list[str], list[str]]:
-    """Return the names of recognised classes, and whether each is the true one."""
-    right = (seen == true).tolist()
-    return [names(label) for label in seen.tolist()], ["good" if one else "bad" for one in right]
+def draw_rows(title: str, notes: Sequence[str], rows: Sequence[Row]) -> Figure:
+    """Draw rows of images without smoothing; long names and captions end in an ellipsis, title and notes are broken."""
+    columns = max(len(row.pixels) for row in rows)
+    names = [_cut(row.name, 2 * CELL) for row in rows]
+    left = MARGIN + LETTER * max(len(name) + 1 for name in names)
+    width = max(left + columns * CELL + MARGIN, 5)
+    title_lines = textwrap.wrap(title, int((width - 2 * MARGIN) / LETTER * TEXT / TITLE))
+    note_lines = [line for note in notes for line in textwrap.wrap(note, int((width - 2 * MARGIN) / LETTER))]
+    top = MARGIN + LINE + TITLE_LINE * len(title_lines) + LINE * len(note_lines)
+    heights = [CELL + LINE * max((text.count("\n") + 1 for text in row.captions), default=0) for row in rows]
+    height = top + sum(heights) + MARGIN
+    figure = Figure((width, height), dpi=100)
+    write: dict[str, Any] = {"va": "top", "parse_math": False}
+    figure.text(MARGIN / width, 1 - MARGIN / height, "\n".join(title_lines), fontsize=TITLE, **write)
+    below = MARGIN + TITLE_LINE * len(title_lines)
+    figure.text(MARGIN / width, 1 - below / height, "\n".join(note_lines), fontsize=TEXT, color="dimgray", **write)
+    bounds = {"left": left / width, "right": (left + columns * CELL) / width, "top": 1 - top / height}
+    layout = bounds | {"bottom": MARGIN / height, "hspace": 0, "height_ratios": heights}
+    grid = figure.subplots(len(rows), squeeze=False, gridspec_kw=layout)[:, 0]
+    for axes, row, name, row_height in zip(grid, rows, names, heights, strict=True):
+        side = row.pixels.shape[-1]
+        gap = max(1, side // 14)
+        strip = make_grid(row.pixels.cpu(), nrow=len(row.pixels), padding=gap, pad_value=255)
+        axes.imshow(strip.permute(1, 2, 0).numpy(), interpolation="nearest")
+        axes.set(xlim=(0, columns * (side + gap)), ylim=((side + gap) * row_height / CELL, 0))
+        axes.axis("off")
+        axes.text(0, gap + side / 2, f"{name} ", ha="right", va="center", fontsize=TEXT, parse_math=False)
+        for number, caption in enumerate(row.captions):
+            text = "\n".join(_cut(line, CELL) for line in caption.split("\n"))
+            color = COLORS[row.correct[number] if row.correct else None]
+            center = gap + number * (side + gap) + side / 2
+            axes.text(center, gap + side, text, ha="center", color=color, fontsize=TEXT, **write)
+    return figure
 
 
-SMALLEST_SIDE = 84  # pixels: smaller pictures are enlarged by whole factors
-GAP, MARGIN = 6, 12
-TEXT, TITLE = 12, 17  # sizes of letters, pixels
-PAPER, INK, SOFT = (255, 255, 255), (20, 20, 20), (95, 95, 95)
-COLORS = {"good": (0, 110, 50), "bad": (185, 20, 30), "plain": INK}
-
-
-@dataclass(frozen=True)
-class Row:
-    """Pictures side by side."""
-
-    name: str  # at the left
-    pixels: Tensor  # uint8, N×C×H×W
-    captions: Sequence[str] = ()  # below each, may have lines; none: no room is kept
-    moods: Sequence[str] = ()  # `good`, `bad` or `plain` for each caption; none: all plain
-
-
-def draw_grid(title: str, notes: Sequence[str], rows: Sequence[Row]) -> Image.Image:
-    """Draw rows of pictures on white paper, under a title and lines of notes.
-
-    Small pictures are enlarged without smoothing, to 84 pixels or more. Words that are too long for their place end
-    in an ellipsis; lines of notes are broken.
-    """
-    side = rows[0].pixels.shape[-1] * max(1, -(-SMALLEST_SIDE // rows[0].pixels.shape[-1]))
-    text, large = _font(TEXT), _font(TITLE)
-    left = MARGIN + max((min(_width(row.name, text), 2 * side) for row in rows if row.name), default=-GAP) + GAP
-    width = max(left + max(len(row.pixels) for row in rows) * (side + GAP) - GAP + MARGIN, 480)
-    lines = [(line, large, INK) for line in _broken([title], large, width - 2 * MARGIN)]
-    lines += [(line, text, SOFT) for line in _broken(notes, text, width - 2 * MARGIN)]
-    top = MARGIN + sum(_height(font) for _, font, _ in lines) + GAP
-    lines_below = [max((caption.count("\n") + 1 for caption in row.captions), default=0) for row in rows]
-    heights = [side + GAP + count * _height(text) for count in lines_below]
-    paper = Image.new("RGB", (width, top + sum(heights) + MARGIN - GAP), PAPER)
-    pen = ImageDraw.Draw(paper)
-    at = MARGIN
-    for line, font, color in lines:
-        pen.text((MARGIN, at), line, font=font, fill=color)
-        at += _height(font)
-    for row, height in zip(rows, heights, strict=True):
-        middle = top + side // 2 - TEXT // 2
-        pen.text((MARGIN, middle), _cut(row.name, text, 2 * side), font=text, fill=INK)
-        for number, pixels in enumerate(row.pixels):
-            x = left + number * (side + GAP)
-            paper.paste(_enlarged(pixels, side), (x, top))
-            if row.captions:
-                color = COLORS[row.moods[number] if row.moods else "plain"]
-                for line_number, line in enumerate(row.captions[number].split("\n")):
-                    caption = _cut(line, text, side + GAP - 2)
-                    place = (x + (side - _width(caption, text)) // 2, top + side + 1 + line_number * _height(text))
-                    pen.text(place, caption, font=text, fill=color)
-        top += height
-    return paper
-
-
-def _enlarged(pixels: Tensor, side: int) -> Image.Image:
-    array = np.ascontiguousarray(pixels.cpu().movedim(0, -1))
-    picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).convert("RGB")
-    return picture.resize((side, side), Image.Resampling.NEAREST)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return a font with the letters of most scripts that are written from left to right."""
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
-
-
-def _width(words: str, font: ImageFont.FreeTypeFont) -> int:
-    return round(font.getlength(words))
-
-
-def _height(font: ImageFont.FreeTypeFont) -> int:
-    return round(font.size * 1.4)
-
-
-def _cut(words: str, font: ImageFont.FreeTypeFont, room: int) -> str:
-    """Shorten words to `room` pixels."""
-    if _width(words, font) <= room:
-        return words
-    while words and _width(f"{words}…", font) > room:
-        words = words[:-1]
-    return f"{words}…"
-
-
-def _broken(lines: Sequence[str], font: ImageFont.FreeTypeFont, room: int) -> list[str]:
-    """Break lines between words so that each fits into `room` pixels."""
-    found = []
-    for line in lines:
-        current = ""
-        for word in line.split():
-            longer = f"{current} {word}".strip()
-            if current and _width(longer, font) > room:
-                found.append(current)
-                longer = word
-            current = longer
-        found.append(_cut(current, font, room))
-    return found
+def _cut(text: str, inches: float) -> str:
+    room = int(inches / LETTER)
+    return text if len(text) <= room else f"{text[: room - 1]}…"

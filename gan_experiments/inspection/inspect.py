@@ -1,101 +1,229 @@
-"""Looking inside the discriminator of a finished run: its data, its judges, the pictures and the numbers."""
+"""Looking inside the discriminator of a run: what fools it, and what its classes and layers respond to most."""
 
+import hashlib
+import json
 import logging
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from PIL import Image
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
 from torch import Tensor
 
-from gan_experiments.build import build_loggers
+from gan_experiments.build import build_loggers, why_no_class_head
+from gan_experiments.datasets.data import kept_labels
 from gan_experiments.inspection.figures import class_sheet, layer_sheet, perturbed_sheet
-from gan_experiments.inspection.inspected import Subject, Wish, check_finite
-from gan_experiments.inspection.judges import find_judges, real_images
-from gan_experiments.inspection.judging import fooled, recognized
-from gan_experiments.inspection.layers import channel_means, class_logits
+from gan_experiments.inspection.layers import channel_means, check_layers, class_logits, default_layers
 from gan_experiments.inspection.maximization import Maximization, maximize_channels, maximize_classes
-from gan_experiments.inspection.perturbation import Perturbed, perturb
+from gan_experiments.inspection.perturbation import perturb
+from gan_experiments.inspection.reference import real_images, recognized, reference_classifiers
 from gan_experiments.io import is_locked, write_json
 from gan_experiments.loggers.base import hooks
 from gan_experiments.metrics.extractors.base import logits_of
-from gan_experiments.runs.networks import trained_labels
+from gan_experiments.runs.networks import TrainedDiscriminator
 from gan_experiments.runs.run import Run
-from gan_experiments.sampling.images import to_uint8
+from gan_experiments.tensors import default_device, from_uint8, to_uint8
+from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)
+VERSION = 1  # of all that the result depends on besides the settings
 NUM_REAL = 512  # images from which the mean image and the spread of outputs are taken
-NUM_DRAWN = 16  # perturbed images that are shown
-MOST_CHANNELS = 100
+NUM_SHOWN = 16  # perturbed images that are shown
+MAX_CHANNELS = 100
 BLOCK_SIZE = 128  # images at a time
+PARTS = ("perturbation", "classes", "layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Maximization):
+    """What is inspected, and how.
+
+    Args:
+        num: real images that are altered.
+        step: how far a value may move, as a share of the value range; see `perturb`.
+        steps: in how many steps.
+        per_class: images made for each class.
+        layers: by name; none: the middle and the last convolution.
+    """
+
+    num: int
+    step: float
+    steps: int
+    per_class: int
+    layers: Sequence[str]
 
 
 @dataclass(frozen=True)
-class Found:
-    """Numbers for inspection.json, and pictures by file name."""
+class Inspection:
+    """A run's discriminator on its device, and how it is inspected."""
 
-    facts: dict[str, Any]
-    pictures: dict[str, Image.Image]
+    run: Run
+    config: DictConfig  # the run's
+    trained: TrainedDiscriminator
+    settings: Settings
+    layers: list[str]
+    no_classes: str  # why its class head is not inspected; an empty string where it is
+    device: torch.device
+
+    @classmethod
+    def open(cls, run: Run, checkpoint: str, settings: Settings) -> Self:
+        """Load a run's discriminator and find out what can be inspected; no data are read.
+
+        Raises:
+            UserError: there is no such checkpoint or layer, or the checkpoint does not fit the run.
+        """
+        trained, config = run.discriminator(checkpoint), run.omegaconf()
+        if missing := [key for key in ("regime", "evaluation", "cache_dir") if key not in config]:
+            raise UserError(
+                f"{run.directory}: its config lacks {missing[0]}: it was made by another version of this program."
+            )
+        check_layers(trained.network, settings.layers)
+        device = default_device()
+        trained.network.to(device)
+        layers = list(settings.layers) or default_layers(trained.network)
+        return cls(run, config, trained, settings, layers, why_no_class_head(config), device)
+
+    @property
+    def run_name(self) -> str:
+        """The run's directory, and its experiment where the directory's name does not show it."""
+        name, experiment = self.run.directory.resolve().name, self.run.manifest.experiment or ""
+        return name + (f" ({experiment})" if experiment not in name else "")
+
+    def class_name(self, label: int) -> str:
+        """Return the name of a class, its number where it has none."""
+        names = self.trained.class_names
+        return names[label] if label < len(names) else str(label)
+
+    def directory_name(self, parts: Sequence[str]) -> str:
+        """Name a result after all that it depends on."""
+        depends = json.dumps([VERSION, *parts, asdict(self.settings), self.layers], sort_keys=True)
+        return f"iteration_{self.trained.iteration:09d}-{hashlib.sha256(depends.encode()).hexdigest()[:8]}"
+
+    def inspect(self, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str, Figure]]:
+        """Inspect `parts`, some of `PARTS`; return the facts of inspection.json, and pictures by file name.
+
+        Raises:
+            UserError: the data are missing, the weights have diverged, or a layer has no channels.
+        """
+        trained, settings = self.trained, self.settings
+        pixels, labels, split = real_images(self.config, max(settings.num, NUM_REAL), settings.seed)
+        num = min(settings.num, len(pixels))
+        if num < settings.num and "perturbation" in parts:
+            log.info("--num %s: there are only %s %s images; all are altered.", f"{settings.num:,}", f"{num:,}", split)
+        real = from_uint8(pixels.to(self.device), trained.value_range)
+        self._check_finite(real)
+        facts: dict[str, Any] = {
+            "checkpoint": trained.checkpoint.name,
+            "iteration": trained.iteration,
+            "kimg": trained.kimg,
+            "dataset": self.config.dataset.name,
+            "settings": {**asdict(settings), "num": num, "layers": self.layers},
+            "torch": torch.__version__,
+            "device": str(self.device),
+        }
+        pictures: dict[str, Figure] = {}
+        if "perturbation" in parts:
+            log.info("Altering %s real images.", f"{num:,}")
+            facts["perturbation"], pictures["perturbed.png"] = self._perturb(real[:num], labels[:num], split)
+        if "classes" in parts:
+            log.info("Making images that maximise each class.")
+            facts["classes"], pictures["classes.png"] = self._maximize_classes(real[:NUM_REAL])
+        if "layers" in parts:
+            facts["layers"] = []
+            for name in self.layers:
+                log.info("Making images that maximise the channels of layer %s.", name)
+                entry, picture = self._maximize_channels(name, real[:NUM_REAL])
+                facts["layers"].append(entry)
+                pictures[entry["picture"]] = picture
+        return facts, pictures
+
+    def _check_finite(self, real: Tensor) -> None:
+        with torch.no_grad():
+            output = self.trained.network(real[:2], torch.zeros(2, dtype=torch.long, device=real.device))
+        if not all(part.isfinite().all() for part in (output.scores, output.class_logits) if part is not None):
+            raise UserError(
+                f"{self.trained.checkpoint}: the discriminator returns values that are not finite: training has "
+                "diverged. Choose an earlier checkpoint (--checkpoint)."
+            )
+
+    def _perturb(self, real: Tensor, labels: Tensor, split: str) -> tuple[dict[str, Any], Figure]:
+        step, steps, (low, high) = self.settings.step, self.settings.steps, self.trained.value_range
+        labels = labels.to(self.device)
+        altered = perturb(self.trained.network, real, labels, (low, high), step, steps)
+        facts: dict[str, Any] = {"split": split, "step": step, "steps": steps, **altered.shares(labels)}
+        factor = math.ceil(0.5 / step)  # a whole step becomes half the range, from mid-grey both ways
+        middle, half = (low + high) / 2, (high - low) / 2
+        rows = {
+            "real": altered.images,
+            "first step": middle + half * altered.signs,
+            "altered": altered.altered,
+            "alteration": middle + factor * (altered.altered - altered.images),
+        }
+        pixels = {name: to_uint8(images[:NUM_SHOWN].cpu(), (low, high))[0] for name, images in rows.items()}
+        predicted = {"real": altered.before[:NUM_SHOWN], "altered": altered.after[:NUM_SHOWN]}
+        shown = facts | {"factor": factor}
+        return facts, perturbed_sheet(self.run_name, pixels, predicted, labels[:NUM_SHOWN], self.class_name, shown)
+
+    def _maximize_classes(self, real: Tensor) -> tuple[dict[str, Any], Figure]:
+        """Make images for each class, and let separately trained classifiers recognise them."""
+        network, value_range = self.trained.network, self.trained.value_range
+        kept = kept_labels(self.config)
+        images, asked = maximize_classes(network, real, value_range, kept, self.settings.per_class, self.settings)
+        with torch.no_grad():
+            logits = class_logits(network, images)
+        assert logits is not None, "the images maximise its class logits"
+        num_classes = logits.shape[1]
+        pixels, asked = to_uint8(images.cpu(), value_range)[0], asked.cpu()
+        classifiers, reason = reference_classifiers(self.config, num_classes)
+        predicted = {classifier.name: logits_of(classifier, pixels).argmax(1) for classifier in classifiers}
+        facts = {
+            "num_images": len(asked),
+            "recognized_by_itself": (logits.argmax(1).cpu() == asked).float().mean().item(),
+            "judged": {name: recognized(classes, asked, num_classes) for name, classes in predicted.items()},
+            "judges": [classifier.facts() for classifier in classifiers],
+            "not_judged": reason,
+        }
+        first = next(iter(predicted.values()), None)
+        return facts, class_sheet(self.run_name, pixels, asked, first, self.class_name, facts)
+
+    def _maximize_channels(self, name: str, real: Tensor) -> tuple[dict[str, Any], Figure]:
+        network = self.trained.network
+        with torch.no_grad():
+            means = torch.cat([channel_means(network, name, block) for block in torch.split(real, BLOCK_SIZE)])
+        images = maximize_channels(network, name, real, self.trained.value_range, MAX_CHANNELS, self.settings)
+        with torch.no_grad():
+            maximized = channel_means(network, name, images).diagonal()
+        pixels, _ = to_uint8(images.cpu(), self.trained.value_range)
+        entry = {
+            "name": name,
+            "kind": type(network.get_submodule(name)).__name__,
+            "channels": means.shape[1],
+            "drawn": len(pixels),
+            "picture": "layer_" + re.sub(r"[^\w.-]+", "_", name) + ".png",
+            "mean_of_real_images": means.mean(0)[: len(maximized)].tolist(),
+            "mean_of_made_images": maximized.tolist(),
+        }
+        return entry, layer_sheet(self.run_name, pixels, entry)
 
 
-def look(subject: Subject, looks: Sequence[str], wish: Wish) -> Found:
-    """Look at what is named in `looks`: `perturbation`, `classes`, `layers`.
-
-    Raises:
-        UserError: the data are missing, the weights have diverged, or a layer has no channels.
-    """
-    trained = subject.trained
-    pixels, labels, split = real_images(subject.config, max(wish.num, NUM_REAL), wish.seed)
-    low, high = trained.value_range
-    num = min(wish.num, len(pixels))
-    if num < wish.num and "perturbation" in looks:
-        log.info("--num %s: there are only %s %s images; all are altered.", f"{wish.num:,}", f"{num:,}", split)
-    real = (pixels.to(subject.device).float() / 255) * (high - low) + low
-    facts: dict[str, Any] = {
-        "checkpoint": trained.checkpoint.name,
-        "iteration": trained.iteration,
-        "kimg": trained.kimg,
-        "dataset": subject.config.dataset.name,
-        "settings": {**asdict(wish), "num": num, "layers": subject.layers},
-        "torch": torch.__version__,
-        "device": subject.device,
-    }
-    pictures: dict[str, Image.Image] = {}
-    how = Maximization(wish.iterations, wish.regularization, wish.seed)
-    check_finite(subject, real)
-    if "perturbation" in looks:
-        log.info("Altering %s real images.", f"{num:,}")
-        facts["perturbation"], pictures["perturbed.png"] = _alter(subject, real[:num], labels[:num], split, wish)
-    if "classes" in looks:
-        log.info("Making images that maximise each class.")
-        facts["classes"], pictures["classes.png"] = _make_classes(subject, real[:NUM_REAL], wish.per_class, how)
-    if "layers" in looks:
-        facts["layers"] = []
-        for name in subject.layers:
-            log.info("Making images that maximise the channels of layer %s.", name)
-            entry, picture = _look_at_layer(subject, name, real[:NUM_REAL], how)
-            facts["layers"].append(entry)
-            pictures[entry["picture"]] = picture
-    return Found(facts, pictures)
-
-
-def write(found: Found, facts: dict[str, Any], directory: Path) -> None:
+def write(facts: dict[str, Any], pictures: dict[str, Figure], directory: Path) -> None:
     """Write the pictures and inspection.json into a directory.
 
     Raises:
         OSError: it cannot be written.
     """
-    for name, picture in found.pictures.items():
-        picture.save(directory / name)
+    for name, picture in pictures.items():
+        picture.savefig(directory / name)
     write_json(directory / "inspection.json", facts)
 
 
 def log_pictures(run: Run, directory: Path, kimg: float) -> bool:
-    """Add the pictures to the run in W&B, where it has one; says whether it was tried.
+    """Add the pictures to the run in W&B, where it has one; return whether it was tried.
 
     A run that is training is left alone: it logs there itself.
     """
@@ -111,79 +239,3 @@ def log_pictures(run: Run, directory: Path, kimg: float) -> bool:
     for close in hooks(trackers, "close"):
         close({}, exit_code=0 if run.manifest.status == "finished" else 1)
     return bool(trackers)
-
-
-def _alter(
-    subject: Subject, real: Tensor, labels: Tensor, split: str, wish: Wish
-) -> tuple[dict[str, Any], Image.Image]:
-    known = labels.to(subject.device)
-    altered = perturb(subject.trained.network, real, known, subject.trained.value_range, wish.step, wish.steps)
-    facts = {"split": split, "step": wish.step, "steps": wish.steps}
-    facts |= fooled(altered.before, altered.after, altered.towards, known)
-    return facts, _perturbed_sheet(subject, altered, known, facts)
-
-
-def _make_classes(
-    subject: Subject, real: Tensor, per_class: int, how: Maximization
-) -> tuple[dict[str, Any], Image.Image]:
-    trained = subject.trained
-    kept = trained_labels(subject.config)
-    images, asked = maximize_classes(trained.network, real, trained.value_range, kept, per_class, how)
-    made, asked = to_uint8(images.cpu(), trained.value_range)[0], asked.cpu()
-    facts, seen = _judged(subject, images, made, asked)
-    return facts, class_sheet(subject.name, made, asked, seen, subject.class_name, facts)
-
-
-def _perturbed_sheet(subject: Subject, altered: Perturbed, labels: Tensor, facts: dict[str, Any]) -> Image.Image:
-    low, high = subject.trained.value_range
-    factor = math.ceil(0.5 / facts["step"])  # a whole step becomes half the range, from mid-grey both ways
-    middle, half = (low + high) / 2, (high - low) / 2
-    shown = {
-        "real": altered.images,
-        "first step": middle + half * altered.signs,
-        "altered": altered.altered,
-        "alteration": middle + factor * (altered.altered - altered.images),
-    }
-    pixels = {name: to_uint8(images[:NUM_DRAWN].cpu(), (low, high))[0] for name, images in shown.items()}
-    seen = {"real": altered.before[:NUM_DRAWN], "altered": altered.after[:NUM_DRAWN]}
-    return perturbed_sheet(
-        subject.name, pixels, seen, labels[:NUM_DRAWN], subject.class_name, facts | {"factor": factor}
-    )
-
-
-def _judged(subject: Subject, images: Tensor, pixels: Tensor, asked: Tensor) -> tuple[dict[str, Any], Tensor | None]:
-    """Let classifiers that were trained separately name the class images; also what the first of them sees."""
-    with torch.no_grad():
-        own = class_logits(subject.trained.network, images)
-    assert own is not None, "made from its class logits"
-    num_classes = own.shape[1]
-    judges, reason = find_judges(subject.config, num_classes)
-    seen = {judge.name: logits_of(judge, pixels).argmax(1) for judge in judges}
-    facts = {
-        "num_images": len(asked),
-        "recognized_by_itself": (own.argmax(1).cpu() == asked).float().mean().item(),
-        "judged": {name: recognized(found, asked, num_classes) for name, found in seen.items()},
-        "judges": [judge.facts() for judge in judges],
-        "not_judged": reason,
-    }
-    return facts, next(iter(seen.values()), None)
-
-
-def _look_at_layer(subject: Subject, name: str, real: Tensor, how: Maximization) -> tuple[dict[str, Any], Image.Image]:
-    network = subject.trained.network
-    with torch.no_grad():
-        means = torch.cat([channel_means(network, name, block) for block in torch.split(real, BLOCK_SIZE)])
-    images = maximize_channels(network, name, real, subject.trained.value_range, MOST_CHANNELS, how)
-    with torch.no_grad():
-        own = channel_means(network, name, images).diagonal()
-    pixels, _ = to_uint8(images.cpu(), subject.trained.value_range)
-    entry = {
-        "name": name,
-        "kind": type(network.get_submodule(name)).__name__,
-        "channels": means.shape[1],
-        "drawn": len(pixels),
-        "picture": "layer_" + re.sub(r"[^\w.-]+", "_", name) + ".png",
-        "mean_of_real_images": means.mean(0)[: len(own)].tolist(),
-        "mean_of_made_images": own.tolist(),
-    }
-    return entry, layer_sheet(subject.name, pixels, entry)

@@ -1,6 +1,6 @@
-"""What a discriminator says of images, and what a layer of it holds while it does."""
+"""What a discriminator returns for images, and what its layers hold meanwhile."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +24,8 @@ def layer_names(network: nn.Module) -> list[str]:
 def default_layers(network: nn.Module) -> list[str]:
     """Choose two layers: the middle and the last convolution with more than one channel.
 
-    Of eight convolutions these are the fourth and the eighth. A network without convolutions gives two of its dense
-    layers in the same way, one with neither its first layer alone; a single candidate stands alone.
+    Of eight convolutions these are the fourth and the eighth. Without convolutions two of its dense layers are
+    chosen in the same way, with neither the first layer alone; a single candidate stands alone.
     """
     for kind in (nn.modules.conv._ConvNd, nn.Linear):
         found = [name for name, layer in _leaves(network) if isinstance(layer, kind) and _width(layer) > 1]
@@ -34,7 +34,7 @@ def default_layers(network: nn.Module) -> list[str]:
     return layer_names(network)[:1]
 
 
-def check_layers(network: nn.Module, names: list[str]) -> None:
+def check_layers(network: nn.Module, names: Sequence[str]) -> None:
     """Make sure that the named layers exist.
 
     Raises:
@@ -63,15 +63,17 @@ def channel_means(network: nn.Module, name: str, images: Tensor) -> Tensor:
     finally:
         handle.remove()
     if not caught:
-        raise UserError(f"--layer {name}: the discriminator does not use this layer when it judges. Name another.")
+        raise UserError(
+            f"--layer {name}: the discriminator does not use this layer when it scores images. Name another."
+        )
     output = caught[-1]
     if not isinstance(output, Tensor) or output.dim() < 2 or len(output) != len(images):
-        raise UserError(f"--layer {name}: what this layer gives has no channels of single images. Name another.")
+        raise UserError(f"--layer {name}: the output of this layer has no channels of single images. Name another.")
     return output.flatten(2).mean(2) if output.dim() > 2 else output
 
 
 def _no_labels(images: Tensor) -> Tensor:
-    """Return the labels with which unlabelled images are judged: zeros."""
+    """Return labels for images without any: zeros."""
     return torch.zeros(len(images), dtype=torch.long, device=images.device)
 
 

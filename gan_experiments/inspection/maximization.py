@@ -43,9 +43,9 @@ def maximize_classes(
     value_range: Sequence[float],
     labels: Sequence[int],
     per_class: int,
-    how: Maximization,
+    settings: Maximization,
 ) -> tuple[Tensor, Tensor]:
-    """Make images that maximise class logits; gives them (class by class) and the classes asked for.
+    """Make images that maximise class logits; return them (class by class) and the classes asked for.
 
     Args:
         discriminator: has a class head; in evaluation mode, on the device of `real`.
@@ -53,7 +53,7 @@ def maximize_classes(
         value_range: the values of black and white.
         labels: the classes that it was trained on.
         per_class: images of each class, each from its own noise.
-        how: how hard to search.
+        settings: iterations, λ and the seed.
     """
 
     def logits(images: Tensor) -> Tensor:
@@ -62,11 +62,11 @@ def maximize_classes(
         return found
 
     asked = torch.tensor(labels, device=real.device).repeat_interleave(per_class)
-    return maximize(logits, asked, real, value_range, how, "class images"), asked
+    return maximize(logits, asked, real, value_range, settings, "class images"), asked
 
 
 def maximize_channels(
-    network: nn.Module, layer: str, real: Tensor, value_range: Sequence[float], most: int, how: Maximization
+    network: nn.Module, layer: str, real: Tensor, value_range: Sequence[float], most: int, settings: Maximization
 ) -> Tensor:
     """Make one image for each of the first `most` channels of a layer, which maximises the channel's mean."""
 
@@ -76,7 +76,7 @@ def maximize_channels(
     with torch.no_grad():
         channels = means(real[:1]).shape[1]
     asked = torch.arange(min(channels, most), device=real.device)
-    return maximize(means, asked, real, value_range, how, f"layer {layer}")
+    return maximize(means, asked, real, value_range, settings, f"layer {layer}")
 
 
 def maximize(
@@ -84,7 +84,7 @@ def maximize(
     asked: Tensor,
     real: Tensor,
     value_range: Sequence[float],
-    how: Maximization,
+    settings: Maximization,
     purpose: str,
 ) -> Tensor:
     """Make images, each of which maximises one output (Erhan et al. 2009, "Visualizing Higher-Layer Features").
@@ -105,7 +105,7 @@ def maximize(
         asked: which output each image is to maximise, int64 N, on the device.
         real: real images, in the value range, on the device.
         value_range: the values of black and white.
-        how: iterations, λ and the seed.
+        settings: iterations, λ and the seed.
         purpose: names the random stream.
 
     Returns:
@@ -119,10 +119,13 @@ def maximize(
             .std(0)
             .clamp_min(SMALLEST_SPREAD)[asked]
         )
-    random = torch.Generator().manual_seed(stream_seed(purpose, how.seed))
+    random = torch.Generator().manual_seed(stream_seed(purpose, settings.seed))
     blocks = zip(torch.split(asked, BLOCK_SIZE), torch.split(spread, BLOCK_SIZE), strict=True)
     return low + (high - low) * torch.cat(
-        [_ascend(lambda images: outputs(low + (high - low) * images), *block, mean, how, random) for block in blocks]
+        [
+            _ascend(lambda images: outputs(low + (high - low) * images), *block, mean, settings, random)
+            for block in blocks
+        ]
     )
 
 
@@ -131,17 +134,17 @@ def _ascend(
     asked: Tensor,
     spread: Tensor,
     mean: Tensor,
-    how: Maximization,
+    settings: Maximization,
     random: torch.Generator,
 ) -> Tensor:
     """Make as many images at once as there are outputs asked for; all in [0, 1], what `outputs` is given too."""
     spectrum = _Spectrum(mean, len(asked), random)
     optimizer = torch.optim.Adam([spectrum.coefficients], lr=LEARNING_RATE)
-    for _ in range(how.iterations):
+    for _ in range(settings.iterations):
         images = spectrum.images()
         gain = outputs(_shaken(images, random)).gather(1, asked[:, None]).squeeze(1) / spread
         distance = (images - mean).square().mean((1, 2, 3))
-        loss = -gain + how.regularization * (distance + VARIATION * total_variation(images))
+        loss = -gain + settings.regularization * (distance + VARIATION * total_variation(images))
         optimizer.zero_grad()
         torch.autograd.backward(loss.sum(), inputs=[spectrum.coefficients])
         optimizer.step()
@@ -176,11 +179,15 @@ class _Spectrum:
 def _shaken(images: Tensor, random: torch.Generator) -> Tensor:
     """Shift, turn and resize each image a little; its border goes on outside."""
 
-    def drawn(*shape: int) -> Tensor:
+    def uniform(*shape: int) -> Tensor:
         return torch.rand(shape, generator=random) * 2 - 1
 
     count = len(images)
-    angle, size, shift = TURN * drawn(count), 1 + ZOOM * drawn(count), 2 * JITTER * drawn(count, 2)  # a side is 2 long
+    angle, size, shift = (
+        TURN * uniform(count),
+        1 + ZOOM * uniform(count),
+        2 * JITTER * uniform(count, 2),
+    )  # a side is 2 long
     across = torch.stack([size * angle.cos(), -size * angle.sin(), shift[:, 0]], 1)
     down = torch.stack([size * angle.sin(), size * angle.cos(), shift[:, 1]], 1)
     matrices = torch.stack([across, down], 1).to(images.device)

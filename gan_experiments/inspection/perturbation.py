@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,15 @@ class Perturbed:
     towards: Tensor  # the class that the step leads to
     before: Tensor  # the class that is recognised in the image
     after: Tensor  # and in the altered image
+
+    def shares(self, labels: Tensor) -> dict[str, Any]:
+        """Return how often the true class (int64 N) was recognised before and after, and the other class after."""
+        return {
+            "num_images": len(labels),
+            "accuracy_before": (self.before == labels).float().mean().item(),
+            "accuracy_after": (self.after == labels).float().mean().item(),
+            "share_led_to_the_other_class": (self.after == self.towards).float().mean().item(),
+        }
 
 
 def perturb(

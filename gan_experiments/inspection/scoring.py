@@ -6,14 +6,14 @@ from typing import Literal
 from torch import Tensor
 
 from gan_experiments.build import build_extractors, why_no_class_head
-from gan_experiments.inspection.judges import find_judges
+from gan_experiments.datasets.data import kept_labels
 from gan_experiments.inspection.layers import class_logits
+from gan_experiments.inspection.reference import reference_classifiers
 from gan_experiments.metrics.extractors.base import Extractor, logits_of
-from gan_experiments.runs.networks import trained_labels
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.best import ClassConfidence, DiscriminatorScore, Recognition, Score
-from gan_experiments.sampling.images import from_uint8
 from gan_experiments.sampling.sampler import Sampler, evaluating
+from gan_experiments.tensors import from_uint8
 from gan_experiments.types import UserError
 
 By = Literal["discriminator", "class", "extractor"]
@@ -28,7 +28,7 @@ def build_score(run: Run, sampler: Sampler, checkpoint: str, by: By) -> Score:
         UserError: the run has no such thing; says what to write instead.
     """
     device = next(sampler.generator.parameters()).device
-    any_of = None if sampler.conditional or by == "discriminator" else trained_labels(run.omegaconf())
+    any_of = None if sampler.conditional or by == "discriminator" else kept_labels(run.omegaconf())
     if by == "extractor":
         extractor = _find_extractor(run).to(device)
         logits = partial(logits_of, extractor)
@@ -59,7 +59,7 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
     Raises:
         UserError: there is none, or whatever is drawn would be recognised.
     """
-    kept, num_classes = trained_labels(run.omegaconf()), run.omegaconf().dataset.num_classes
+    kept, num_classes = kept_labels(run.omegaconf()), run.omegaconf().dataset.num_classes
     if not num_classes:
         raise UserError(f"--judge: the images of {run.directory} have no classes to be recognised. Leave --judge out.")
     if not sampler.conditional and len(kept) == num_classes:
@@ -67,7 +67,7 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
             "--judge: this generator takes no label and was trained on all classes, so any image would be recognised. "
             "Leave --judge out; `gan-experiments evaluate` measures such a generator."
         )
-    classifiers, reason = find_judges(run.omegaconf(), num_classes)
+    classifiers, reason = reference_classifiers(run.omegaconf(), num_classes)
     if not classifiers:
         raise UserError(
             f"--judge: {str(reason).rstrip('.')}. Leave --judge out, or train with +evaluation/extractor=classifier."

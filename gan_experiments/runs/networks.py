@@ -11,8 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate
-from gan_experiments.datasets.base import TensorImageSet
-from gan_experiments.datasets.regimes.base import reference
+from gan_experiments.datasets.data import kept_labels
 from gan_experiments.models.latents import build_latents
 from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import NetworkName, UserError
@@ -48,7 +47,7 @@ def load_generator(run: "Run", checkpoint: str, weights: "Weights") -> Sampler:
             network,
             build_latents(config.model),
             class_names=list(config.dataset.class_names) if config.model.conditional else [],
-            trained_labels=trained_labels(config) if config.model.conditional else None,
+            trained_labels=kept_labels(config) if config.model.conditional else None,
             weights=f"averaged (EMA, half-life {config.ema_half_life_kimg:g} kimg)" if averaged else "raw",
             measured=state.get("measured") or {},
             **_facts(config, path, state),
@@ -72,14 +71,6 @@ def load_discriminator(run: "Run", checkpoint: str) -> TrainedDiscriminator:
         )
 
     return _load(run, checkpoint, "discriminator", load)
-
-
-def trained_labels(config: DictConfig) -> list[int]:
-    """Return the labels of the classes that a run's regime keeps, all where it leaves none out."""
-    numbers = torch.arange(config.dataset.num_classes)
-    one_of_each = TensorImageSet(torch.zeros(len(numbers), 1, 1, 1, dtype=torch.uint8), numbers)
-    labels: list[int] = reference(instantiate(config.regime, "regime"), one_of_each).labels.tolist()
-    return labels
 
 
 def generator_weights(networks: Mapping[str, Any], weights: "Weights" = "averaged") -> tuple[dict[str, Any], bool]:

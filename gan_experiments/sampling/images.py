@@ -1,4 +1,4 @@
-"""From a model's value range to pixels and back, and pixels as pictures and files."""
+"""Generated images, and pixels as pictures and files."""
 
 import re
 from collections import Counter
@@ -85,28 +85,6 @@ def remove_files(directory: Path) -> None:
     number = "[0-9]" * 6 + ".png"
     for path in [*directory.glob(number), *directory.glob(f"[0-9][0-9][0-9]-*/{number}")]:
         path.unlink()
-
-
-def to_uint8(images: Tensor, value_range: Sequence[float]) -> tuple[Tensor, float]:
-    """Map images from `value_range` to 0..255, rounded half to even.
-
-    Args:
-        images: float, any shape.
-        value_range: the values of black and white.
-
-    Returns:
-        The pixels (uint8, same shape), and the share of values that lay outside the range and were clipped.
-    """
-    low, high = value_range
-    scaled = (images.float() - low) / (high - low)
-    clipped = ((scaled < 0) | (scaled > 1)).float().mean().item()
-    return (scaled.clamp(0, 1) * 255).round().to(torch.uint8), clipped
-
-
-def from_uint8(pixels: Tensor, value_range: Sequence[float]) -> Tensor:
-    """Map pixels (uint8, any shape) from 0..255 to `value_range`, as float32."""
-    low, high = value_range
-    return pixels.float() / 255 * (high - low) + low
 
 
 def save_grid(pixels: Tensor, columns: int, path: Path | IO[bytes], smallest_side: int = 40) -> None:

@@ -17,7 +17,8 @@ from gan_experiments.config.suggestions import suggest
 from gan_experiments.datasets.regimes.classes import find_class
 from gan_experiments.models.latents import Latents, Normal
 from gan_experiments.rng import stream_seed
-from gan_experiments.sampling.images import Samples, join, to_uint8
+from gan_experiments.sampling.images import Samples, join
+from gan_experiments.tensors import default_device, to_uint8
 from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class Sampler:
 
     def to(self, device: torch.device | str | None = None) -> Self:
         """Move the generator to a device; by default to a GPU where there is one."""
-        self.generator.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.generator.to(device or default_device())
         return self
 
     def __call__(self, latents: Tensor, labels: Tensor | None = None) -> Samples:

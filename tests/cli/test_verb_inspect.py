@@ -13,7 +13,7 @@ from launching import TINY, launch
 from PIL import Image
 
 from cli.conftest import Said, Verb, change_manifest
-from gan_experiments.inspection.judges import real_images
+from gan_experiments.inspection.reference import real_images
 from gan_experiments.runs.checkpoints import load_checkpoint
 from gan_experiments.runs.run import Run
 
@@ -157,7 +157,9 @@ def test_a_class_head_that_no_term_trains_counts_as_none(verb: Verb, with_classe
 def test_the_place_is_tried_before_anything_else(
     verb: Verb, with_classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gan_experiments.inspection.inspected.subject_of", lambda *_: pytest.fail("the run was opened"))
+    monkeypatch.setattr(
+        "gan_experiments.inspection.inspect.Inspection.open", lambda *_: pytest.fail("the run was opened")
+    )
     (tmp_path / "file").touch()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from cli.conftest import Verb
 from cli.test_verb_sample import Copy, arrays
+from gan_experiments.datasets.data import kept_labels
 from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
-from gan_experiments.runs.networks import trained_labels
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.best import keep_best
 from gan_experiments.sampling.images import Samples, join
@@ -189,7 +189,7 @@ def test_files_are_numbered_best_first(verb: Verb, finished: Path, tmp_path: Pat
 
 
 def test_only_classes_that_were_trained_on_are_offered(verb: Verb, two_classes: Path) -> None:
-    assert trained_labels(Run.open(two_classes, "RUN").omegaconf()) == [3, 5]
+    assert kept_labels(Run.open(two_classes, "RUN").omegaconf()) == [3, 5]
     assert arrays(verb, two_classes, "-n", 2)["labels"].tolist() == [3, 3, 5, 5]
     assert arrays(verb, two_classes, "-n", 1, "--class", "5")["labels"].tolist() == [5]
 
@@ -234,7 +234,7 @@ def test_a_separate_classifier_says_how_many_it_recognises(
     run = two_classes if labelled else two_unlabelled
     every, kept = arrays(verb, run, "-n", 30), arrays(verb, run, "--best", 6, "--of", 30)
     judge = Judge(float(np.median(every["images"].mean((1, 2)))))
-    monkeypatch.setattr("gan_experiments.inspection.scoring.find_judges", lambda *_: ([judge], None))
+    monkeypatch.setattr("gan_experiments.inspection.scoring.reference_classifiers", lambda *_: ([judge], None))
 
     def share(drawn: dict[str, np.ndarray[Any, Any]]) -> float:
         seen = judge.seen(torch.from_numpy(drawn["images"])[:, None]).numpy()
@@ -260,7 +260,7 @@ def test_a_separate_classifier_says_how_many_it_recognises(
         (row,) = (line for line in text.splitlines() if line.split()[:1] == ["5"])
         assert row.split()[-2:] == [f"{one['recognized']:.1%}", f"{one['recognized_of_all']:.1%}"]
 
-    monkeypatch.setattr("gan_experiments.inspection.scoring.find_judges", lambda *_: ([], "none is shipped"))
+    monkeypatch.setattr("gan_experiments.inspection.scoring.reference_classifiers", lambda *_: ([], "none is shipped"))
     said = verb(*words, "-o", "none.png")
     assert (said.code, "--judge: none is shipped. Leave --judge out" in said.err) == (2, True)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_experiments.inspection.judging import recognized, wilson
 from gan_experiments.inspection.perturbation import perturb
+from gan_experiments.inspection.reference import recognized
 from gan_experiments.types import DiscriminatorOutput
 
 RANGE = (-1.0, 1.0)
@@ -91,5 +91,6 @@ def test_shares_come_with_intervals_and_chance() -> None:
 
 
 def test_an_interval_is_none_of_the_impossible() -> None:
-    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    ten = torch.zeros(10, dtype=torch.int64)
+    assert recognized(ten + 1, ten, 2)["interval"] == pytest.approx([0.0, 0.2775], abs=1e-4)
+    assert recognized(ten, ten, 2)["interval"] == pytest.approx([0.7225, 1.0], abs=1e-4)
