@@ -1,9 +1,12 @@
 """The generator with styles: mapping and synthesis, mixing, truncation, and its layers by hand."""
 
+import csv
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from launching import TINY, launch
 from torch.nn import functional as F
 
 from gan_experiments.models.conditioning import ConcatenateOneHot
@@ -133,3 +136,17 @@ def test_scores_depend_on_other_samples_where_the_group_says_so(group: int) -> N
     whole, alone = discriminator(images, labels).scores, discriminator(images[:4], labels[:4]).scores
     torch.testing.assert_close(whole[:4], alone)
     assert torch.allclose(discriminator(images[:2], labels[:2]).scores, alone[:2], atol=1e-6) == (group == 0)
+
+
+def test_it_trains_on_digits(tmp_path: Path) -> None:
+    small = ["model.generator.style_dim=8", "model.latent_dim=8", "optimizer.generator.lr=1e-3"]
+    launch(tmp_path / "run", *TINY, "model=style_dcgan", "loss=r1", *small)
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        losses = [float(row["generator/loss"]) for row in csv.DictReader(file) if row["generator/loss"]]
+    (path,) = (tmp_path / "run" / "checkpoints").glob("iteration_*20.pt")
+    networks = torch.load(path, weights_only=True)["networks"]
+
+    assert all(map(math.isfinite, losses))
+    assert networks["ema.network.mean_style"].abs().max() > 0
+    assert torch.equal(networks["ema.network.mean_style"], networks["generator.mean_style"])
+    assert networks["generator.layers.0.strength"] != 0
