@@ -38,7 +38,7 @@ from gan_experiments.engine.module import TrainingModule
 from gan_experiments.engine.optimization import NetworkOptimizer
 from gan_experiments.engine.state import load_networks, restore
 from gan_experiments.engine.supervised import fit_reconstructions
-from gan_experiments.io import is_first_process
+from gan_experiments.io import is_rank_zero
 from gan_experiments.loggers.base import About
 from gan_experiments.loggers.csv import LocalRecord
 from gan_experiments.loggers.naming import run_name
@@ -142,7 +142,7 @@ class Experiment:
             if callback.state_key in state["callbacks"]:
                 callback.load_state_dict(state["callbacks"][callback.state_key])
         callbacks.streams.saved = state["random"]
-        if is_first_process():
+        if is_rank_zero():
             self.local.cut_back(state["callbacks"].get("evaluation", {}).get("last_row", 0), state["last_row"])
 
     def roll_back(self, state: dict[str, Any]) -> None:

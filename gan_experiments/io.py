@@ -33,9 +33,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def is_first_process() -> bool:
-    """Return whether this is the process that writes; the others train along."""
-    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("RANK", "0") == "0"
+def is_rank_zero() -> bool:
+    """Whether this is the process that writes; the others train along. By the environment where no trainer is yet."""
+    from pytorch_lightning.utilities import rank_zero_only  # takes seconds; whoever trains has it already
+
+    return bool(getattr(rank_zero_only, "rank", 0) == 0)
 
 
 def write_json(path: Path, value: Any) -> None:

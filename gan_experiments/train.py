@@ -19,14 +19,14 @@ from gan_experiments.callbacks.budget import share_spent
 from gan_experiments.callbacks.checkpoints import keeping_signals
 from gan_experiments.callbacks.errors import AlarmError, DivergenceError, RollbackError
 from gan_experiments.datasets.loader import fingerprint
-from gan_experiments.io import is_first_process, write_atomically, write_json
+from gan_experiments.io import is_rank_zero, write_atomically, write_json
 from gan_experiments.loggers.base import hooks
 from gan_experiments.models.summary import count_parameters, format_table, table_facts
 from gan_experiments.reports.losses import plot_losses
 from gan_experiments.runs.checkpoints import BEST, list_checkpoints, load_checkpoint
 from gan_experiments.runs.launch import Launch
 from gan_experiments.runs.manifest import Manifest, versions
-from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
+from gan_experiments.runs.metrics_csv import SPEED, read_metrics
 from gan_experiments.runs.networks import generator_weights
 from gan_experiments.runs.run import Run, locked, resuming
 from gan_experiments.sampling.images import save_grid
@@ -47,7 +47,7 @@ def run(launch: Launch) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         state = None
         if launch.resumed is not None:
-            if is_first_process():
+            if is_rank_zero():
                 stack.enter_context(locked(launch.directory))
             path, state = launch.resumed.last_checkpoint()
             results = _results_if_finished(launch, state["clock"])
@@ -61,7 +61,7 @@ def run(launch: Launch) -> dict[str, Any]:
             launch.resumed.check_data(experiment.data.fingerprint)
         else:
             launch.directory.mkdir(parents=True, exist_ok=True)
-            if is_first_process():
+            if is_rank_zero():
                 stack.enter_context(locked(launch.directory))
         stack.enter_context(_log_file(launch.directory))
         if state is not None:
@@ -124,7 +124,7 @@ class Session:
 
     def write_report(self) -> None:
         """Write the report of a run that has ended by itself; no failure of this is one of the run."""
-        if not (self.finished or self.failed) or not self.launch.config.get("report", True) or not is_first_process():
+        if not (self.finished or self.failed) or not self.launch.config.get("report", True) or not is_rank_zero():
             return
         target = self.directory / "report.html"
         try:
@@ -190,7 +190,7 @@ class Session:
                 "num_train": len(experiment.data.training),
             }
         self.manifest.data |= experiment.data.facts
-        if is_first_process():
+        if is_rank_zero():
             tables = {name: (module.get_submodule(name), rows) for name, rows in experiment.tables.items()}
             text = "\n".join(format_table(name, *table) for name, table in tables.items())
             write_atomically(self.directory / "networks.txt", lambda file: file.write(text.encode()))
@@ -200,8 +200,8 @@ class Session:
 
     def _write_results(self) -> dict[str, Any]:
         clock, rows = self.module.clock, read_metrics(self.directory / "metrics.csv")
-        trained = [row for row in rows if TRAINING_MARK in row]
-        speeds = [row[TRAINING_MARK] for row in trained]
+        trained = [row for row in rows if row.kind == "training"]
+        speeds = [row[SPEED] for row in trained]
         last = trained[-1] if trained else {}
         samples, evaluation = self.callbacks.samples, self.callbacks.evaluation
         results: dict[str, Any] = {
@@ -223,7 +223,7 @@ class Session:
                 "not_applicable": evaluation.latest.not_applicable,
                 "best": evaluation.best,
             }
-        if is_first_process():
+        if is_rank_zero():
             write_json(self.directory / "results.json", results)
             title = self.manifest.experiment or self.launch.config.dataset.name
             plot_losses(rows, self.directory / "losses.png", title)
@@ -247,7 +247,7 @@ class Session:
         which it can be built; `metrics.json`, all that was measured of it, with protocols.
         """
         path, log_model = self.directory / "checkpoints" / BEST, hooks(self.experiment.loggers, "log_model")
-        if not log_model or not path.exists() or not is_first_process():
+        if not log_model or not path.exists() or not is_rank_zero():
             return
         try:
             state = load_checkpoint(path)
@@ -335,7 +335,7 @@ def _manifest(launch: Launch) -> Manifest:
 @contextlib.contextmanager
 def _log_file(directory: Path) -> Iterator[None]:
     """Write what is logged on the terminal to the run's own log too, and the error that ends the run."""
-    if not is_first_process():
+    if not is_rank_zero():
         yield
         return
     handler = logging.FileHandler(directory / "run.log", delay=True, encoding="utf-8")

@@ -16,7 +16,7 @@ from launching import TINY, launch, launch_in_child, wait_until
 from gan_experiments.callbacks.errors import DivergenceError
 from gan_experiments.engine.gan import GAN
 from gan_experiments.runs.checkpoints import list_checkpoints, load_checkpoint
-from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
+from gan_experiments.runs.metrics_csv import SPEED, Row, read_metrics
 from gan_experiments.runs.run import Run, locked
 from gan_experiments.types import UserError
 
@@ -56,10 +56,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*TINY, *EVERYTHING, f"dataset.path={path}"]
 
 
-def state_of(directory: Path) -> tuple[dict[str, Any], list[dict[str, float]]]:
+def state_of(directory: Path) -> tuple[dict[str, Any], list[Row]]:
     rows = read_metrics(directory / "metrics.csv")
     for row in rows:
-        row.pop(TRAINING_MARK)
+        row.pop(SPEED)
     return load_checkpoint(list_checkpoints(directory / "checkpoints")[-1]), rows
 
 

@@ -17,7 +17,7 @@ from gan_experiments.callbacks.losses import check_finite
 from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.engine.module import TrainingModule
 from gan_experiments.engine.state import collect
-from gan_experiments.io import write_atomically
+from gan_experiments.io import write_atomically, write_json
 from gan_experiments.runs.checkpoints import BEST, checkpoint_name, list_checkpoints
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -60,7 +60,7 @@ class Checkpoints(Callback):
         self.status = status
         self._saved = -1
         self._signal_time = 0.0
-        status.on_new_best.append(lambda trainer, facts: self.write(trainer, BEST, facts))
+        status.on_new_best.append(self._write_best)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over from Lightning, which would leave without saving; `keeping_signals` restores them."""
@@ -131,6 +131,12 @@ class Checkpoints(Callback):
             exception.args = (f"{exception} {_diagnosis(self.module)}",)
             with contextlib.suppress(OSError):  # the diagnosis matters more than the disk
                 self.write(trainer, "diverged.pt")
+
+    def _write_best(self, trainer: pl.Trainer, facts: dict[str, Any]) -> None:
+        """Write best.pt, and after it the small best.json, by which it was chosen."""
+        self.write(trainer, BEST, facts)
+        if trainer.is_global_zero:
+            write_json((self.directory / BEST).with_suffix(".json"), facts["chosen_by"])
 
     def write(self, trainer: pl.Trainer, name: str, facts: dict[str, Any] | None = None) -> None:
         """Write the exact state, and further facts, under a name."""

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from gan_experiments.engine.module import TrainingModule
 from gan_experiments.loggers.base import hooks
 from gan_experiments.metrics.evaluate import Results, discriminator_scores, evaluate
 from gan_experiments.metrics.protocol import Protocol
-from gan_experiments.runs.checkpoints import load_checkpoint
+from gan_experiments.runs.metrics_csv import Row
+from gan_experiments.runs.reading import read_json
 
 log = logging.getLogger(__name__)
 MOST_SHOWN = 3  # values that are logged where `evaluation.best` names none
@@ -120,16 +122,10 @@ class Evaluation(Callback):
         self.latest = results
         clock = self.module.clock
         self.evaluated = clock.iterations
-        row = {
-            "iteration": clock.iterations,
-            "kimg": clock.kimg,
-            "epoch": clock.iterations / self.module.batches_per_epoch,
-            "discriminator_steps": clock.discriminator_steps,
-            "generator_steps": clock.generator_steps,
-        }
         finite = self.values
+        row = Row({**clock.row(self.module.batches_per_epoch), **finite}, kind="evaluation")
         for logger in trainer.loggers:
-            logger.log_metrics({**row, **finite}, step=clock.iterations)
+            logger.log_metrics(row, step=clock.iterations)
         self._log_further(trainer, results)
         if self.best_key in finite:
             self._keep_best(trainer, finite[self.best_key], results)
@@ -181,10 +177,7 @@ class Evaluation(Callback):
 
     def _chosen_by(self) -> dict[str, Any]:
         """Return by what best.pt was chosen: at the end of a run that is now extended, later than the state."""
-        try:
-            return dict(load_checkpoint(self.best_checkpoint)["chosen_by"])
-        except Exception:  # it does not exist, or is damaged, which may raise anything
-            return {}
+        return read_json(self.best_checkpoint.with_suffix(".json")) if zipfile.is_zipfile(self.best_checkpoint) else {}
 
     def _protocol(self) -> dict[str, Any]:
         assert self.best_key is not None

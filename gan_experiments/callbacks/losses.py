@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback
 from gan_experiments.callbacks.errors import DivergenceError
 from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.engine.module import TrainingModule
+from gan_experiments.runs.metrics_csv import SPEED, Row
 
 
 class Losses(Callback):
@@ -50,15 +51,8 @@ class Losses(Callback):
         if not means:
             return {}
         clock, now = self.module.clock, time.perf_counter()
-        row = {
-            "iteration": clock.iterations,
-            "kimg": clock.kimg,
-            "epoch": clock.iterations / self.module.batches_per_epoch,
-            "discriminator_steps": clock.discriminator_steps,
-            "generator_steps": clock.generator_steps,
-            "images_per_second": (clock.images_seen - self._since_images) / max(now - self._since, 1e-9),
-            **means,
-        }
+        speed = (clock.images_seen - self._since_images) / max(now - self._since, 1e-9)
+        row = Row({**clock.row(self.module.batches_per_epoch), SPEED: speed, **means})
         self._since, self._since_images = now, clock.images_seen
         for logger in trainer.loggers:
             logger.log_metrics(row, step=clock.iterations)

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from gan_experiments.formatting import count, duration, floor, print_json, print_table, say, short, size
-from gan_experiments.runs.metrics_csv import TRAINING_MARK
 from gan_experiments.runs.reading import seconds_since
 from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue
@@ -84,7 +83,7 @@ def _losses(record: Run) -> dict[str, float]:
     """Return the newest value of each loss: a schedule may train one network for a whole epoch."""
     newest: dict[str, float] = {}
     for row in record.rows:
-        if TRAINING_MARK in row:
+        if row.kind == "training":
             newest |= {name: value for name, value in row.items() if name.startswith(("discriminator/", "generator/"))}
     return newest
 

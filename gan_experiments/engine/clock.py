@@ -26,6 +26,16 @@ class Clock:
         epoch = self.iterations // batches_per_epoch
         return Progress(self.iterations, epoch, self.discriminator_steps, self.generator_steps, self.kimg)
 
+    def row(self, batches_per_epoch: int) -> dict[str, float]:
+        """Return the counts as the columns of metrics.csv."""
+        return {
+            "iteration": self.iterations,
+            "kimg": self.kimg,
+            "epoch": self.iterations / batches_per_epoch,
+            "discriminator_steps": self.discriminator_steps,
+            "generator_steps": self.generator_steps,
+        }
+
     def advance(self, updates: Updates, batch_size: int) -> None:
         """Count an iteration over `batch_size` images of all processes that made these updates."""
         self.iterations += 1

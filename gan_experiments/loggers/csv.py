@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from gan_experiments.io import write_atomically
-from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
+from gan_experiments.runs.metrics_csv import KIND, Row, read_metrics
 
 
 class LocalRecord(Logger):
@@ -37,23 +37,24 @@ class LocalRecord(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append a row; `iteration` is among the metrics."""
-        if metrics.keys() <= self._columns.keys():
+        """Append a row, of losses unless it is a `Row` of another kind; `iteration` is among the metrics."""
+        row = metrics if isinstance(metrics, Row) else Row(metrics)
+        if row.keys() <= self._columns.keys():
             with self.path.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, self._columns).writerow(dict(metrics))
+                csv.DictWriter(file, self._columns).writerow({KIND: row.kind, **row})
         else:
-            self._rewrite([*read_metrics(self.path), dict(metrics)])
+            self._rewrite([*read_metrics(self.path), row])
 
     def cut_back(self, last_evaluation: int, last_row: int) -> None:
         """Forget what came after a checkpoint: evaluations past the last one before it, and so with rows of losses."""
         rows = read_metrics(self.path)
-        limits = {True: last_row, False: last_evaluation}
-        self._rewrite([row for row in rows if row["iteration"] <= limits[TRAINING_MARK in row]])
+        limits = {"training": last_row, "evaluation": last_evaluation}
+        self._rewrite([row for row in rows if row["iteration"] <= limits[row.kind]])
 
-    def _rewrite(self, rows: list[dict[str, float]]) -> None:
-        self._columns = dict.fromkeys(name for row in rows for name in row)
+    def _rewrite(self, rows: list[Row]) -> None:
+        self._columns = dict.fromkeys([KIND, *(name for row in rows for name in row)])
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, self._columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({KIND: row.kind, **row} for row in rows)
         write_atomically(self.path, lambda file: file.write(buffer.getvalue().encode()))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gan_experiments.runs.metrics_csv import CLOCKS, TRAINING_MARK
+from gan_experiments.runs.metrics_csv import CLOCKS, SPEED
 
 PALETTE = (
     "#0b62b0", "#d1495b", "#2e933c", "#e08e00", "#7b4fb5", "#00909e", "#8c5a2b", "#c2399b", "#5f6b7a", "#8a9a00",
@@ -60,9 +60,9 @@ def _clock(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float] | None]
     """Tell iterations and training seconds at some kimg; seconds sum images over images per second."""
     points = [(0.0, 0.0, 0.0)]
     # Rows of evaluations tell no speed, and stand beside rows of losses, which do.
-    for row in [row for row in rows if row.get(TRAINING_MARK, 0) > 0] or rows:
+    for row in [row for row in rows if row.get(SPEED, 0) > 0] or rows:
         kimg, iterations = row.get("kimg", math.nan), row.get("iteration", math.nan)
-        before, speed = points[-1], row.get(TRAINING_MARK, math.nan)
+        before, speed = points[-1], row.get(SPEED, math.nan)
         if kimg > before[0]:
             points.append((kimg, iterations, before[2] + (kimg - before[0]) * 1000 / speed))
     step = -(-len(points) // CLOCK_POINTS)

@@ -1,5 +1,6 @@
 """The picture of a run's losses."""
 
+from collections.abc import Sequence
 from math import nan
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from gan_experiments.io import write_atomically
 COLOURS = {"discriminator": "tab:blue", "generator": "tab:orange"}
 
 
-def plot_losses(rows: list[dict[str, float]], path: Path, title: str) -> None:
+def plot_losses(rows: Sequence[dict[str, float]], path: Path, title: str) -> None:
     """Draw the loss of each network that was trained over its own steps, and of two both over kimg.
 
     Args:

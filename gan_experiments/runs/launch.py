@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_experiments.config.checks import check_labels
 from gan_experiments.config.compose import Composition, check_structure, prepare
 from gan_experiments.config.keys import FREE_TO_CHANGE, within
+from gan_experiments.io import is_rank_zero
 from gan_experiments.runs.manifest import FILE
 from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
@@ -40,7 +41,7 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
         run = Run.open(cfg.resume, f"resume={cfg.resume}")
         config = prepare(merge_resumed(cfg, run, overrides, choices))
         return Launch(run.directory, config, list(overrides), dict(run.manifest.choices), run)
-    if (directory / FILE).exists() and _is_first_process():
+    if (directory / FILE).exists() and is_rank_zero():
         raise UserError(
             f"hydra.run.dir={directory} already holds a run. Go on with it by resume={directory}, or choose another "
             "hydra.run.dir."
@@ -50,12 +51,6 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     config = prepare(cfg)
     check_labels(config)
     return Launch(directory, config, list(overrides), dict(choices))
-
-
-def _is_first_process() -> bool:
-    from pytorch_lightning.utilities import rank_zero_only  # takes seconds, and is asked where a mistake is likely
-
-    return bool(getattr(rank_zero_only, "rank", 0) == 0)
 
 
 def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr
 
-from gan_experiments.io import write_json
+from gan_experiments.io import is_rank_zero, write_json
 from gan_experiments.runs.reading import Lenient, Mappings, only_mappings
 
 FILE = "manifest.json"
@@ -147,9 +147,7 @@ class Manifest(Lenient):
 
     def write(self, directory: Path) -> None:
         """Write manifest.json into a run directory, whole or not at all; the first process alone does."""
-        from pytorch_lightning.utilities import rank_zero_only  # takes seconds, and whoever writes has it already
-
-        if getattr(rank_zero_only, "rank", 0) == 0:
+        if is_rank_zero():
             write_json(directory / FILE, self.model_dump())
 
 

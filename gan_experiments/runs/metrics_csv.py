@@ -1,21 +1,37 @@
 """The rows of a run's metrics.csv. Imports nothing heavy."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
-TRAINING_MARK = "images_per_second"
-"""A column that only rows of training losses fill; a row at an evaluation leaves it empty."""
+KIND = "kind"
+"""The column that holds the kind of a row."""
+SPEED = "images_per_second"
+"""A column of training rows."""
 CLOCKS = ("iteration", "kimg", "epoch", "discriminator_steps", "generator_steps")
 """Columns that say when, not what."""
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
+class Row(dict[str, float]):
+    """The numbers of a row by column, without empty cells.
+
+    Args:
+        numbers: by column.
+        kind: `training`, a row of losses, or `evaluation`.
+    """
+
+    def __init__(self, numbers: Mapping[str, float], kind: str = "training") -> None:
+        super().__init__(numbers)
+        self.kind = kind
+
+
+def read_metrics(path: Path) -> list[Row]:
     """Return the rows that `read_rows` does; raises the same."""
     return read_rows(path)[0]
 
 
-def read_rows(path: Path) -> tuple[list[dict[str, float]], int]:
-    """Read what can be read of a metrics.csv, one dict for each row, without empty cells; count the damaged lines too.
+def read_rows(path: Path) -> tuple[list[Row], int]:
+    """Read what can be read of a metrics.csv, and count the damaged lines.
 
     The file may be missing, or end in the middle of a line; a line with too few cells, or a word for a number, is left
     out.
@@ -28,7 +44,8 @@ def read_rows(path: Path) -> tuple[list[dict[str, float]], int]:
             lines = file.readlines()
     except (FileNotFoundError, NotADirectoryError):
         return [], 0
-    rows, damaged = [], 0
+    rows: list[Row] = []
+    damaged = 0
     if lines and not lines[-1].endswith("\n"):
         del lines[-1]
         damaged += 1
@@ -36,7 +53,9 @@ def read_rows(path: Path) -> tuple[list[dict[str, float]], int]:
     for line in lines[1:]:
         try:
             (cells,) = csv.reader([line])
-            rows.append({name: float(cell) for name, cell in zip(names, cells, strict=True) if cell})
+            filled = {name: cell for name, cell in zip(names, cells, strict=True) if cell}
+            kind = filled.pop(KIND, "training")
+            rows.append(Row({name: float(cell) for name, cell in filled.items()}, kind))
         except (ValueError, csv.Error):
             damaged += 1
     return rows, damaged

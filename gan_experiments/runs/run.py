@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import time
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_experiments.config.keys import budget_key, flat, override_key, within
 from gan_experiments.io import is_locked
 from gan_experiments.runs.manifest import FILE, Manifest
-from gan_experiments.runs.metrics_csv import CLOCKS, read_rows
+from gan_experiments.runs.metrics_csv import CLOCKS, Row, read_rows
 from gan_experiments.runs.reading import Evaluation, modified, read_json
 from gan_experiments.types import MetricValue, UserError
 
@@ -183,12 +184,12 @@ class Run:
         return {name: newest[name] for name in CLOCKS if name in newest}
 
     @cached_property
-    def rows(self) -> list[dict[str, float]]:
+    def rows(self) -> list[Row]:
         """The rows of metrics.csv, as far as they can be read."""
         return self._table[0]
 
     @cached_property
-    def _table(self) -> tuple[list[dict[str, float]], int]:
+    def _table(self) -> tuple[list[Row], int]:
         with contextlib.suppress(OSError):
             return read_rows(self.directory / "metrics.csv")
         return [], 0
@@ -235,6 +236,12 @@ class Run:
             found.append(f"{damaged} line{'s' * (damaged > 1)} of metrics.csv cannot be read")
         lacking = [name for name in ("results.json", "metrics.csv") if not (self.directory / name).exists()]
         return found + [f"it holds no {name}" for name in lacking if self.state == "finished"]
+
+    @property
+    def whole_checkpoints(self) -> list[Path]:
+        """The checkpoints of iterations that were written to their end, oldest first."""
+        paths = sorted(self.directory.glob("checkpoints/iteration_*.pt"))
+        return [path for path in paths if zipfile.is_zipfile(path)]  # a truncated one has lost its directory
 
     @property
     def grids(self) -> list[tuple[float, Path]]:

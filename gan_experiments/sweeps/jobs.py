@@ -176,19 +176,11 @@ def _plan(task: Task, job: Job, directory: Path) -> Launch | None:
         raise ElsewhereError(f"another process is training in {run}: wait for it, or stop it first.")
     if not (run / FILE).exists():
         return replace(planned, directory=run)
-    if _has_checkpoint(run):
+    if found.whole_checkpoints:
         task.config.resume = str(run)
         return plan_launch(task.config, run, task.overrides, task.choices)
     _remove(run, found, job)
     return replace(planned, directory=run)
-
-
-def _has_checkpoint(run: Path) -> bool:
-    try:
-        Run.open(run, "resume").last_checkpoint()
-    except UserError:
-        return False
-    return True
 
 
 def _remove(run: Path, found: Run, job: Job) -> None:

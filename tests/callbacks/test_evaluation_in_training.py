@@ -22,7 +22,7 @@ from gan_experiments.formatting import short
 from gan_experiments.losses.objective import LossTerm
 from gan_experiments.losses.step import Step
 from gan_experiments.runs.checkpoints import load_checkpoint
-from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
+from gan_experiments.runs.metrics_csv import SPEED, read_metrics
 from gan_experiments.types import UserError
 
 TRAINING = [key for key in TINY if key != "evaluation=none"]
@@ -47,9 +47,9 @@ def weights(run: Path, name: str = "iteration_000000020.pt") -> dict[str, Any]:
 def rows(run: Path, losses: bool) -> list[dict[str, float]]:
     found = read_metrics(run / "metrics.csv")
     return [
-        {key: value for key, value in row.items() if key != TRAINING_MARK}
+        {key: value for key, value in row.items() if key != SPEED}
         for row in found
-        if (TRAINING_MARK in row) == losses
+        if (row.kind == "training") == losses
     ]
 
 

@@ -29,8 +29,8 @@ from runner import Runner
 from torch import Tensor
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-TIMED = frozenset({"images_per_second"})
-"""Columns of metrics.csv that depend on time."""
+TIMED = frozenset({"images_per_second", "kind"})
+"""Columns of metrics.csv that depend on time, and the one of words."""
 NORM_TOLERANCE = 1e-3
 """Relative, on other machines."""
 

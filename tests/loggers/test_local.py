@@ -8,7 +8,7 @@ from PIL import Image
 from gan_experiments.io import write_atomically, write_json
 from gan_experiments.loggers.csv import LocalRecord
 from gan_experiments.reports.losses import COLOURS, plot_losses
-from gan_experiments.runs.metrics_csv import TRAINING_MARK, read_metrics
+from gan_experiments.runs.metrics_csv import Row, read_metrics
 
 
 def test_rows_come_back_and_a_new_column_keeps_the_old_rows(tmp_path: Path) -> None:
@@ -49,11 +49,12 @@ def test_a_damaged_line_costs_no_other(tmp_path: Path) -> None:
 def test_cutting_back_keeps_evaluations_up_to_the_checkpoint_and_whole_loss_intervals(tmp_path: Path) -> None:
     record = LocalRecord(tmp_path / "metrics.csv")
     for iteration in (10, 20, 25):
-        record.log_metrics({"iteration": iteration, TRAINING_MARK: 1.0})
+        record.log_metrics({"iteration": iteration, "discriminator/loss": 1.0})
     for iteration in (22, 30):
-        record.log_metrics({"iteration": iteration, "fid/x": 2.0})
+        record.log_metrics(Row({"iteration": iteration, "fid/x": 2.0}, "evaluation"))
     record.cut_back(last_evaluation=25, last_row=20)
-    assert [row["iteration"] for row in read_metrics(tmp_path / "metrics.csv")] == [10, 20, 22]
+    rows = read_metrics(tmp_path / "metrics.csv")
+    assert [(row["iteration"], row.kind) for row in rows] == [(10, "training"), (20, "training"), (22, "evaluation")]
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
