@@ -13,7 +13,7 @@ from workloads import Workload, stopwatch
 from gan_experiments.config.compose import composition
 from gan_experiments.engine.gan import GAN
 from gan_experiments.runs.launch import plan_launch
-from gan_experiments.train import run
+from gan_experiments.training import run
 
 
 class TimedGAN(GAN):

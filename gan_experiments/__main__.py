@@ -44,7 +44,7 @@ def job(cfg: DictConfig) -> Any:
 
 
 def _train(launch: Launch) -> Any:
-    from gan_experiments.train import run  # torch takes seconds to import
+    from gan_experiments.training import run  # torch takes seconds to import
 
     return run(launch)
 

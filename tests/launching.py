@@ -54,7 +54,7 @@ def planned(directory: Path, *overrides: str) -> Launch:
 
 def launch(directory: Path, *overrides: str) -> dict[str, Any]:
     """Run in this process; gives the results."""
-    from gan_experiments.train import run
+    from gan_experiments.training import run
 
     return run(planned(directory, *overrides))
 
@@ -62,7 +62,7 @@ def launch(directory: Path, *overrides: str) -> dict[str, Any]:
 def launch_in_child(directory: Path, *overrides: str) -> BaseProcess:
     """Run in a child process that has torch loaded already (a fork of a server that has)."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gan_experiments.train", "launching"])
+    context.set_forkserver_preload(["gan_experiments.training", "launching"])
     process = context.Process(target=_child, args=(directory, overrides))
     process.start()
     return process

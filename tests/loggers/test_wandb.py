@@ -89,7 +89,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, cache: str) -> list[Path]:
     for seed, directory in enumerate(directories):
         about = ["logger=wandb_offline", "logger.wandb.group=mine", "tags=[a,b]", f"name=run-{seed}", cache]
         cfg, choices = composed(*overrides_of(seed), *about)
-        from gan_experiments.train import run
+        from gan_experiments.training import run
 
         run(plan_launch(cfg, directory, [], choices))
     return directories

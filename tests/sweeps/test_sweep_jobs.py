@@ -213,7 +213,7 @@ def test_a_run_that_left_no_checkpoint_is_tried_anew_but_nothing_else_is_removed
 
 
 def test_an_unfinished_run_goes_on_from_its_newest_checkpoint(sweep: Path) -> None:
-    from gan_experiments.train import run as train
+    from gan_experiments.training import run as train
 
     def halfway(launched: Launch) -> None:
         launch(launched.directory, *launched.overrides, "budget.kimg=0.16")
