@@ -66,7 +66,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def prepared(num_samples: int, overrides: list[str], cache_dir: Path) -> tuple[GAN, Protocol, float]:
     """Return the networks, the protocol, and the default interval of evaluation in kimg, by the path of a run."""
     command_line = ["+experiment=fmnist_acgan", f"evaluation.num_samples={num_samples}", *overrides]
-    cfg = compose(*command_line, f"cache_dir={cache_dir}")
+    cfg = compose(*command_line, f"cache_dir={cache_dir}").config
     measures = build_measures(cfg)
     gan, _ = build_module(cfg)
     assert isinstance(gan, GAN)

@@ -14,18 +14,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gan_experiments.build import evaluate
     from gan_experiments.config.compose import compose
     from gan_experiments.runs.run import Run
     from gan_experiments.sampling.sampler import Sampler
     from gan_experiments.training import train
 
-__all__ = ["Run", "Sampler", "compose", "evaluate", "train"]
+__all__ = ["Run", "Sampler", "compose", "train"]
 _MODULES = {
     "Run": "runs.run",
     "Sampler": "sampling.sampler",
     "compose": "config.compose",
-    "evaluate": "build",
     "train": "training",
 }
 

@@ -5,6 +5,7 @@ import json
 import logging
 import shlex
 import statistics
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from gan_experiments.build import Experiment, build
 from gan_experiments.callbacks.budget import share_spent
 from gan_experiments.callbacks.checkpoints import keeping_signals
 from gan_experiments.callbacks.errors import AlarmError, DivergenceError, RollbackError
+from gan_experiments.config.compose import Composition
 from gan_experiments.datasets.loader import fingerprint
 from gan_experiments.io import is_rank_zero, write_atomically, write_json
 from gan_experiments.loggers.base import hooks
@@ -25,7 +27,7 @@ from gan_experiments.models.summary import count_parameters, format_table, table
 from gan_experiments.reports.losses import plot_losses
 from gan_experiments.runs.checkpoints import BEST, list_checkpoints, load_checkpoint
 from gan_experiments.runs.launch import Launch
-from gan_experiments.runs.manifest import Manifest, versions
+from gan_experiments.runs.manifest import FILE, Manifest, versions
 from gan_experiments.runs.metrics_csv import SPEED, read_metrics
 from gan_experiments.runs.networks import generator_weights
 from gan_experiments.runs.run import Run, locked, resuming
@@ -33,6 +35,30 @@ from gan_experiments.sampling.images import save_grid
 from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)
+
+
+def train(composition: Composition, directory: str | Path | None = None) -> Run:
+    """Train what `compose` returns to its end, as `python -m gan_experiments` does, and return the run.
+
+    Args:
+        composition: from `compose`.
+        directory: the run's; by default `outputs/NAME/TIME`, where NAME is the experiment or else the data set.
+
+    Raises:
+        UserError: the directory holds a run already, or something in the config cannot work.
+        RunFailedError: training diverged, or an alarm stopped it.
+
+    Example:
+        >>> run = train(compose("digits_acgan", "budget.kimg=60"))  # doctest: +SKIP
+        >>> run.generator().sample(16, seed=1).pixels.shape  # doctest: +SKIP
+        torch.Size([16, 1, 8, 8])
+    """
+    name = composition.choices.get("experiment") or composition.config.dataset.name
+    path = Path(directory or Path("outputs") / str(name) / time.strftime("%Y-%m-%d_%H-%M-%S")).absolute()
+    if (path / FILE).exists():
+        raise UserError(f"{path} already holds a run: choose another directory.")
+    run(Launch(path, composition.config, composition.overrides, composition.choices))
+    return Run.open(path, str(path))
 
 
 def run(launch: Launch) -> dict[str, Any]:

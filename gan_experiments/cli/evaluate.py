@@ -46,7 +46,7 @@ def fit_extractor(
     overrides: Annotated[list[str], typer.Argument(help="The data set: dataset=fmnist, data_dir=...")],
 ) -> None:
     """Train the classifier that measures a data set by the recipe of the shipped ones, and say its accuracy."""
-    config = compose("model=dcgan", "loss=non_saturating", *overrides)
+    config = compose("model=dcgan", "loss=non_saturating", *overrides).config
     from gan_experiments.metrics.extractors.classifier import train_extractor
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets

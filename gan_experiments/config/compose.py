@@ -29,25 +29,25 @@ from gan_experiments.types import DatasetFacts, ImageSource, UserError
 
 @dataclass(frozen=True)
 class Composition:
-    """A config as Hydra composed it, not yet resolved, with what it was composed of."""
+    """A config with what it was composed of; resolved and checked where `compose` returns it."""
 
     config: DictConfig
     overrides: list[str]  # as typed
     choices: dict[str, Any]  # by group
 
-    def check(self) -> DictConfig:
-        """Return the resolved config, once keys and values fit together.
+    def checked(self) -> "Composition":
+        """Return the same with a resolved config, once keys and values fit together.
 
         Raises:
             UserError: something is missing, contradictory or cannot work; names the keys and the remedy.
         """
-        check_structure(self)
+        choices = check_structure(self)
         config = prepare(self.config)
         check_labels(config)
-        return config
+        return Composition(config, self.overrides, choices)
 
 
-def compose(*words: str) -> DictConfig:
+def compose(*words: str) -> Composition:
     """Compose a config as the command line does, check it and resolve it.
 
     Args:
@@ -58,13 +58,13 @@ def compose(*words: str) -> DictConfig:
         UserError: something does not exist, is missing, contradictory or cannot work; names the keys and the remedy.
 
     Example:
-        >>> compose("digits_acgan", "budget.epochs=2").dataset.num_train
+        >>> compose("digits_acgan", "budget.epochs=2").config.dataset.num_train
         1500
     """
     if words and words[0].isidentifier():
         words = (f"+experiment={words[0]}", *words[1:])
     try:
-        return composition(*words).check()
+        return composition(*words).checked()
     except COMPOSITION_ERRORS as error:
         raise UserError(explain(error, words)) from error
 

@@ -89,11 +89,11 @@ def test_nothing_else_has_moved(other: str) -> None:
 
 
 def test_a_config_is_composed_from_python() -> None:
-    config = compose("fmnist_acgan", "budget.kimg=60")
+    config = compose("fmnist_acgan", "budget.kimg=60").config
 
     assert (config.dataset.name, config.budget.kimg, config.budget.epochs) == ("fmnist", 60, None)
     assert config.model.generator.image_size == 28
-    assert compose().dataset.name == "digits"
+    assert compose().config.dataset.name == "digits"
 
 
 @pytest.mark.parametrize(
