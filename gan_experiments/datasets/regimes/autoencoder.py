@@ -3,17 +3,17 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gan_experiments.datasets.regimes.base import FitContext, Fitted, Reconstructions, Regime
-from gan_experiments.io import waiting_for, write_atomically
 from gan_experiments.types import ImageSet, TrainingFacts, UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from gan_experiments.tensors import Stored
 
 VERSION = 1  # of the network and its training; part of the name under which reconstructions are kept
 PAIRS = 30  # images in the picture, ten in a row
@@ -55,18 +55,18 @@ class Autoencoder(Regime):
 
     def _cached(self, image_set: ImageSet, context: FitContext) -> Reconstructions:
         from gan_experiments.datasets.loader import fingerprint
+        from gan_experiments.tensors import cached_tensors
 
         held_out = context.held_out()
         facts = json.dumps([VERSION, asdict(self), None if held_out is None else fingerprint(held_out)])
         name = f"reconstructions-{fingerprint(image_set)}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
-        path = context.cache_dir / f"{name}.safetensors"
-        context.cache_dir.mkdir(parents=True, exist_ok=True)
-        with waiting_for(path.with_suffix(".lock")):  # another process may be training the same one
-            reconstructions = _read(path)
-            if reconstructions is None:
-                reconstructions = context.reconstruct(image_set, held_out, **asdict(self))
-                _write(path, reconstructions)
-        return reconstructions
+
+        def train() -> "Stored":
+            made = context.reconstruct(image_set, held_out, **asdict(self))
+            return {"pixels": made.pixels}, {"error": made.error, "held_out_error": made.held_out_error}
+
+        tensors, errors = cached_tensors(context.cache_dir / f"{name}.safetensors", train)
+        return Reconstructions(tensors["pixels"], **errors)
 
 
 class _WithReconstructions(Regime):
@@ -97,23 +97,3 @@ class _Joined:
         if not made.all():
             pixels[~made] = self.image_set.read(indices[~made])
         return pixels
-
-
-def _write(path: Path, reconstructions: Reconstructions) -> None:
-    from safetensors.torch import save
-
-    errors = json.dumps([reconstructions.error, reconstructions.held_out_error])
-    data = save({"pixels": reconstructions.pixels.contiguous()}, {"errors": errors})
-    write_atomically(path, lambda file: file.write(data))
-
-
-def _read(path: Path) -> Reconstructions | None:
-    """Return the cached reconstructions; None where there are none, or the file is damaged."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            errors: Any = json.loads(file.metadata()["errors"])
-            return Reconstructions(file.get_tensor("pixels"), *errors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-        return None
