@@ -82,8 +82,9 @@ def sample(
         float | None,
         typer.Option(
             help="Above 0, at most 1: the truncation trick of BigGAN (Brock et al. 2019, section 3.1): entries of the "
-            "latent beyond ± this are drawn again until none is, not rescaled. Fidelity for diversity. Left out: a "
-            "plain normal (1 is not: it cuts at one standard deviation)."
+            "latent beyond ± this are drawn again until none is, not rescaled. Fidelity for diversity. Left out: none "
+            "(1 is not: it cuts at one standard deviation). For a generator with styles, psi: styles are moved "
+            "towards their mean."
         ),
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="last, best, or the number of an iteration.")] = "last",

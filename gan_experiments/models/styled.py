@@ -59,3 +59,16 @@ class StyledGenerator(nn.Module, ABC):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         return self.synthesis(self.mapping(latents, labels))
+
+
+class Truncated(nn.Module):
+    """A generator with styles whose styles are truncated; `psi` as in `StyledGenerator.truncate`."""
+
+    def __init__(self, generator: StyledGenerator, psi: float) -> None:
+        super().__init__()
+        self.generator = generator
+        self.psi = psi
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        styles = self.generator.mapping(latents, labels)
+        return self.generator.synthesis(self.generator.truncate(styles, self.psi))

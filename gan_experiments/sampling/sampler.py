@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gan_experiments.config.suggestions import suggest
 from gan_experiments.datasets.regimes.classes import find_class
 from gan_experiments.models.latents import Latents, Normal
+from gan_experiments.models.styled import StyledGenerator, Truncated
 from gan_experiments.rng import stream_seed
 from gan_experiments.sampling.images import Samples, join
 from gan_experiments.tensors import default_device, to_uint8
@@ -156,7 +157,8 @@ class Sampler:
             labels: the classes of the images in turn, by number or name, from the first again when they are used up;
                 None: all classes.
             seed: of the latents.
-            truncation: entries of the latents beyond ± this are drawn again; None: no truncation.
+            truncation: entries of the latents beyond ± this are drawn again; for a generator with styles, psi: styles
+                are moved towards their mean, wholly by 0 and not by 1. None: no truncation.
 
         Raises:
             UserError: there is no such class, or the generator's values are not finite.
@@ -178,6 +180,9 @@ class Sampler:
         self, labels: Sequence[int], count: int, seed: int = 0, truncation: float | None = None
     ) -> Iterator[Samples]:
         """Draw `count` images of each class, those of `sample`, block by block; each block is of one class."""
+        if truncation is not None and isinstance(self.generator, StyledGenerator):
+            yield from replace(self, generator=Truncated(self.generator, truncation)).class_blocks(labels, count, seed)
+            return
         done, total, logged = 0, count * len(labels), time.monotonic()
         for label in labels:
             for block, start in enumerate(range(0, count, BLOCK_SIZE)):

@@ -11,8 +11,10 @@ from torch.nn import functional as F
 
 from gan_experiments.models.conditioning import ConcatenateOneHot
 from gan_experiments.models.dcgan import IMAGE_SIZES, Discriminator
+from gan_experiments.models.latents import Normal
 from gan_experiments.models.layers import MinibatchDeviation
 from gan_experiments.models.style_dcgan import EqualizedLinear, Generator, ModulatedConv2d
+from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import UserError
 
 LABELS = torch.zeros(4, dtype=torch.int64)
@@ -150,3 +152,20 @@ def test_it_trains_on_digits(tmp_path: Path) -> None:
     assert networks["ema.network.mean_style"].abs().max() > 0
     assert torch.equal(networks["ema.network.mean_style"], networks["generator.mean_style"])
     assert networks["generator.layers.0.strength"] != 0
+
+
+def test_a_sampler_truncates_styles_where_there_are_some() -> None:
+    generator = small().eval()
+    generator.mean_style.copy_(torch.randn(5))
+    sampler = Sampler(generator, Normal(6))
+    plain, whole, none = (sampler.sample(6, seed=1, truncation=psi) for psi in (None, 1.0, 1e-6))
+    assert torch.equal(plain.latents, none.latents)
+    assert torch.equal(plain.pixels, whole.pixels)
+    assert not torch.equal(none.pixels, plain.pixels)
+    assert (none.pixels == none.pixels[:1]).all()
+
+
+def test_path_length_trains_it(tmp_path: Path) -> None:
+    words = ["model=style_dcgan", "loss=non_saturating", "+loss/term=path_length", "budget.kimg=0.096"]
+    results = launch(tmp_path / "run", *TINY, *words, "model.generator.style_dim=8")
+    assert results["generator_steps"] == 6
