@@ -2,9 +2,11 @@
 
 import contextlib
 import errno
+import functools
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from gan_experiments.config.compose import from_hydra, register_schema
+from gan_experiments.config.compose import from_hydra, register_schema, split_resumed
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain, explain_plain
 from gan_experiments.config.keys import override_key
 from gan_experiments.config.suggestions import CONFIG_DIR
@@ -28,10 +30,15 @@ STORAGE_ERRORS = {
 }  # fmt: skip
 
 
-def job(cfg: DictConfig) -> Any:
-    """Run one experiment in Hydra's output directory, go on with the run that `resume` names, or do a sweep's job."""
+def job(cfg: DictConfig, held: Sequence[str] = ()) -> Any:
+    """Run one experiment in Hydra's output directory, go on with the run that `resume` names, or do a sweep's job.
+
+    Args:
+        cfg: from Hydra.
+        held: values for the resumed run, which Hydra was not given.
+    """
     hydra_config = HydraConfig.get()
-    composed = from_hydra(cfg, hydra_config, list(hydra_config.overrides.task))
+    composed = from_hydra(cfg, hydra_config, [*hydra_config.overrides.task, *held])
     if hydra_config.mode is RunMode.MULTIRUN:
         return run_job(Task(cfg, hydra_config, composed.choices), _train)
     directory = Path(hydra_config.runtime.output_dir)
@@ -71,7 +78,8 @@ def main() -> None:
     try:
         sweep = find_sweep(sys.argv[1:])
         if sweep is None:
-            _launch()
+            sys.argv[1:], held = split_resumed(sys.argv[1:])
+            _launch(held)
         else:
             sys.argv[1:] = sweep.arguments
             try:
@@ -84,8 +92,12 @@ def main() -> None:
         sys.exit(_report(error))
 
 
-def _launch() -> None:
-    hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")(job)()
+def _launch(held: Sequence[str] = ()) -> None:
+    @functools.wraps(job)
+    def task(cfg: DictConfig) -> Any:
+        return job(cfg, held)
+
+    hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")(task)()
 
 
 def _report(error: Exception) -> int:

@@ -21,7 +21,7 @@ from gan_experiments.config.checks import (
 )
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
 from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate, takes
-from gan_experiments.config.keys import within
+from gan_experiments.config.keys import override_key, within
 from gan_experiments.config.schema import TASK_FACTS, Root
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.types import DatasetFacts, ImageSource, UserError
@@ -74,8 +74,25 @@ def composition(*overrides: str) -> Composition:
     register_schema()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        config = hydra.compose("config", list(overrides), return_hydra_config=True)
+        config = hydra.compose("config", split_resumed(overrides)[0], return_hydra_config=True)
     return from_hydra(config, config.hydra, overrides)
+
+
+def split_resumed(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words for Hydra and, where `resume` is among them, apart from these the values for the run's config.
+
+    A resumed run may have keys that the defaults lack, such as those of a loss term that was added to it.
+    """
+    if not any(override_key(word) == "resume" and not word.endswith("=null") for word in words):
+        return list(words), []
+    held = [word for word in words if _sets_a_value(word)]
+    return [word for word in words if word not in held], held
+
+
+def _sets_a_value(word: str) -> bool:
+    key = override_key(word)
+    for_hydra = key in ("resume", "allow_changes") or key.startswith(("hydra", "-"))
+    return "=" in word and not for_hydra and not (CONFIG_DIR / key).is_dir()
 
 
 def from_hydra(config: DictConfig, hydra_config: Any, overrides: Sequence[str]) -> Composition:

@@ -36,7 +36,7 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
     text = str(error)
     file = re.match(r"In '([^']+)'", text)
     where = f" (in {file.group(1)}.yaml)" if file else ""
-    cause = error.__context__
+    cause = error if isinstance(error, ValidationError) else error.__context__
     if isinstance(cause, ValidationError):
         reason = str(cause.msg).partition("\n")[0]
         return (

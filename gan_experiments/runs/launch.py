@@ -11,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from gan_experiments.config.checks import check_labels
 from gan_experiments.config.compose import Composition, check_structure, prepare
 from gan_experiments.config.keys import FREE_TO_CHANGE, within
+from gan_experiments.config.schema import Root
+from gan_experiments.config.suggestions import suggest_key
 from gan_experiments.io import is_rank_zero
 from gan_experiments.runs.manifest import FILE
 from gan_experiments.runs.run import Run
@@ -34,13 +36,14 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
     Raises:
         UserError: the config cannot work, or a resumed run is asked to change what it may not.
     """
+    if cfg.resume is not None:
+        run = Run.open(cfg.resume, f"resume={cfg.resume}")
+        merged = merge_resumed(cfg, run, overrides, choices)
+        check_structure(Composition(merged, list(overrides), dict(choices)))
+        return Launch(run.directory, prepare(merged), list(overrides), dict(run.manifest.choices), run)
     choices = check_structure(Composition(cfg, list(overrides), dict(choices)))
     if cfg.init_from is not None:
         cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
-    if cfg.resume is not None:
-        run = Run.open(cfg.resume, f"resume={cfg.resume}")
-        config = prepare(merge_resumed(cfg, run, overrides, choices))
-        return Launch(run.directory, config, list(overrides), dict(run.manifest.choices), run)
     if (directory / FILE).exists() and is_rank_zero():
         raise UserError(
             f"hydra.run.dir={directory} already holds a run. Go on with it by resume={directory}, or choose another "
@@ -57,13 +60,13 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
     """Take the run's own config and let in what this command line may change.
 
     Args:
-        cfg: what this command line composes to.
+        cfg: the groups that this command line chooses, `resume` and `allow_changes`.
         run: the run to go on with.
         overrides: this command line's overrides, as typed.
         choices: this command line's group choices.
 
     Raises:
-        UserError: lists each difference that is not allowed, old and new.
+        UserError: lists each difference that is not allowed, old and new, or names a key that the run does not have.
     """
     merged = run.omegaconf()
     before = run.manifest.choices
@@ -74,19 +77,21 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
             continue
         root = key.replace("/", ".")
         is_group = key in choices or key in before
-        values = (OmegaConf.select(merged, root), OmegaConf.select(cfg, root))
-        old, new = (before.get(key), choices.get(key)) if is_group else values
+        if not is_group and not (override.is_add() and "." in root):
+            _check_known(merged, root, override.input_line or "")
+        content = OmegaConf.select(cfg, root) if is_group else None
+        old, new = (
+            (before.get(key), choices.get(key)) if is_group else (OmegaConf.select(merged, root), override.value())
+        )
         if old == new:
             continue
         if not within(root, (*FREE_TO_CHANGE, *cfg.allow_changes)):
             refused.append(f"  {root}: {old} -> {new}")
             continue
-        if is_group and values[1] is None:
+        if is_group and content is None:
             raise UserError(f"{key}={new} cannot be put into a resumed run; write its keys one by one instead.")
-        if key.startswith("budget.") and new is not None:  # a unit given now takes the place of the run's own
-            merged.budget = dict.fromkeys(merged.budget)
         # A group's content is taken unresolved: it is resolved among the run's values.
-        value = OmegaConf.to_container(values[1]) if is_group else new
+        value = OmegaConf.to_container(content) if is_group else new
         OmegaConf.update(merged, root, value, merge=False, force_add=True)
     if refused:
         raise UserError(
@@ -95,4 +100,15 @@ def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: 
             + f"\nLeave that out, start a new run (init_from={run.directory} takes the weights), or allow it by name: "
             f"allow_changes=[{refused[0].split(':')[0].strip()}]"
         )
-    return merged
+    result = OmegaConf.merge(OmegaConf.structured(Root), merged)
+    assert isinstance(result, DictConfig)
+    return result
+
+
+def _check_known(config: DictConfig, key: str, word: str) -> None:
+    """Raise `UserError` for a key that the run does not have."""
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    siblings: Any = OmegaConf.to_container(node) if isinstance(node, DictConfig) else {name: None}
+    if name not in siblings:
+        raise UserError(f"unknown key '{key}'{suggest_key(key, siblings, map(str, siblings), word)}")

@@ -1,6 +1,7 @@
 """A mistake of the user ends with a message that names the key and the remedy, and leaves nothing behind."""
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import pytest
 from launching import TINY, command, launch, planned
+from omegaconf import OmegaConf
 from PIL import Image
 from pydantic import Field
 
@@ -318,8 +320,24 @@ def test_a_run_is_resumed_by_its_own_command_line_again(finished: Path, tmp_path
     assert again.config == Run.open(finished, "resume").config
 
 
-def test_a_misspelt_key_is_found_when_resuming_too(finished: Path, tmp_path: Path) -> None:
-    assert_says(message(tmp_path, f"resume={finished}", "+sed=3"), "unknown key 'sed'")
+@pytest.mark.parametrize("word", ["+sed=3", "sed=3"])
+def test_a_misspelt_key_is_found_when_resuming_too(word: str, finished: Path, tmp_path: Path) -> None:
+    assert_says(message(tmp_path, f"resume={finished}", word), "unknown key 'sed'; did you mean 'seed'")
+
+
+def test_a_resumed_run_is_changed_in_keys_that_the_defaults_do_not_have(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    began = planned(directory, *TINY, "+loss/term=r1", "loss.r1.weight=2")
+    directory.mkdir()
+    manifest = {"config": OmegaConf.to_container(began.config), "choices": began.choices, "status": "finished"}
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+
+    change = [f"resume={directory}", "loss.r1.weight=3"]
+    assert_says(message(tmp_path, *change), "loss.r1.weight: 2 -> 3")
+    assert planned(tmp_path, *change, "allow_changes=[loss]").config.loss.r1.weight == 3
+    assert_says(message(tmp_path, f"resume={directory}", "loss.r1.weigt=3"), "'loss.r1.weigt'; did you mean 'weight'")
+    text = message(tmp_path, f"resume={directory}", "sample_every_kimg=abc")
+    assert_says(text, "sample_every_kimg: Value 'abc'", "sample_every_kimg=VALUE")
 
 
 def test_a_foreign_directory_is_not_resumed(tmp_path: Path) -> None:
