@@ -1,43 +1,30 @@
-"""Asking a discriminator about images, without a trace in it."""
+"""Scores and class logits of a discriminator, which stays as it was."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from gan_experiments.metrics.base import ImagesName
 from gan_experiments.metrics.protocol import Protocol
+from gan_experiments.metrics.samples import Images
 from gan_experiments.rng import stream_seed
 from gan_experiments.sampling.sampler import BLOCK_SIZE, evaluating, shuffle
 from gan_experiments.types import DiscriminatorOutput, ImageSet
 
+ImagesName = Literal["training", "held_out", "samples"]
 BATCH_SIZE = 100
 
 
 @dataclass
-class DiscriminatorJudge:
+class DiscriminatorProbe:
     """Runs the first images of a set, in a fixed random order, through the discriminator in evaluation mode."""
 
     discriminator: nn.Module
-    generator: nn.Module | None
     protocol: Protocol
-    seed: int  # of samples and augmentations
-
-    @property
-    def has_generator(self) -> bool:
-        """Whether there are samples."""
-        return self.generator is not None
-
-    @property
-    def has_held_out(self) -> bool:
-        """Whether there are real images that it was not trained on."""
-        return self.protocol.real.held_out is not None
-
-    @property
-    def no_class_head(self) -> str:
-        """Why its class head is not to be asked; an empty string where it may be."""
-        return self.protocol.no_class_head
+    images: Images | None  # the samples; None: there is no generator
+    seed: int  # of augmentations
 
     def scores(self, name: ImagesName, count: int) -> Tensor:
         """Return the scores (float32) of the first `count` images of a set."""
@@ -45,13 +32,13 @@ class DiscriminatorJudge:
 
     def class_logits(self, name: ImagesName, count: int, augmented: bool = False) -> tuple[Tensor, Tensor] | None:
         """Return class logits (float32, n×K) and labels (n) of them; None without a class head."""
-        found, labels = [], []
-        for output, wanted in self._outputs(name, count, augmented):
+        logits, labels = [], []
+        for output, part in self._outputs(name, count, augmented):
             if output.class_logits is None:
                 return None
-            found.append(output.class_logits.float().cpu())
-            labels.append(wanted)
-        return torch.cat(found), torch.cat(labels)
+            logits.append(output.class_logits.float().cpu())
+            labels.append(part)
+        return torch.cat(logits), torch.cat(labels)
 
     def _outputs(self, name: ImagesName, count: int, augmented: bool) -> Iterator[tuple[DiscriminatorOutput, Tensor]]:
         low, high = self.protocol.value_range
@@ -70,14 +57,14 @@ class DiscriminatorJudge:
 
     def _blocks(self, name: ImagesName, count: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Return pixels (uint8) and labels, block by block."""
-        protocol = self.protocol
         if name == "samples":
-            assert self.generator is not None
-            labels = protocol.sample_labels(self.seed)[:count]
-            for samples in protocol.sampler(self.generator).blocks(labels, self.seed):
-                yield samples.pixels.cpu(), samples.labels
+            assert self.images is not None
+            labels = self.images.labels[:count]
+            for block, part in enumerate(torch.split(labels, BLOCK_SIZE)):
+                ((pixels, _),) = self.images.blocks([block])
+                yield pixels[: len(part)].cpu(), part
             return
-        images: ImageSet | None = getattr(protocol.real, name)
+        images: ImageSet | None = getattr(self.protocol.real, name)
         assert images is not None
         for part in torch.split(shuffle(len(images))[:count], BLOCK_SIZE):
             yield images.read(part), images.labels[part]

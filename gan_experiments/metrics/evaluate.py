@@ -6,23 +6,21 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import torch
 from scipy import stats  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
-from gan_experiments.datasets.loader import pixel_blocks
 from gan_experiments.io import write_json
-from gan_experiments.metrics.base import Case, Measure, Metric
-from gan_experiments.metrics.discriminator import DiscriminatorJudge
+from gan_experiments.metrics.base import Metric, MetricInputs, Picture
+from gan_experiments.metrics.discriminator import DiscriminatorProbe
+from gan_experiments.metrics.distributed import as_in_first_process, from_first_process, rank_and_world_size
 from gan_experiments.metrics.extractors.base import Extractor
-from gan_experiments.metrics.features import Seen, look
 from gan_experiments.metrics.protocol import Protocol
-from gan_experiments.sampling.sampler import noise_blocks, shuffle
-from gan_experiments.types import MetricValue
-
+from gan_experiments.metrics.samples import Images, noise
+from gan_experiments.sampling.sampler import BLOCK_SIZE, shuffle
+from gan_experiments.types import MetricValue, UserError
 
 @dataclass
 class Results:
@@ -31,56 +29,80 @@ class Results:
     values: dict[str, MetricValue] = field(default_factory=dict)
     not_applicable: dict[str, str] = field(default_factory=dict)  # the reason, by `<name in the config>/<extractor>`
     seconds: dict[str, float] = field(default_factory=dict)  # of the parts
+    pictures: dict[str, Picture] = field(default_factory=dict)
     share_clipped: float = 0.0  # of the samples' values, outside the value range
 
 
 def evaluate(
-    generator: nn.Module | None, protocol: Protocol, seed: int, discriminator: nn.Module | None = None
+    generator: nn.Module | None,
+    protocol: Protocol,
+    seed: int,
+    discriminator: nn.Module | None = None,
+    pictures: bool = False,
 ) -> Results:
     """Measure networks; a pure function of its arguments, which leaves them and random streams as they were.
+
+    Several processes call it together: each makes its share of the samples, and all get the same results.
 
     Args:
         generator: latents (N×latent_dim) and labels (N) to images (N×C×H×W); None: the task has none.
         protocol: how to measure.
         seed: of latents, labels and all that a metric draws.
         discriminator: for metrics that look at it.
+        pictures: also draw the pictures of metrics that have some.
 
     Raises:
-        UserError: the generator gives values that are not finite, or an extractor does not fit the images.
+        UserError: the generator gives values that are not finite, an extractor does not fit the images, or a metric
+            reads what it does not declare.
     """
+    images = sampler = None
+    if generator is not None:
+        sampler = protocol.sampler(as_in_first_process(generator))
+        device = next(generator.parameters()).device
+        for extractor in protocol.extractors.values():
+            extractor.to(device)
+        images = protocol.samples(sampler, seed)
+        if any({"samples", "extractor"} <= set(metric.depends_on) for metric in protocol.metrics.values()):
+            images.compute()
+    if rank_and_world_size()[0] > 0:
+        return from_first_process(None)
     results = Results()
-    if generator is not None and protocol.sample_metrics:
-        _measure_samples(generator, protocol, seed, results)
-    for name, metric in protocol.discriminator_metrics.items():
-        reason = "no discriminator was given"
-        if discriminator is not None:
-            judge = DiscriminatorJudge(discriminator, generator, protocol, seed)
-            reason = metric.applies(judge)
-        if reason:
-            results.not_applicable[f"{name}/{metric.measure}"] = reason
-            continue
-        began = time.perf_counter()
-        _write(name, metric, metric.compute(judge), None, protocol, results, began)
-    return results
+    probe = None if discriminator is None else DiscriminatorProbe(discriminator, protocol, images, seed)
+    for name, metric, extractor in protocol.in_order():
+        inputs = MetricInputs(protocol, extractor, images, seed, sampler, probe)
+        _measure(name, metric, extractor, inputs, results)
+        if pictures and f"{name}/{protocol.measured_with(metric, extractor)}" not in results.not_applicable:
+            results.pictures = {**metric.pictures(inputs), **results.pictures}
+    if images is not None:
+        results.share_clipped = images.share_clipped
+        results.seconds = images.seconds | results.seconds
+    return from_first_process(results)
 
 
-def _measure_samples(generator: nn.Module, protocol: Protocol, seed: int, results: Results) -> None:
-    device = next(generator.parameters()).device
-    extractors = [extractor.to(device) for extractor in protocol.extractors.values()]
-    for extractor in extractors:
-        protocol.seen(extractor)
+def _measure(
+    name: str, metric: Metric, extractor: Extractor | None, inputs: MetricInputs, results: Results
+) -> None:
     began = time.perf_counter()
-    labels = protocol.sample_labels(seed)
-    clipped: list[float] = []
-    samples = look(_timed(_pixels(generator, protocol, labels, seed, clipped), results), labels, extractors)
-    results.share_clipped = sum(clipped) / len(labels)
-    results.seconds["features"] = time.perf_counter() - began - results.seconds["samples"]
-    for position, (extractor, seen) in enumerate(zip(extractors, samples, strict=True)):
-        case = _case(protocol, extractor, seen, seed)
-        case.pixels = lambda: torch.cat(list(_pixels(generator, protocol, labels, seed, [])))
-        for name, metric in protocol.sample_metrics.items():
-            if metric.measure is None or position == 0:
-                _measure(name, metric, extractor, case, protocol, results)
+    protocol, measured_with = inputs.protocol, inputs.protocol.measured_with(metric, extractor)
+    num_real = len(protocol.real.reference)
+    if "samples" in metric.depends_on and num_real < metric.min_images:
+        reason = f"it needs {metric.min_images} training images, and there are {num_real}"
+    else:
+        reason = metric.not_applicable(inputs)
+    if reason:
+        results.not_applicable[f"{name}/{measured_with}"] = reason
+        return
+    for value_name, value in metric.compute(inputs).items():
+        key, facts = f"{value_name}/{measured_with}", protocol.facts(extractor, metric, value_name)
+        number = value if math.isfinite(value) else None
+        results.values[key] = MetricValue(key, number, metric.spec(value_name), facts, by_seed=(number,))
+    undeclared = inputs.dependencies - set(metric.depends_on)
+    if undeclared:
+        raise UserError(
+            f"evaluation.metrics.{name} ({type(metric).__name__}) reads {', '.join(sorted(undeclared))}, which its "
+            "depends_on does not declare, so the protocol of its values would not show it. Add it there."
+        )
+    results.seconds[f"{name}/{measured_with}"] = time.perf_counter() - began
 
 
 def anchors(protocol: Protocol) -> dict[str, dict[str, Any]]:
@@ -88,11 +110,17 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, Any]]:
 
     `floor_count` is the number of held-out images: that of the samples, or all there are.
     """
-    found: dict[str, dict[str, Any]] = {}
-    labels = protocol.sample_labels(0)
+    anchored: dict[str, dict[str, Any]] = {}
+    labels = protocol.draw_labels(protocol.num_samples, 0)
     shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
-    for extractor in protocol.extractors.values():
-        metrics = {name: metric for name, metric in protocol.sample_metrics.items() if metric.has_anchors}
+    extractors: list[Extractor | None] = [*protocol.extractors.values()] or [None]
+    for extractor in extractors:
+        metrics = {
+            name: metric
+            for name, metric, of in protocol.in_order()
+            if metric.has_anchors and "samples" in metric.depends_on and "discriminator" not in metric.depends_on
+            and (of is extractor or (of is None and extractor is extractors[0]))
+        }
         facts = [
             protocol.real.facts,
             [[spec.name for spec in metric.specs] for metric in metrics.values()],
@@ -101,36 +129,41 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, Any]]:
         content = json.dumps(facts, sort_keys=True)
         path = protocol.cache_dir / f"anchors-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
         if not path.exists():
-            held_out = protocol.seen(extractor).get("held_out")
-            (noise,) = look(noise_blocks(shape, len(labels), 0), labels, [extractor])
-            sets = {"ceiling": noise} | ({} if held_out is None else {"floor": held_out.take(slice(len(labels)))})
-            kept: dict[str, dict[str, float]] = {}
-            for name, seen in sets.items():
+            own = [] if extractor is None else [extractor]
+            images = {"ceiling": noise(shape, labels, own, 0)}
+            if protocol.real.held_out is not None:
+                images["floor"] = _held_out(protocol, own)
+            values: dict[str, dict[str, float]] = {}
+            for anchor, stand_in in images.items():
                 results = Results()
-                case = _case(protocol, extractor, seen, 0)
-                case.pixels = partial(_anchor_pixels, protocol, name, len(seen))
-                for metric_name, metric in metrics.items():
-                    if len(seen) >= metric.fewest:
-                        _measure(metric_name, metric, extractor, case, protocol, results)
+                for name, metric in metrics.items():
+                    if len(stand_in.labels) >= metric.min_images:
+                        of = extractor if "extractor" in metric.depends_on else None
+                        _measure(name, metric, of, MetricInputs(protocol, of, stand_in, 0), results)
                 for key, value in results.values.items():
                     if value.value is None:  # noise may lack whole classes
                         continue
-                    kept.setdefault(key, {})[name] = value.value
-                    if name == "floor":
-                        kept[key]["floor_count"] = len(seen)
+                    values.setdefault(key, {})[anchor] = value.value
+                    if anchor == "floor":
+                        values[key]["floor_count"] = len(stand_in.labels)
             protocol.cache_dir.mkdir(parents=True, exist_ok=True)
-            write_json(path, kept)
-        found |= json.loads(path.read_text(encoding="utf-8"))
-    return found
+            write_json(path, values)
+        anchored |= json.loads(path.read_text(encoding="utf-8"))
+    return anchored
 
 
-def _anchor_pixels(protocol: Protocol, name: str, count: int) -> Tensor:
-    """Return the first `count` images of an anchor again, as uint8."""
-    if name == "floor":
-        assert protocol.real.held_out is not None
-        return protocol.real.held_out.read(shuffle(len(protocol.real.held_out))[:count])
-    shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
-    return torch.cat(list(noise_blocks(shape, count, 0)))
+def _held_out(protocol: Protocol, extractors: Sequence[Extractor]) -> Images:
+    """Return the held-out images, at most as many as samples, in place of those."""
+    held_out = protocol.real.held_out
+    assert held_out is not None
+    order = shuffle(len(held_out))[: protocol.num_samples]
+
+    def blocks(numbers: Sequence[int]) -> Iterator[tuple[Tensor, float]]:
+        for block in numbers:
+            yield held_out.read(order[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE]), 0.0
+
+    known = {of.name: protocol.features(of)["held_out"].take(slice(protocol.num_samples)) for of in extractors}
+    return Images(blocks, held_out.labels[order], extractors, known=known)
 
 
 def discriminator_scores(
@@ -141,11 +174,12 @@ def discriminator_scores(
     Held-out images are missing where there are none, generated ones without a generator. Networks and random streams
     stay as they were.
     """
-    judge = DiscriminatorJudge(discriminator, generator, protocol, seed)
-    scores = {"training": judge.scores("training", count)}
-    if judge.has_held_out:
-        scores["held_out"] = judge.scores("held_out", count)
-    return scores | ({"generated": judge.scores("samples", count)} if judge.has_generator else {})
+    images = None if generator is None else protocol.samples(protocol.sampler(generator), seed)
+    probe = DiscriminatorProbe(discriminator, protocol, images, seed)
+    scores = {"training": probe.scores("training", count)}
+    if protocol.real.held_out is not None:
+        scores["held_out"] = probe.scores("held_out", count)
+    return scores | ({} if generator is None else {"generated": probe.scores("samples", count)})
 
 
 def summarize(evaluations: Sequence[Results]) -> dict[str, MetricValue]:
@@ -167,67 +201,3 @@ def _mean(values: Sequence[MetricValue]) -> MetricValue:
         low, high = (mean + float(t * stats.sem(numbers)) for t in stats.t.interval(0.95, len(numbers) - 1))
         interval = low, high
     return replace(values[0], value=mean, interval=interval, by_seed=by_seed)
-
-
-def _measure(name: str, metric: Metric, extractor: Extractor, case: Case, protocol: Protocol, results: Results) -> None:
-    began = time.perf_counter()
-    measure = metric.measure or extractor.name
-    reason = metric.applies(case)
-    if len(case.reference) < metric.fewest:
-        reason = f"it needs {metric.fewest} training images, and there are {len(case.reference)}"
-    if reason:
-        results.not_applicable[f"{name}/{measure}"] = reason
-        return
-    _write(name, metric, metric.compute(case), extractor, protocol, results, began)
-
-
-def _write(
-    name: str,
-    metric: Measure,
-    values: dict[str, float],
-    extractor: Extractor | None,
-    protocol: Protocol,
-    results: Results,
-    began: float,
-) -> None:
-    measure = metric.measure or (extractor.name if extractor else None)
-    for value_name, value in values.items():
-        key, facts = f"{value_name}/{measure}", protocol.facts(extractor, metric, value_name)
-        number = value if math.isfinite(value) else None
-        results.values[key] = MetricValue(key, number, metric.spec(value_name), facts, by_seed=(number,))
-    results.seconds[f"{name}/{measure}"] = time.perf_counter() - began
-
-
-def _case(protocol: Protocol, extractor: Extractor, samples: Seen, seed: int) -> Case:
-    seen = protocol.seen(extractor)
-    return Case(
-        samples=samples,
-        reference=seen["reference"],
-        training=seen["training"],
-        held_out=seen.get("held_out"),
-        conditional=protocol.conditional,
-        knows_classes=extractor.knows_classes,
-        class_names=protocol.real.class_names,
-        seed=seed,
-        reference_pixels=lambda: pixel_blocks(protocol.real.reference),
-        fit=protocol.fit,
-    )
-
-
-def _pixels(
-    generator: nn.Module, protocol: Protocol, labels: Tensor, seed: int, clipped: list[float]
-) -> Iterator[Tensor]:
-    for samples in protocol.sampler(generator).blocks(labels, seed):
-        clipped.append(samples.share_clipped * len(samples))
-        yield samples.pixels
-
-
-def _timed(blocks: Iterator[Tensor], results: Results) -> Iterator[Tensor]:
-    results.seconds["samples"] = 0.0
-    while True:
-        began = time.perf_counter()
-        block = next(blocks, None)
-        results.seconds["samples"] += time.perf_counter() - began
-        if block is None:
-            return
-        yield block

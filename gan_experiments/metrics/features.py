@@ -1,4 +1,4 @@
-"""Sets of images as an extractor sees them; those of real images are kept under a name made of their content."""
+"""Features of sets of images; those of real images are cached under a name made of their content."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ BATCH_SIZE = 250
 
 
 @dataclass(eq=False)
-class Seen:
+class Features:
     """Features (float32, N×D), class logits (float32, N×K) or None, and labels (int64, N) of N images, on the CPU."""
 
     features: Tensor
@@ -30,9 +30,9 @@ class Seen:
     def __len__(self) -> int:
         return len(self.features)
 
-    def take(self, which: Tensor | slice) -> "Seen":
+    def take(self, which: Tensor | slice) -> "Features":
         """Return a part of the images."""
-        return Seen(self.features[which], None if self.logits is None else self.logits[which], self.labels[which])
+        return Features(self.features[which], None if self.logits is None else self.logits[which], self.labels[which])
 
     @cached_property
     def statistics(self) -> dict[str, Any]:
@@ -47,32 +47,32 @@ class Seen:
         return self.logits.argmax(1)
 
 
-def look(blocks: Iterable[Tensor], labels: Tensor, extractors: Sequence[Extractor]) -> list[Seen]:
-    """Run pixels (uint8, n×C×H×W a block) through extractors; each image is made once, and looked at by all.
+def compute_features(blocks: Iterable[Tensor], labels: Tensor, extractors: Sequence[Extractor]) -> list[Features]:
+    """Run pixels (uint8, n×C×H×W a block) through all extractors, so that each image is made once.
 
     Raises:
         UserError: an extractor is for other images, or gives features that are not finite.
     """
-    found: list[list[tuple[Tensor, Tensor | None]]] = [[] for _ in extractors]
+    results: list[list[tuple[Tensor, Tensor | None]]] = [[] for _ in extractors]
     with torch.no_grad():
         for pixels in (part for block in blocks for part in torch.split(block, BATCH_SIZE)):
-            for extractor, outputs in zip(extractors, found, strict=True):
+            for extractor, outputs in zip(extractors, results, strict=True):
                 device = next((value.device for value in extractor.parameters()), pixels.device)
                 features, logits = extractor(fit_pixels(pixels, extractor).to(device))
                 outputs.append((features.float().cpu(), None if logits is None else logits.float().cpu()))
-    return [_join(outputs, labels, extractor) for extractor, outputs in zip(extractors, found, strict=True)]
+    return [_join(outputs, labels, extractor) for extractor, outputs in zip(extractors, results, strict=True)]
 
 
-def _join(outputs: list[tuple[Tensor, Tensor | None]], labels: Tensor, extractor: Extractor) -> Seen:
+def _join(outputs: list[tuple[Tensor, Tensor | None]], labels: Tensor, extractor: Extractor) -> Features:
     features = torch.cat([features for features, _ in outputs])
     if not features.isfinite().all():
         raise UserError(f"extractor {extractor.name!r} gives features that are not finite")
     logits = [logits for _, logits in outputs if logits is not None]
-    return Seen(features, torch.cat(logits) if logits else None, labels)
+    return Features(features, torch.cat(logits) if logits else None, labels)
 
 
-def look_at_set(image_set: ImageSet, extractor: Extractor, cache_dir: Path) -> Seen:
-    """Run a set of real images through an extractor, or load what it gave before.
+def features_of(image_set: ImageSet, extractor: Extractor, cache_dir: Path) -> Features:
+    """Run a set of real images through an extractor, or load the cached features.
 
     The name of the file is made of what the features depend on: images, weights, layers, and the input's form.
     """
@@ -81,8 +81,8 @@ def look_at_set(image_set: ImageSet, extractor: Extractor, cache_dir: Path) -> S
     path = cache_dir / f"features-{extractor.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.safetensors"
 
     def compute() -> Stored:
-        (seen,) = look(pixel_blocks(image_set), image_set.labels, [extractor])
-        return {"features": seen.features} | ({} if seen.logits is None else {"logits": seen.logits}), {}
+        (result,) = compute_features(pixel_blocks(image_set), image_set.labels, [extractor])
+        return {"features": result.features} | ({} if result.logits is None else {"logits": result.logits}), {}
 
     tensors, _ = cached_tensors(path, compute)
-    return Seen(tensors["features"], tensors.get("logits"), image_set.labels)
+    return Features(tensors["features"], tensors.get("logits"), image_set.labels)

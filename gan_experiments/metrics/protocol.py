@@ -1,7 +1,7 @@
 """All that a metric's value depends on."""
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,19 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from gan_experiments.datasets.loader import fingerprint
-from gan_experiments.metrics.base import DiscriminatorMetric, Measure, Metric
+from gan_experiments.metrics.base import Metric
 from gan_experiments.metrics.extractors.base import Extractor, fitting
-from gan_experiments.metrics.features import Seen, look_at_set
+from gan_experiments.metrics.features import Features, features_of
+from gan_experiments.metrics.samples import Images
 from gan_experiments.models.latents import Latents
 from gan_experiments.sampling.sampler import BLOCK_SIZE, Sampler, labels_like, shuffle
-from gan_experiments.types import ImageSet, UserError
+from gan_experiments.types import ImageSet, MetricSpec, UserError
 
 VERSION = 1
 """Of the protocol: raised when a value would come out otherwise from the same facts."""
 LIBRARIES = ("torch-fidelity", "torch", "numpy")
 
 
-def check_measures(extractors: Mapping[str, Extractor], metrics: Mapping[str, Measure], num_samples: int) -> None:
+def check_metrics(extractors: Mapping[str, Extractor], metrics: Mapping[str, Metric], num_samples: int) -> None:
     """Make sure that each value has a key of its own and samples enough.
 
     Raises:
@@ -36,9 +37,9 @@ def check_measures(extractors: Mapping[str, Extractor], metrics: Mapping[str, Me
             "one key. Give each its own."
         )
     for name, metric in metrics.items():
-        if num_samples < metric.fewest:
+        if num_samples < metric.min_images:
             raise UserError(
-                f"evaluation.metrics.{name} needs at least {metric.fewest} samples ({metric.facts()}), but "
+                f"evaluation.metrics.{name} needs at least {metric.min_images} samples ({metric.parameters()}), but "
                 f"evaluation.num_samples is {num_samples}. Raise it, lower the metric's own numbers, or leave the "
                 "metric out of evaluation/metric=[...]."
             )
@@ -75,22 +76,21 @@ class Protocol:
         metrics: by any name.
         real: the real images.
         num_samples: samples drawn.
-        latents: what the generator takes.
+        latents: the distribution that the generator's are drawn from.
         value_range: what the generator's black and white are.
         conditional: whether the generator makes the class it is asked for.
         weights: which weights are measured, in a word: `EMA` or `raw`.
         cache_dir: where features of real images are kept.
         batch_size: samples generated at once; no value depends on it.
         augmentations: what training does to images, by name: functions of images (in [0, 1]) and a random stream.
-        no_class_head: why the discriminator's class head is not to be asked; an empty string where it may be.
-        fit: trains a classifier on pixels and labels and gives its accuracy on held-out images, for metrics that ask.
+        no_class_head: why the discriminator's class logits mean nothing; an empty string where they do.
 
     Raises:
         UserError: a metric needs more samples than are drawn, or two extractors have one name.
     """
 
     extractors: Mapping[str, Extractor]
-    metrics: Mapping[str, Measure]
+    metrics: Mapping[str, Metric]
     real: RealImages
     num_samples: int
     latents: Latents
@@ -101,61 +101,66 @@ class Protocol:
     batch_size: int = 100
     augmentations: Mapping[str, Any] = field(default_factory=dict)
     no_class_head: str = ""
-    fit: Any = None
-    _seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
+    _features: dict[str, dict[str, Features]] = field(default_factory=dict)  # of the real images
     _facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the extractors, hashed once
 
     def __post_init__(self) -> None:
-        check_measures(self.extractors, self.metrics, self.num_samples)
+        check_metrics(self.extractors, self.metrics, self.num_samples)
+
+    def spec(self, name: str) -> MetricSpec:
+        """Return the spec of a value."""
+        return self._metric(name).spec(name)
 
     def key(self, name: str) -> str:
         """Return the full key of a value, with the first extractor."""
-        metric = self._metric(name)
-        return f"{name}/{metric.measure or next(iter(self.extractors.values())).name}"
+        return f"{name}/{self.measured_with(self._metric(name), next(iter(self.extractors.values()), None))}"
 
     def facts_of(self, name: str) -> dict[str, Any]:
         """Return the protocol of a value, with the first extractor."""
         return self.facts(next(iter(self.extractors.values()), None), self._metric(name), name)
 
-    def higher_is_better(self, name: str) -> bool:
-        """Return which way a value is good."""
-        return self._metric(name).spec(name).higher_is_better
+    def measured_with(self, metric: Metric, extractor: Extractor | None) -> str:
+        """Return the second half of the keys of a metric's values."""
+        if "extractor" in metric.depends_on:
+            assert extractor is not None
+            return extractor.name
+        return "discriminator" if "discriminator" in metric.depends_on else "pixels"
 
-    @property
-    def sample_metrics(self) -> dict[str, Metric]:
-        return {name: metric for name, metric in self.metrics.items() if isinstance(metric, Metric)}
+    def in_order(self) -> list[tuple[str, Metric, Extractor | None]]:
+        """Return what is measured: with each extractor the metrics that need one, the others once."""
+        first = next(iter(self.extractors.values()), None)
+        found: list[tuple[str, Metric, Extractor | None]] = []
+        for extractor in self.extractors.values() or [None]:
+            for name, metric in self.metrics.items():
+                needs_one = "extractor" in metric.depends_on
+                if "discriminator" not in metric.depends_on and (needs_one or extractor is first):
+                    found.append((name, metric, extractor if needs_one else None))
+        return [*found, *((name, of, None) for name, of in self.metrics.items() if "discriminator" in of.depends_on)]
 
-    @property
-    def discriminator_metrics(self) -> dict[str, DiscriminatorMetric]:
-        return {name: metric for name, metric in self.metrics.items() if isinstance(metric, DiscriminatorMetric)}
-
-    def _metric(self, name: str) -> Measure:
+    def _metric(self, name: str) -> Metric:
         return next(metric for metric in self.metrics.values() if any(spec.name == name for spec in metric.specs))
 
-    def facts(self, extractor: Extractor | None, metric: Measure, name: str) -> dict[str, Any]:
+    def facts(self, extractor: Extractor | None, metric: Metric, name: str) -> dict[str, Any]:
         """Return all that the value `name` of this metric depends on, besides the networks and the seed."""
-        own = {"metric": type(metric).__name__, "parameters": metric.facts()}
-        if metric.measure is not None:
-            measure: dict[str, Any] = {"extractor": {"name": metric.measure}}
-        else:
+        depends_on = metric.spec(name).depends_on or metric.depends_on
+        if "extractor" in depends_on:
             assert extractor is not None
-            measure = self._facts_of_extractor(extractor)
-        sets, of_samples = metric.sets, True
-        if isinstance(metric, DiscriminatorMetric):
-            of_samples = metric.of_samples
-            if name in metric.of_held_out:
-                sets = ("held_out",)
-            elif metric.augmented:
-                measure["augmentations"] = {kind: repr(part) for kind, part in self.augmentations.items()}
+            measured_with = self._facts_of_extractor(extractor)
+        else:
+            measured_with = {"extractor": {"name": self.measured_with(metric, extractor)}}
+        if "augmentations" in depends_on:
+            measured_with["augmentations"] = {kind: repr(part) for kind, part in self.augmentations.items()}
         return {
             "version": VERSION,
-            **own,
-            **measure,
+            "metric": type(metric).__name__,
+            "parameters": metric.parameters(),
+            **measured_with,
             "dataset": self.real.dataset,
             "reference_split": "train",
             "classes": self.real.facts["classes"],
-            **{part: self.real.facts[part] for part in sets},
-            **(self._facts_of_samples() if of_samples else {}),
+            **{part: self.real.facts[part] for part in ("reference", "training", "held_out") if part in depends_on},
+            **({"num_samples": self.num_samples} if "samples" in depends_on else {}),
+            **(self._facts_of_generator() if {"samples", "generator"} & set(depends_on) else {}),
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         }
 
@@ -165,34 +170,42 @@ class Protocol:
         pixels = self.real.reference.read(torch.tensor([0]))
         return {"extractor": self._facts[extractor.name], **fitting(pixels.shape[1], pixels.shape[-1], extractor)}
 
-    def _facts_of_samples(self) -> dict[str, Any]:
+    def _facts_of_generator(self) -> dict[str, Any]:
         return {
-            "num_samples": self.num_samples,
             "latents": f"{self.latents.describe()}, drawn by {BLOCK_SIZE}",
             "labels": "drawn with the probabilities of the reference" if self.real.class_names else "none",
             "sample_classes": "asked for" if self.conditional else "seen by the extractor",
             "weights": self.weights,
         }
 
-    def seen(self, extractor: Extractor) -> dict[str, Seen]:
-        """Return the real images as an extractor sees them; computed once."""
-        if extractor.name not in self._seen:
+    def features(self, extractor: Extractor) -> dict[str, Features]:
+        """Return the features of the sets of real images, by name; computed once."""
+        if extractor.name not in self._features:
             sets = {"reference": self.real.reference, "training": self.real.training, "held_out": self.real.held_out}
-            found: dict[int, Seen] = {}
+            computed: dict[int, Features] = {}
             for images in sets.values():
-                if images is not None and id(images) not in found:
-                    found[id(images)] = look_at_set(images, extractor, self.cache_dir)
-            seen = {name: found[id(images)] for name, images in sets.items() if images is not None}
-            if "held_out" in seen:
-                seen["held_out"] = seen["held_out"].take(shuffle(len(seen["held_out"])))
-            self._seen[extractor.name] = seen
-        return self._seen[extractor.name]
+                if images is not None and id(images) not in computed:
+                    computed[id(images)] = features_of(images, extractor, self.cache_dir)
+            features = {name: computed[id(images)] for name, images in sets.items() if images is not None}
+            if "held_out" in features:
+                features["held_out"] = features["held_out"].take(shuffle(len(features["held_out"])))
+            self._features[extractor.name] = features
+        return self._features[extractor.name]
 
     def sampler(self, generator: nn.Module) -> Sampler:
         """Return what draws the samples of a generator."""
         return Sampler(generator, self.latents, value_range=self.value_range, batch_size=self.batch_size)
 
-    def sample_labels(self, seed: int) -> Tensor:
-        """Return the labels that samples are asked for."""
+    def samples(self, sampler: Sampler, seed: int) -> Images:
+        """Return the samples that are measured; they are drawn when they are read."""
+        labels = self.draw_labels(self.num_samples, seed)
+
+        def blocks(numbers: Sequence[int]) -> Iterator[tuple[Tensor, float]]:
+            return ((block.pixels, block.share_clipped) for block in sampler.blocks(labels, seed, numbers))
+
+        return Images(blocks, labels, list(self.extractors.values()))
+
+    def draw_labels(self, count: int, seed: int) -> Tensor:
+        """Draw the labels that samples are asked for, with the probabilities of the reference."""
         counts = torch.bincount(self.real.reference.labels, minlength=len(self.real.class_names)).tolist()
-        return labels_like(counts if self.real.class_names else [], self.num_samples, seed)
+        return labels_like(counts if self.real.class_names else [], count, seed)

@@ -194,12 +194,14 @@ class Sampler:
                     log.info("%s of %s images drawn.", f"{done:,}", f"{total:,}")
                     logged = time.monotonic()
 
-    def blocks(self, labels: Tensor, seed: int = 0) -> Iterator[Samples]:
+    def blocks(self, labels: Tensor, seed: int = 0, numbers: Sequence[int] | None = None) -> Iterator[Samples]:
         """Draw one image for each label, block by block; latent i follows from (seed, i), whatever its label.
 
-        These are the samples that metrics measure; they stay on the generator's device.
+        These are the samples that metrics measure; they stay on the generator's device. `numbers`: of the blocks to
+        draw; None: all.
         """
-        for block, wanted in enumerate(torch.split(labels, BLOCK_SIZE)):
+        for block in range(-(-len(labels) // BLOCK_SIZE)) if numbers is None else numbers:
+            wanted = labels[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE]
             stream = torch.Generator().manual_seed(stream_seed("evaluation latents", seed, block))
             yield self(self.latents.sample(BLOCK_SIZE, stream)[: len(wanted)], wanted)
 
@@ -257,10 +259,3 @@ def labels_like(counts: Sequence[int], num_samples: int, seed: int) -> Tensor:
         return torch.zeros(num_samples, dtype=torch.int64)
     stream = torch.Generator().manual_seed(stream_seed("evaluation labels", seed))
     return torch.multinomial(torch.tensor(counts, dtype=torch.float64), num_samples, replacement=True, generator=stream)
-
-
-def noise_blocks(shape: Sequence[int], num_images: int, seed: int) -> Iterator[Tensor]:
-    """Draw images of independent, uniformly distributed pixels (uint8, n×C×H×W): the worst that a metric can see."""
-    for block, start in enumerate(range(0, num_images, BLOCK_SIZE)):
-        stream = torch.Generator().manual_seed(stream_seed("evaluation noise", seed, block))
-        yield torch.randint(256, (BLOCK_SIZE, *shape), generator=stream).to(torch.uint8)[: num_images - start]
