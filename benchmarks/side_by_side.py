@@ -129,7 +129,7 @@ class SideBySide:
         }
         # torch-fidelity is given no held-out images, so ours has none to look up either.
         only = replace(real, held_out=None)
-        self.protocol = replace(protocol, metrics=metrics, real=only, value_range=(0, 1), _seen={}, _facts={})
+        self.protocol = replace(protocol, metrics=metrics, real=only, value_range=(0, 1), _features={}, _facts={})
         self.replay = Replay(samples).to(device)
 
         SameExtractor.network = next(iter(protocol.extractors.values()))
@@ -153,7 +153,7 @@ class SideBySide:
 
     def ours(self) -> dict[str, float]:
         """Measure with what is kept of the real images on disk."""
-        return self._evaluate(replace(self.protocol, _seen={}, _facts={}))
+        return self._evaluate(replace(self.protocol, _features={}, _facts={}))
 
     def ours_in_memory(self) -> dict[str, float]:
         """Measure with what is kept of the real images in memory."""

@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +42,10 @@ from gan_experiments.loggers.base import About
 from gan_experiments.loggers.csv import LocalRecord
 from gan_experiments.loggers.naming import run_name
 from gan_experiments.losses.objective import Objective
-from gan_experiments.metrics.base import Measure, Metric
+from gan_experiments.metrics.base import Metric
 from gan_experiments.metrics.class_head_accuracy import NO_CLASS_HEAD, UNTRAINED
-from gan_experiments.metrics.classification_accuracy import train_on_samples
 from gan_experiments.metrics.extractors.base import Extractor
-from gan_experiments.metrics.protocol import Protocol, RealImages, check_measures
+from gan_experiments.metrics.protocol import Protocol, RealImages, check_metrics
 from gan_experiments.models.latents import build_latents
 from gan_experiments.models.summary import LayerRow, layer_table
 from gan_experiments.runs.checkpoints import BEST
@@ -317,7 +315,7 @@ class Measures:
     """What is measured, and by which extractors."""
 
     extractors: dict[str, Extractor]
-    metrics: dict[str, Measure]
+    metrics: dict[str, Metric]
 
 
 def build_measures(config: DictConfig) -> Measures:
@@ -330,10 +328,10 @@ def build_measures(config: DictConfig) -> Measures:
         UserError: weights are missing or wrong, two extractors share a name, or a metric needs more samples.
     """
     extractors = build_extractors(config)
-    metrics: dict[str, Measure] = instantiate(config.evaluation.metrics, "evaluation.metrics") or {}
-    check_measures(extractors, metrics, config.evaluation.num_samples)
+    metrics: dict[str, Metric] = instantiate(config.evaluation.metrics, "evaluation.metrics") or {}
+    check_metrics(extractors, metrics, config.evaluation.num_samples)
     if not extractors:
-        metrics = {name: metric for name, metric in metrics.items() if not isinstance(metric, Metric)}
+        metrics = {name: metric for name, metric in metrics.items() if "extractor" not in metric.depends_on}
     return Measures(extractors, metrics)
 
 
@@ -389,7 +387,6 @@ def build_protocol(
         cache_dir=cache_dir,
         augmentations=augmentations,
         no_class_head=why_no_class_head(config),
-        fit=None if held_out is None else partial(train_on_samples, held_out, len(config.dataset.class_names)),
     )
 
 

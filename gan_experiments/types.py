@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeGuard
 
@@ -119,6 +119,7 @@ class MetricSpec:
     name: str  # of the value: its keys are `<name>/<extractor>`
     higher_is_better: bool = False
     part_of: str | None = None  # name of the value that this one details, as `fid_half` details `fid`
+    depends_on: tuple[str, ...] = field(default=(), compare=False)  # where that is less than all its metric depends on
     depends_on: tuple[str, ...] = field(default=(), compare=False)  # where that is less than all its metric depends on
 
 

@@ -1,7 +1,8 @@
-"""Evaluation while training: when it happens, which checkpoint is the best, and when to stop for want of progress."""
+"""Evaluation while training: when it happens, which checkpoint is the best, and when to stop without progress."""
 
 import itertools
 import logging
+from dataclasses import replace
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ SEED = 0
 class Evaluation(Callback):
     """Evaluates every `every_kimg` thousand images and at the end, announces values and a new best one.
 
-    Latents are the same at each evaluation, so that its values differ by the weights alone. With several processes the
-    first one evaluates, and all are told the values.
+    Latents are the same at each evaluation, so that its values differ by the weights alone. Several processes share the
+    samples, and all get the values.
 
     Args:
         module: the networks.
@@ -57,7 +58,7 @@ class Evaluation(Callback):
         self.best_checkpoint = best_checkpoint
         self.status = status
         self.best_key = None if best is None else protocol.key(best)
-        self.higher_is_better = best is not None and protocol.higher_is_better(best)
+        self.higher_is_better = best is not None and protocol.spec(best).higher_is_better
         self.best: dict[str, Any] = {}
         self.best_values: dict[str, tuple[float, str]] = {}  # of each key, at whichever evaluation, and its protocol
         self.latest: Results | None = None
@@ -72,7 +73,7 @@ class Evaluation(Callback):
         return {"best": dict(self.best), "best_values": dict(self.best_values), "last_row": self.last_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it back, unless what is measured has changed since: the best of another measure is no rival."""
+        """Restore the best, unless it was measured by another protocol, so that it cannot be compared."""
         self.last_row = state["last_row"]
         self.best, self.latest, self.evaluated = {}, None, -1
         self.best_values = dict(state.get("best_values", {}))
@@ -114,13 +115,10 @@ class Evaluation(Callback):
     def evaluate(self, trainer: pl.Trainer) -> None:
         """Measure the generator that is shown, log the values, and keep the checkpoint if it is the best."""
         check_state(self.module, self.status)
-        results = None
-        if trainer.is_global_zero:
-            results = evaluate(self.module.sampler, self.protocol, SEED, self.module.discriminator)
-        results = trainer.strategy.broadcast(results)
-        assert results is not None
-        self.latest = results
         clock = self.module.clock
+        results = evaluate(self.module.sampler, self.protocol, SEED, self.module.discriminator)
+        results.values = {key: replace(value, kimg=clock.kimg) for key, value in results.values.items()}
+        self.latest = results
         self.evaluated = clock.iterations
         finite = self.values
         row = Row({**clock.row(self.module.batches_per_epoch), **finite}, kind="evaluation")
@@ -133,29 +131,27 @@ class Evaluation(Callback):
             log.info("Evaluated at %.1f kimg: %s %.4g; best %.4g at %.1f kimg.", *values)
         elif self.best_key is None and finite:
             shown = itertools.islice(finite.items(), MOST_SHOWN)
-            said = ", ".join(f"{key} {value:.4g}" for key, value in shown)
-            log.info("Evaluated at %.1f kimg: %s.", clock.kimg, said)
+            text = ", ".join(f"{key} {value:.4g}" for key, value in shown)
+            log.info("Evaluated at %.1f kimg: %s.", clock.kimg, text)
 
     def _log_further(self, trainer: pl.Trainer, results: Results) -> None:
         """Hand over the best values so far and the discriminator's scores, where a tracker has use for them."""
-        for key, value in self.values.items():
-            measured = results.values[key]
-            known, by = self.best_values.get(key, (value, measured.protocol_hash))
-            better = max if measured.spec.higher_is_better else min
-            best = better(known, value) if by == measured.protocol_hash else value
-            self.best_values[key] = (best, measured.protocol_hash)
+        for key, number in self.values.items():
+            value = results.values[key]
+            best, protocol = self.best_values.get(key, (number, value.protocol_hash))
+            better = max if value.spec.higher_is_better else min
+            best = better(best, number) if protocol == value.protocol_hash else number
+            self.best_values[key] = (best, value.protocol_hash)
         for hook in hooks(trainer.loggers, "log_best"):
             hook({key: value for key, (value, _) in self.best_values.items()})
-        wanting = hooks(trainer.loggers, "log_scores")
-        if wanting and trainer.is_global_zero:
+        log_scores = hooks(trainer.loggers, "log_scores")
+        if log_scores and trainer.is_global_zero:
             scores = discriminator_scores(self.module.sampler, self.module.discriminator, self.protocol, SEED)
-            for hook in wanting:
-                hook({name: found.double().numpy() for name, found in scores.items()}, self.module.clock.kimg)
+            for hook in log_scores:
+                hook({name: of_set.double().numpy() for name, of_set in scores.items()}, self.module.clock.kimg)
 
     def _keep_best(self, trainer: pl.Trainer, value: float, results: Results) -> None:
-        if self.best and (value > self.best["value"]) != self.higher_is_better:
-            return
-        if self.best and value == self.best["value"]:
+        if self.best and not (value > self.best["value"] if self.higher_is_better else value < self.best["value"]):
             return
         clock = self.module.clock
         assert self.best_key is not None

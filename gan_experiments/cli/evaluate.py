@@ -30,10 +30,10 @@ def evaluate(
     add_code_dirs(opened.config.get("code_dirs", []))
     config = _with_overrides(opened, overrides or [])
     check_arguments(config.evaluation, "evaluation")
-    from gan_experiments.inspection.measure import measure  # torch takes seconds to import, and --help must not
+    from gan_experiments.evaluation import evaluate_run  # torch takes seconds to import, and --help must not
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
-    path, found = measure(opened, config, checkpoint)
+    path, found = evaluate_run(opened, config, checkpoint)
     if as_json:
         print_json(found)
     else:

@@ -163,7 +163,9 @@ class MetricInputs:
 
         `augmented`: of the images as training augments them.
         """
-        self.dependencies |= {"discriminator", name} | ({"augmentations"} if augmented else set())
+        self.dependencies |= {"discriminator", name}
+        if augmented:
+            self.dependencies.add("augmentations")
         assert self._probe is not None
         return self._probe.class_logits(name, count, augmented)
 

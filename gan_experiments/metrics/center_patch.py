@@ -1,4 +1,4 @@
-"""Is the middle of samples too dark."""
+"""Is the centre of samples too dark."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.metrics.base import Dependency, Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -35,22 +35,16 @@ class CenterPatch(Metric):
         MetricSpec("center_dark_outliers"),
         *(MetricSpec(name, part_of="center_darkness") for name in SHAPE),
     )
-    measure: ClassVar[str | None] = "pixels"
+    depends_on: ClassVar[tuple[Dependency, ...]] = ("samples", "reference")
 
-    def applies(self, case: Case) -> str:
-        """Ask for the pixels themselves."""
-        return "no pixels were given" if case.pixels is None or case.reference_pixels is None else ""
-
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `center_darkness`, `center_outliers`, `center_dark_outliers` and percentiles of darkness, all 0 to 1.
 
         The mean darkness (1 is black), and the shares of samples that are outliers at either end and at the dark one.
         And `center_contrast` (-1 to 1): how much brighter the square is than the whole image, on average.
         """
-        assert case.pixels is not None
-        assert case.reference_pixels is not None
-        pixels = case.pixels()
-        made, real = self._brightness([pixels]), self._brightness(case.reference_pixels())
+        pixels = inputs.pixels
+        made, real = self._brightness([pixels]), self._brightness(inputs.reference_pixels())
         # Where real images are often black there, even the tail's end is black: none is darker, and none is counted.
         low, high = real.quantile(self.tail), real.quantile(1 - self.tail)
         dark, bright = (made < low).double().mean(), (made > high).double().mean()

@@ -1,11 +1,11 @@
 """Which classes are made, and how evenly."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
-from gan_experiments.metrics.base import NO_CLASSES, Case, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 
@@ -26,19 +26,17 @@ class ClassBalance(Metric):
         MetricSpec("class_entropy", higher_is_better=True),
         MetricSpec("class_kl"),
     )
+    requires: ClassVar[tuple[Literal["classes", "labels"], ...]] = ("classes",)
 
-    def applies(self, case: Case) -> str:
-        return "" if case.knows_classes else NO_CLASSES
-
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `class_coverage` (0 to 1), `missing_classes` (a count), `class_entropy` (nats) and `class_kl` (nats).
 
         `class_kl` is KL(classes of samples ‖ classes of the data), 0 for equal shares; nan where no sample is seen as
         a class of the reference.
         """
-        num_classes = len(case.class_names)
-        made = torch.bincount(case.samples.predicted, minlength=num_classes).double()
-        real = torch.bincount(case.reference.labels, minlength=num_classes).double()
+        num_classes = len(inputs.class_names)
+        made = torch.bincount(inputs.samples.predicted, minlength=num_classes).double()
+        real = torch.bincount(inputs.reference.labels, minlength=num_classes).double()
         kept = made * (real > 0)
         made, real, kept = made / made.sum(), real / real.sum(), kept / kept.sum()
         missing = int((made < self.present * real).sum())

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from gan_experiments.metrics.base import NO_CLASSES, Case, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.metrics.fid import frechet_distance
 from gan_experiments.types import MetricSpec
 
@@ -19,24 +19,22 @@ class ClassFrechetDistance(Metric):
     """
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("class_fid"),)
+    requires: ClassVar[tuple[Literal["classes", "labels"], ...]] = ("classes",)
 
     def spec(self, name: str) -> MetricSpec:
         """Return the spec of the mean, or of the value of one class, which is a part of it."""
         return MetricSpec(name, part_of=None if name == "class_fid" else "class_fid")
 
-    def applies(self, case: Case) -> str:
-        return "" if case.knows_classes else NO_CLASSES
-
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `class_fid`, the mean, and `class_fid_<name>`, 0 to infinity, lower is better."""
         sample_classes, real_classes = (
-            (seen.labels if case.conditional else seen.predicted) for seen in (case.samples, case.reference)
+            (part.labels if inputs.conditional else part.predicted) for part in (inputs.samples, inputs.reference)
         )
         values = {}
-        for label in sorted(set(case.reference.labels.tolist())):
-            name = case.class_names[label]
-            samples = case.samples.take(sample_classes == label)
-            real = case.reference.take(real_classes == label)
+        for label in sorted(set(inputs.reference.labels.tolist())):
+            name = inputs.class_names[label]
+            samples = inputs.samples.take(sample_classes == label)
+            real = inputs.reference.take(real_classes == label)
             enough = len(samples) > 1 and len(real) > 1
             values[f"class_fid_{name}"] = frechet_distance(samples, real) if enough else math.nan
         return {"class_fid": sum(values.values()) / len(values), **values}

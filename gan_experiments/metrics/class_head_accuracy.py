@@ -6,15 +6,15 @@ from typing import ClassVar
 from pydantic import PositiveInt
 from torch import Tensor
 
-from gan_experiments.metrics.base import NO_HELD_OUT, DiscriminatorMetric, Judge
+from gan_experiments.metrics.base import Dependency, Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 NO_CLASS_HEAD = "the discriminator has no class head"
-UNTRAINED = "no loss term trains the discriminator's class head, so what it says is chance"
+UNTRAINED = "no loss term trains the discriminator's class head, so its class logits mean nothing"
 
 
 @dataclass(frozen=True)
-class ClassHeadAccuracy(DiscriminatorMetric):
+class ClassHeadAccuracy(Metric):
     """The share of real images whose label the discriminator's class head gives: held-out ones, and training ones.
 
     Training images are augmented as in training. The first `num_images` of each set in a fixed random order are asked.
@@ -23,24 +23,20 @@ class ClassHeadAccuracy(DiscriminatorMetric):
     num_images: PositiveInt = 10000
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (
-        MetricSpec("class_head_accuracy", higher_is_better=True),
+        MetricSpec("class_head_accuracy", higher_is_better=True, depends_on=("held_out", "discriminator")),
         MetricSpec("class_head_training_accuracy", higher_is_better=True),
         MetricSpec("class_head_gap"),
     )
-    sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
-    augmented: ClassVar[bool] = True
-    of_held_out: ClassVar[tuple[str, ...]] = ("class_head_accuracy",)
-    of_samples: ClassVar[bool] = False
+    depends_on: ClassVar[tuple[Dependency, ...]] = ("training", "held_out", "discriminator", "augmentations")
 
-    def applies(self, judge: Judge) -> str:
-        if not judge.has_held_out:
-            return NO_HELD_OUT
-        return judge.no_class_head or ("" if judge.class_logits("held_out", 2) else NO_CLASS_HEAD)
+    def not_applicable(self, inputs: MetricInputs) -> str:
+        reason = super().not_applicable(inputs) or inputs.protocol.no_class_head
+        return reason or ("" if inputs.class_logits("held_out", 2) else NO_CLASS_HEAD)
 
-    def compute(self, judge: Judge) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return the accuracy on held-out and on training images, and the gap by which the second is higher."""
         held_out, training = (
-            _accuracy(judge.class_logits(name, self.num_images, augmented=name == "training"))
+            _accuracy(inputs.class_logits(name, self.num_images, augmented=name == "training"))
             for name in ("held_out", "training")
         )
         return {
@@ -50,7 +46,7 @@ class ClassHeadAccuracy(DiscriminatorMetric):
         }
 
 
-def _accuracy(judged: tuple[Tensor, Tensor] | None) -> float:
-    assert judged is not None
-    logits, labels = judged
+def _accuracy(output: tuple[Tensor, Tensor] | None) -> float:
+    assert output is not None
+    logits, labels = output
     return float((logits.argmax(1) == labels).double().mean())

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import torch
 
-from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 ROWS = 1000  # of the matrix of distances at once
@@ -29,12 +29,12 @@ class DensityCoverage(Metric):
     )
 
     @property
-    def fewest(self) -> int:
+    def min_images(self) -> int:
         return self.neighborhood + 1
 
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `density` (0 up, about 1 for the data) and `coverage` (0 to 1), higher is better."""
-        samples, real = case.matched(self.num_images)
+        samples, real = inputs.matched(self.num_images)
         inside = torch.zeros(len(samples))
         covered = []
         for rows in torch.split(real, ROWS):

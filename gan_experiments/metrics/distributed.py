@@ -25,7 +25,7 @@ def gather_blocks(rows: Tensor, total: int, block_size: int) -> Tensor:
         total: number of rows of all.
         block_size: rows of a block; the last block may be smaller.
     """
-    rank, world_size = rank_and_world_size()
+    world_size = rank_and_world_size()[1]
     num_blocks = -(-total // block_size)
     each = -(-num_blocks // world_size)
     device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
@@ -33,7 +33,7 @@ def gather_blocks(rows: Tensor, total: int, block_size: int) -> Tensor:
     padded[: len(rows)] = rows
     gathered = [torch.empty_like(padded) for _ in range(world_size)]
     dist.all_gather(gathered, padded)
-    by_process = torch.stack([part.cpu().unflatten(0, (each, block_size)) for part in gathered], dim=1)
+    by_process = torch.stack([part.cpu().view(each, block_size, *rows.shape[1:]) for part in gathered], dim=1)
     return by_process.flatten(0, 2)[:total]
 
 

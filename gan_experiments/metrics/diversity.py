@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 
@@ -16,7 +16,7 @@ class FeatureDiversity(Metric):
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("feature_diversity", higher_is_better=True),)
 
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `feature_diversity`: 0 for one image over and over, 1 as varied as the data."""
-        made, real = (float(seen.statistics["sigma"].trace()) for seen in (case.samples, case.reference))
+        made, real = (float(part.statistics["sigma"].trace()) for part in (inputs.samples, inputs.reference))
         return {"feature_diversity": made / real}

@@ -22,6 +22,7 @@ from gan_experiments.metrics.samples import Images, noise
 from gan_experiments.sampling.sampler import BLOCK_SIZE, shuffle
 from gan_experiments.types import MetricValue, UserError
 
+
 @dataclass
 class Results:
     """Values of one evaluation, under keys `<metric>/<extractor>`."""
@@ -59,10 +60,10 @@ def evaluate(
     if generator is not None:
         sampler = protocol.sampler(as_in_first_process(generator))
         device = next(generator.parameters()).device
-        for extractor in protocol.extractors.values():
-            extractor.to(device)
+        for part in protocol.extractors.values():
+            part.to(device)
         images = protocol.samples(sampler, seed)
-        if any({"samples", "extractor"} <= set(metric.depends_on) for metric in protocol.metrics.values()):
+        if any("samples" in of.depends_on and "discriminator" not in of.depends_on for of in protocol.metrics.values()):
             images.compute()
     if rank_and_world_size()[0] > 0:
         return from_first_process(None)
@@ -79,9 +80,7 @@ def evaluate(
     return from_first_process(results)
 
 
-def _measure(
-    name: str, metric: Metric, extractor: Extractor | None, inputs: MetricInputs, results: Results
-) -> None:
+def _measure(name: str, metric: Metric, extractor: Extractor | None, inputs: MetricInputs, results: Results) -> None:
     began = time.perf_counter()
     protocol, measured_with = inputs.protocol, inputs.protocol.measured_with(metric, extractor)
     num_real = len(protocol.real.reference)
@@ -118,7 +117,9 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, Any]]:
         metrics = {
             name: metric
             for name, metric, of in protocol.in_order()
-            if metric.has_anchors and "samples" in metric.depends_on and "discriminator" not in metric.depends_on
+            if metric.has_anchors
+            and "samples" in metric.depends_on
+            and "discriminator" not in metric.depends_on
             and (of is extractor or (of is None and extractor is extractors[0]))
         }
         facts = [

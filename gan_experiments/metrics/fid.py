@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
 
-from gan_experiments.metrics.base import Case, Metric
-from gan_experiments.metrics.features import Seen
+from gan_experiments.metrics.base import Metric, MetricInputs
+from gan_experiments.metrics.features import Features
 from gan_experiments.types import MetricSpec
 
 
@@ -28,20 +28,20 @@ class FrechetDistance(Metric):
     )
 
     @property
-    def fewest(self) -> int:
+    def min_images(self) -> int:
         return 8
 
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `fid`, `fid_half`, `fid_quarter` and `fid_infinity`, 0 to infinity, lower is better."""
-        counts = [len(case.samples) // part for part in (1, 2, 4)]
-        parts = [case.samples, *(case.samples.take(slice(count)) for count in counts[1:])]
-        values = [frechet_distance(part, case.reference) for part in parts]
+        counts = [len(inputs.samples) // part for part in (1, 2, 4)]
+        parts = [inputs.samples, *(inputs.samples.take(slice(count)) for count in counts[1:])]
+        values = [frechet_distance(part, inputs.reference) for part in parts]
         _, at_infinity = np.polyfit([1 / count for count in counts], values, 1)
         names = ("fid", "fid_half", "fid_quarter", "fid_infinity")
         return dict(zip(names, [*values, float(at_infinity)], strict=True))
 
 
-def frechet_distance(samples: Seen, reference: Seen) -> float:
+def frechet_distance(samples: Features, reference: Features) -> float:
     """Return the Fréchet distance of two sets' features."""
     value: float = fid_statistics_to_metric(samples.statistics, reference.statistics, verbose=False)[KEY_METRIC_FID]
     return value

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 
-from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 
@@ -22,16 +22,17 @@ class InceptionScore(Metric):
     specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("inception_score", higher_is_better=True),)
 
     @property
-    def fewest(self) -> int:
+    def min_images(self) -> int:
         return self.splits
 
-    def applies(self, case: Case) -> str:
-        return "the extractor has no classes" if case.samples.logits is None else ""
+    def not_applicable(self, inputs: MetricInputs) -> str:
+        reason = super().not_applicable(inputs)
+        return reason or ("the extractor has no classes" if inputs.samples.logits is None else "")
 
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `inception_score`, 1 to the number of classes, higher is better."""
-        assert case.samples.logits is not None
+        assert inputs.samples.logits is not None
         # A class that no sample is in would have the logarithm of zero.
-        logits = case.samples.logits.double().log_softmax(1).clamp(min=-100)
+        logits = inputs.samples.logits.double().log_softmax(1).clamp(min=-100)
         found = isc_features_to_metric(logits, self.splits, shuffle=True, rng_seed=2020)
         return {"inception_score": found[KEY_METRIC_ISC_MEAN]}

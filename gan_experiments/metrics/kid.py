@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 
@@ -23,14 +23,14 @@ class KernelDistance(Metric):
     specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("kid"),)
 
     @property
-    def fewest(self) -> int:
+    def min_images(self) -> int:
         return self.subset_size
 
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `kid`, about 0 for equal distributions and then also below, lower is better."""
         found = kid_features_to_metric(
-            case.samples.features,
-            case.reference.features,
+            inputs.samples.features,
+            inputs.reference.features,
             kid_subsets=self.subsets,
             kid_subset_size=self.subset_size,
             rng_seed=2020,

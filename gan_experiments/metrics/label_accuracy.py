@@ -1,9 +1,9 @@
 """Does the generator make the class that it is asked for."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from gan_experiments.metrics.base import NO_CLASSES, NO_LABELS, Case, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 
@@ -15,13 +15,9 @@ class LabelAccuracy(Metric):
     """
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("label_accuracy", higher_is_better=True),)
+    requires: ClassVar[tuple[Literal["classes", "labels"], ...]] = ("classes", "labels")
 
-    def applies(self, case: Case) -> str:
-        if not case.knows_classes:
-            return NO_CLASSES
-        return "" if case.conditional else NO_LABELS
-
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `label_accuracy`, 0 to 1, higher is better."""
-        hits = case.samples.predicted == case.samples.labels
+        hits = inputs.samples.predicted == inputs.samples.labels
         return {"label_accuracy": float(hits.double().mean())}

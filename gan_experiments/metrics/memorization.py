@@ -7,9 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_experiments.metrics.base import NO_HELD_OUT, Case, Metric
-from gan_experiments.metrics.features import Seen
+from gan_experiments.metrics.base import Dependency, Metric, MetricInputs, Picture
+from gan_experiments.metrics.features import Features
 from gan_experiments.types import MetricSpec
+
+NUM_PAIRS, COLUMNS = 20, 10  # of the picture
 
 
 @dataclass(frozen=True)
@@ -28,27 +30,31 @@ class Memorization(Metric):
         MetricSpec("memorization_ratio", higher_is_better=True),
         MetricSpec("memorized_share"),
     )
-    sets: ClassVar[tuple[str, ...]] = ("training", "held_out")
+    depends_on: ClassVar[tuple[Dependency, ...]] = ("samples", "training", "held_out", "extractor")
 
-    def applies(self, case: Case) -> str:
-        return NO_HELD_OUT if case.held_out is None else ""
-
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `memorization_ratio` and `memorized_share`.
 
         The ratio is the median distance over that of held-out images: 1 as fresh data, 0 copies. The share counts the
         samples nearer than 1% of the held-out images are: 0.01 as fresh data, 1 copies.
         """
-        assert case.held_out is not None
-        own, _ = nearest(case.samples.take(slice(self.num_images)), case.training)
-        fresh, _ = nearest(case.held_out.take(slice(self.num_images)), case.training)
+        own, _ = nearest(inputs.samples.take(slice(self.num_images)), inputs.training)
+        fresh, _ = nearest(inputs.held_out.take(slice(self.num_images)), inputs.training)
         return {
             "memorization_ratio": float(own.median() / fresh.median()) if fresh.median() > 0 else math.nan,
             "memorized_share": float((own <= fresh.quantile(self.quantile)).double().mean()),
         }
 
+    def pictures(self, inputs: MetricInputs) -> dict[str, Picture]:
+        """Return `nearest`: the samples that are nearest to a training image, and below each row these images."""
+        distances, which = nearest(inputs.samples.take(slice(self.num_images)), inputs.training)
+        order = distances.argsort()[:NUM_PAIRS]
+        rows = (inputs.pixels[order].cpu(), inputs.training_pixels(which[order]))
+        pairs = zip(*(torch.split(part, COLUMNS) for part in rows), strict=True)
+        return {"nearest": Picture(torch.cat([row for pair in pairs for row in pair]), COLUMNS)}
 
-def nearest(samples: Seen, training: Seen) -> tuple[Tensor, Tensor]:
+
+def nearest(samples: Features, training: Features) -> tuple[Tensor, Tensor]:
     """Return for each sample the distance to its nearest training image, and which one it is."""
     which = torch.cat([torch.cdist(rows, training.features).argmin(1) for rows in torch.split(samples.features, 500)])
     # The distance once more, exactly: through a matrix product a copy would be at 1e-2 in place of 0.

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
-from gan_experiments.metrics.base import Case, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 ROWS = 500  # of the matrix of distances at once
@@ -28,12 +28,12 @@ class PrecisionRecall(Metric):
     )
 
     @property
-    def fewest(self) -> int:
+    def min_images(self) -> int:
         return self.neighborhood + 1
 
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `precision` and `recall`, 0 to 1, higher is better."""
-        samples, real = case.matched(self.num_images)
+        samples, real = inputs.matched(self.num_images)
         found = prc_features_to_metric(
             samples,
             real,

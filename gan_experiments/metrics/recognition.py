@@ -1,12 +1,12 @@
 """Are samples recognised as what a generator was trained on, where that is a part of the classes."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from gan_experiments.metrics.base import NO_CLASSES, Case, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 ALL_CLASSES = "the reference has all classes of the data"
@@ -21,18 +21,18 @@ class Recognition(Metric):
     """
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("recognition", higher_is_better=True),)
+    requires: ClassVar[tuple[Literal["classes", "labels"], ...]] = ("classes",)
 
-    def applies(self, case: Case) -> str:
-        if not case.knows_classes:
-            return NO_CLASSES
-        return ALL_CLASSES if len(_kept(case)) == len(case.class_names) else ""
+    def not_applicable(self, inputs: MetricInputs) -> str:
+        reason = super().not_applicable(inputs)
+        return reason or (ALL_CLASSES if len(_kept(inputs)) == len(inputs.class_names) else "")
 
-    def compute(self, case: Case) -> dict[str, float]:
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `recognition`, 0 to 1, higher is better."""
-        hits = torch.isin(case.samples.predicted, _kept(case))
+        hits = torch.isin(inputs.samples.predicted, _kept(inputs))
         return {"recognition": float(hits.double().mean())}
 
 
-def _kept(case: Case) -> Tensor:
-    kept: Tensor = torch.unique(case.reference.labels)
+def _kept(inputs: MetricInputs) -> Tensor:
+    kept: Tensor = torch.unique(inputs.reference.labels)
     return kept

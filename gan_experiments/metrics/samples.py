@@ -13,7 +13,6 @@ from gan_experiments.metrics.features import Features, compute_features
 from gan_experiments.rng import stream_seed
 from gan_experiments.sampling.sampler import BLOCK_SIZE
 
-
 Blocks = Callable[[Sequence[int]], Iterator[tuple[Tensor, float]]]
 
 

@@ -4,6 +4,8 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,9 @@ from gan_experiments.cli.app import app
 from gan_experiments.config.checks import count_training_images
 from gan_experiments.config.compose import prepare
 from gan_experiments.config.suggestions import CONFIG_DIR
-from gan_experiments.metrics.base import Case
 from gan_experiments.metrics.class_balance import ClassBalance
 from gan_experiments.metrics.class_fid import ClassFrechetDistance
-from gan_experiments.metrics.features import Seen
+from gan_experiments.metrics.features import Features
 from gan_experiments.types import UserError
 
 UNLABELLED = ["model=dcgan", "loss=non_saturating"]
@@ -157,18 +158,21 @@ def test_regimes_are_applied_in_the_order_of_the_command_line() -> None:
 def test_classes_that_the_reference_lacks_are_not_missed() -> None:
     """Of four classes the reference has 1 and 2; samples are of 1, and one of 3."""
     logits, labels = torch.eye(4)[[1, 1, 1, 3]], torch.tensor([1, 1, 2, 1])
-    samples = Seen(torch.tensor([[0.0, 0], [2, 0], [5, 0], [1, 0]]), logits, labels)
+    samples = Features(torch.tensor([[0.0, 0], [2, 0], [5, 0], [1, 0]]), logits, labels)
     of = torch.tensor([1, 1, 2, 2])
-    reference = Seen(torch.tensor([[1.0, 0], [3, 0], [4, 0], [6, 0]]), torch.eye(4)[of], of)
-    case = Case(samples, reference, reference, None, True, True, list("abcd"), seed=0)
+    reference = Features(torch.tensor([[1.0, 0], [3, 0], [4, 0], [6, 0]]), torch.eye(4)[of], of)
 
-    balance = ClassBalance().compute(case)
+    def inputs(samples: Features) -> Any:
+        return SimpleNamespace(
+            samples=samples, reference=reference, conditional=True, knows_classes=True, class_names=list("abcd")
+        )
+
+    balance = ClassBalance().compute(inputs(samples))
     assert (balance["class_coverage"], balance["missing_classes"]) == (0.5, 1.0)
     assert balance["class_kl"] == pytest.approx(math.log(2))  # all that are seen as 1 or 2 are 1
-    case.samples = replace(samples, logits=torch.eye(4)[[0, 0, 3, 3]])
-    assert math.isnan(ClassBalance().compute(case)["class_kl"])
-    case.samples = samples
-    distances = ClassFrechetDistance().compute(case)
+    elsewhere = replace(samples, logits=torch.eye(4)[[0, 0, 3, 3]])
+    assert math.isnan(ClassBalance().compute(inputs(elsewhere))["class_kl"])
+    distances = ClassFrechetDistance().compute(inputs(samples))
     assert distances.keys() == {"class_fid", "class_fid_b", "class_fid_c"}
     # Class b: means 1 and 2, variances 1 and 2. Class c has one sample, so neither it nor the mean has a value.
     assert distances["class_fid_b"] == pytest.approx(1 + (2**0.5 - 1) ** 2, abs=1e-4)

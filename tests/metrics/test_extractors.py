@@ -18,7 +18,7 @@ from gan_experiments.metrics.extractors.base import Extractor, fit_pixels, fitti
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
 from gan_experiments.metrics.extractors.inception import InceptionExtractor
 from gan_experiments.metrics.extractors.module import ModuleExtractor
-from gan_experiments.metrics.features import look, look_at_set
+from gan_experiments.metrics.features import compute_features, features_of
 from gan_experiments.tensors import save_tensors
 from gan_experiments.types import UserError
 
@@ -32,8 +32,8 @@ def kept(cache_dir: Path) -> list[Path]:
 
 def test_features_of_real_images_are_computed_once(tmp_path: Path) -> None:
     real, first, second = images(300), extractor(), extractor()
-    seen = look_at_set(real, first, tmp_path)
-    again = look_at_set(real, second, tmp_path)
+    seen = features_of(real, first, tmp_path)
+    again = features_of(real, second, tmp_path)
     assert isinstance(second.module, TwoOutputs)
     assert second.module.calls == 0
     assert torch.equal(seen.features, again.features)
@@ -47,7 +47,7 @@ def test_features_of_real_images_are_computed_once(tmp_path: Path) -> None:
 
 def test_extractors_of_other_weights_share_no_file(tmp_path: Path) -> None:
     real = images(20)
-    seen = [look_at_set(real, extractor(seed=seed), tmp_path) for seed in (1, 2)]
+    seen = [features_of(real, extractor(seed=seed), tmp_path) for seed in (1, 2)]
     assert len(kept(tmp_path)) == 2
     assert not torch.equal(seen[0].features, seen[1].features)
 
@@ -77,21 +77,21 @@ def test_other_images_or_another_input_share_no_file(tmp_path: Path, change: str
         other = TensorImageSet(real.images.flip(0), real.labels)
     else:
         looking = extractor(image_size=None)
-    look_at_set(real, extractor(image_size=8), tmp_path)
-    look_at_set(other, looking, tmp_path)
+    features_of(real, extractor(image_size=8), tmp_path)
+    features_of(other, looking, tmp_path)
     assert len(kept(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "other tensors"])
 def test_a_damaged_file_of_features_is_made_anew(tmp_path: Path, damage: str) -> None:
     real = images(20)
-    seen = look_at_set(real, extractor(), tmp_path)
+    seen = features_of(real, extractor(), tmp_path)
     (path,) = kept(tmp_path)
     whole = path.read_bytes()
     other = save({"a": torch.ones(2)})
     damaged = {"cut": whole[:-7], "empty": b"", "text": b"no tensors at all", "other tensors": other}
     path.write_bytes(damaged[damage])
-    again = look_at_set(real, extractor(), tmp_path)
+    again = features_of(real, extractor(), tmp_path)
     assert torch.equal(seen.features, again.features)
     assert kept(tmp_path) == [path]
     assert path.read_bytes() == whole
@@ -102,7 +102,7 @@ def test_features_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         next(broken.parameters()).fill_(torch.inf)
     with pytest.raises(UserError, match=r"'broken' gives features that are not finite"):
-        look_at_set(images(5), broken, tmp_path)
+        features_of(images(5), broken, tmp_path)
 
 
 def test_each_image_is_made_once_for_all_extractors() -> None:
@@ -114,7 +114,7 @@ def test_each_image_is_made_once_for_all_extractors() -> None:
             made += len(block)
             yield block
 
-    first, second = look(blocks(), real.labels, [extractor(seed=1), extractor(seed=2)])
+    first, second = compute_features(blocks(), real.labels, [extractor(seed=1), extractor(seed=2)])
     assert made == len(first) == len(second) == 600
 
 
@@ -131,7 +131,7 @@ def test_grey_images_are_repeated_for_an_extractor_of_colours() -> None:
 
 def test_colour_images_are_refused_by_an_extractor_of_grey_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"'raw' takes 1 channels, but the images have 3.*/extractor=classifier"):
-        look_at_set(images(4, channels=3), Raw(1, 8), tmp_path)
+        features_of(images(4, channels=3), Raw(1, 8), tmp_path)
 
 
 def test_images_are_brought_to_the_size_of_the_extractor() -> None:

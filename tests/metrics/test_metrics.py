@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
-from toys import case, normal, seen
+from toys import inputs, normal, points
 
+from gan_experiments.datasets.base import TensorImageSet
+from gan_experiments.metrics import classification_accuracy
 from gan_experiments.metrics import fid as fid_module
-from gan_experiments.metrics.base import NO_CLASSES, NO_GENERATOR, NO_HELD_OUT, NO_LABELS, DiscriminatorMetric, Metric
+from gan_experiments.metrics.base import NO_CLASSES, NO_DISCRIMINATOR, NO_GENERATOR, NO_HELD_OUT, NO_LABELS, Metric
 from gan_experiments.metrics.center_patch import CenterPatch
 from gan_experiments.metrics.class_balance import ClassBalance
 from gan_experiments.metrics.class_fid import ClassFrechetDistance
@@ -25,7 +27,7 @@ from gan_experiments.metrics.density_coverage import DensityCoverage
 from gan_experiments.metrics.discriminator_overfitting import DiscriminatorOverfitting
 from gan_experiments.metrics.diversity import FeatureDiversity
 from gan_experiments.metrics.evaluate import Results, summarize
-from gan_experiments.metrics.features import Seen
+from gan_experiments.metrics.features import Features
 from gan_experiments.metrics.fid import FrechetDistance, frechet_distance
 from gan_experiments.metrics.inception_score import InceptionScore
 from gan_experiments.metrics.kid import KernelDistance
@@ -55,7 +57,7 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
 def test_fid_is_the_textbook_formula() -> None:
     samples = normal(400, 16) @ normal(16, 16, seed=1) + 0.5
     real = normal(500, 16, seed=2) * 2 + 10
-    found = FrechetDistance().compute(case(seen(samples), seen(real)))
+    found = FrechetDistance().compute(inputs(points(samples), points(real)))
     for name, count in {"fid": 400, "fid_half": 200, "fid_quarter": 100}.items():
         assert found[name] == pytest.approx(textbook_fid(samples[:count], real), rel=1e-6)
 
@@ -64,7 +66,7 @@ def test_fid_of_two_known_normal_distributions() -> None:
     # On the axes ±1: mean 0, covariance I / 1.5 (4 points, N - 1 = 3: 2/3). Shifted by (3, 4) and twice as wide:
     # 25 + 2 · (2/3)(1 - 2)² = 25 + 4/3.
     cross = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
-    found = frechet_distance(seen(2 * cross + torch.tensor([3.0, 4.0])), seen(cross))
+    found = frechet_distance(points(2 * cross + torch.tensor([3.0, 4.0])), points(cross))
     assert found == pytest.approx(25 + 4 / 3, rel=1e-12)
 
 
@@ -81,17 +83,17 @@ def test_fid_is_that_of_torchmetrics() -> None:
     peer = FrechetInceptionDistance(feature=Pixels())
     peer.update(real, real=True)
     peer.update(made, real=False)
-    found = frechet_distance(seen(Pixels()(made)), seen(Pixels()(real)))
+    found = frechet_distance(points(Pixels()(made)), points(Pixels()(real)))
     assert found == pytest.approx(float(peer.compute()), rel=1e-4)
 
 
 def test_fid_of_a_set_with_itself_is_zero() -> None:
     features = normal(200, 16) + 3
-    assert abs(FrechetDistance().compute(case(seen(features), seen(features)))["fid"]) < 1e-6
+    assert abs(FrechetDistance().compute(inputs(points(features), points(features)))["fid"]) < 1e-6
 
 
 def test_fid_of_fewer_images_than_features_is_finite_and_positive() -> None:
-    found = FrechetDistance().compute(case(seen(normal(20, 48)), seen(normal(20, 48, seed=1))))
+    found = FrechetDistance().compute(inputs(points(normal(20, 48)), points(normal(20, 48, seed=1))))
     assert all(math.isfinite(value) for value in found.values())
     assert 0 < found["fid"] < found["fid_half"] < found["fid_quarter"]
 
@@ -99,13 +101,13 @@ def test_fid_of_fewer_images_than_features_is_finite_and_positive() -> None:
 def test_fid_infinity_is_where_the_line_meets_the_axis(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {80: 5.0, 40: 6.0, 20: 9.0}
     monkeypatch.setattr(fid_module, "frechet_distance", lambda samples, reference: values[len(samples)])
-    found = FrechetDistance().compute(case(seen(normal(80, 2)), seen(normal(9, 2))))
+    found = FrechetDistance().compute(inputs(points(normal(80, 2)), points(normal(9, 2))))
     # x = 1, 2, 4 (over 80): mean 7/3, Sxx 14/3, Sxy 19/3, so the slope is 19/14 and the intercept 20/3 - 19/6.
     assert found == pytest.approx({"fid": 5, "fid_half": 6, "fid_quarter": 9, "fid_infinity": 3.5})
 
 
 def test_fid_infinity_undoes_most_of_the_bias() -> None:
-    found = FrechetDistance().compute(case(seen(normal(2000, 20)), seen(normal(20000, 20, seed=1))))
+    found = FrechetDistance().compute(inputs(points(normal(2000, 20)), points(normal(20000, 20, seed=1))))
     assert found["fid"] < found["fid_half"] < found["fid_quarter"]
     assert abs(found["fid_infinity"]) < found["fid"] / 3
 
@@ -115,7 +117,7 @@ def test_fid_infinity_undoes_most_of_the_bias() -> None:
 
 def test_kid_is_the_unbiased_estimator() -> None:
     x, y = normal(30, 5), normal(30, 5, seed=1) + 0.5
-    found = KernelDistance(subset_size=30, subsets=2).compute(case(seen(x), seen(y)))
+    found = KernelDistance(subset_size=30, subsets=2).compute(inputs(points(x), points(y)))
     terms = []
     for a, b, same in ((x, x, True), (y, y, True), (x, y, False)):
         total = 0.0
@@ -128,7 +130,7 @@ def test_kid_is_the_unbiased_estimator() -> None:
 
 
 def test_kid_of_equal_distributions_is_about_zero_whatever_the_size_of_subsets() -> None:
-    given = case(seen(normal(1000, 5)), seen(normal(1000, 5, seed=1)))
+    given = inputs(points(normal(1000, 5)), points(normal(1000, 5, seed=1)))
     for size in (50, 250):
         assert abs(KernelDistance(subset_size=size).compute(given)["kid"]) < 0.02
 
@@ -140,22 +142,22 @@ REAL = [0.0, 1.0, 3.0, 7.0]
 def test_precision_and_recall_on_a_line() -> None:
     # Radii of the samples: 0.2, 0.2, 0.3, 2.3; their balls hold 1 and 3, but neither 0 nor 7; all lie near real ones.
     samples = [0.4, 0.6, 0.9, 3.2]
-    found = PrecisionRecall(neighborhood=1).compute(case(seen(samples), seen(REAL)))
+    found = PrecisionRecall(neighborhood=1).compute(inputs(points(samples), points(REAL)))
     assert found == {"precision": 1.0, "recall": 0.5}
-    swapped = PrecisionRecall(neighborhood=1).compute(case(seen(REAL), seen(samples)))
+    swapped = PrecisionRecall(neighborhood=1).compute(inputs(points(REAL), points(samples)))
     assert swapped == {"precision": 0.5, "recall": 1.0}
 
 
 def test_density_and_coverage_on_a_line() -> None:
     # 0.4 and 0.6 are in the balls of 0 and 1, -0.5 in that of 0, 20 in none: 5 over k · 4. Balls 0 and 1 hold one.
-    found = DensityCoverage(neighborhood=1).compute(case(seen([0.4, 0.6, -0.5, 20.0]), seen(REAL)))
+    found = DensityCoverage(neighborhood=1).compute(inputs(points([0.4, 0.6, -0.5, 20.0]), points(REAL)))
     assert found == {"density": 1.25, "coverage": 0.5}
 
 
 def test_an_outlier_among_the_real_ones_spoils_precision_but_not_density() -> None:
     real = [*(i / 10 for i in range(9)), 100.0]
     samples = [20.0 + i for i in range(10)]  # all within the outlier's ball of radius 99.2, and in no other
-    given = case(seen(samples), seen(real))
+    given = inputs(points(samples), points(real))
     assert PrecisionRecall(neighborhood=1).compute(given)["precision"] == 1
     assert DensityCoverage(neighborhood=1).compute(given) == {"density": 1.0, "coverage": 0.1}
 
@@ -163,7 +165,7 @@ def test_an_outlier_among_the_real_ones_spoils_precision_but_not_density() -> No
 @pytest.mark.parametrize("offset", [0.0, 30.0])
 def test_neighbourhoods_are_those_of_exact_distances(offset: float) -> None:
     samples, real = normal(150, 32) * 0.9 + offset, normal(150, 32, seed=1) + offset
-    given = case(seen(samples), seen(real))
+    given = inputs(points(samples), points(real))
     real_radius = distances(real, real).kthvalue(4).values
     sample_radius = distances(samples, samples).kthvalue(4).values
     between = distances(samples, real)
@@ -181,7 +183,7 @@ def test_neighbourhoods_are_those_of_exact_distances(offset: float) -> None:
 
 def test_a_collapsed_generator_has_precision_but_no_recall() -> None:
     real = normal(100, 8)
-    given = case(seen(real[:1].repeat(100, 1)), seen(real))
+    given = inputs(points(real[:1].repeat(100, 1)), points(real))
     found = PrecisionRecall().compute(given)
     assert found["precision"] == 1
     assert found["recall"] <= 0.01  # the one real image itself
@@ -189,14 +191,14 @@ def test_a_collapsed_generator_has_precision_but_no_recall() -> None:
 
 
 def test_equal_sets_have_full_marks() -> None:
-    given = case(seen(normal(100, 8)), seen(normal(100, 8)))
+    given = inputs(points(normal(100, 8)), points(normal(100, 8)))
     assert PrecisionRecall().compute(given) == {"precision": 1.0, "recall": 1.0}
     # Each ball holds its centre and k - 1 others, the k-th lies on its edge: k · N over k · N.
     assert DensityCoverage().compute(given) == pytest.approx({"density": 1.0, "coverage": 1.0}, abs=1e-6)
 
 
 def test_equally_many_of_both_are_compared() -> None:
-    given = case(seen(normal(70, 2)), seen(normal(100, 2, seed=1)))
+    given = inputs(points(normal(70, 2)), points(normal(100, 2, seed=1)))
     samples, real = given.matched(40)
     assert len(samples) == len(real) == 40
     samples, real = given.matched(1000)
@@ -208,8 +210,8 @@ def test_equally_many_of_both_are_compared() -> None:
 
 
 def inception_score(probabilities: Tensor, splits: int = 1) -> float:
-    made = Seen(torch.zeros(len(probabilities), 2), probabilities.log(), torch.zeros(len(probabilities)).long())
-    return InceptionScore(splits).compute(case(made, made))["inception_score"]
+    made = Features(torch.zeros(len(probabilities), 2), probabilities.log(), torch.zeros(len(probabilities)).long())
+    return InceptionScore(splits).compute(inputs(made, made))["inception_score"]
 
 
 def test_inception_score_of_uniform_predictions_is_1() -> None:
@@ -239,7 +241,7 @@ def test_inception_score_by_hand() -> None:
 def test_class_fid_is_the_mean_over_the_classes_asked_for() -> None:
     x, y = normal(80, 3), normal(90, 3, seed=1) * 2
     asked, true = torch.arange(80) % 2, torch.arange(90) // 45
-    found = ClassFrechetDistance().compute(case(seen(x, labels=asked), seen(y, labels=true)))
+    found = ClassFrechetDistance().compute(inputs(points(x, labels=asked), points(y, labels=true)))
     a, b = textbook_fid(x[asked == 0], y[true == 0]), textbook_fid(x[asked == 1], y[true == 1])
     assert found == pytest.approx({"class_fid": (a + b) / 2, "class_fid_a": a, "class_fid_b": b}, rel=1e-6)
 
@@ -248,7 +250,9 @@ def test_class_fid_without_labels_goes_by_the_classes_seen() -> None:
     x, y = normal(80, 3), normal(90, 3, seed=1) * 2
     made, real = torch.arange(80) // 40, torch.arange(90) % 2
     wrong = 1 - real
-    given = case(seen(x, predicted=made, labels=wrong[:80]), seen(y, predicted=real, labels=wrong), conditional=False)
+    given = inputs(
+        points(x, predicted=made, labels=wrong[:80]), points(y, predicted=real, labels=wrong), conditional=False
+    )
     found = ClassFrechetDistance().compute(given)
     assert found["class_fid_a"] == pytest.approx(textbook_fid(x[made == 0], y[real == 0]), rel=1e-6)
     assert found["class_fid_b"] == pytest.approx(textbook_fid(x[made == 1], y[real == 1]), rel=1e-6)
@@ -257,14 +261,14 @@ def test_class_fid_without_labels_goes_by_the_classes_seen() -> None:
 def test_class_fid_sees_classes_that_were_mixed_up_where_fid_does_not() -> None:
     features = torch.cat([normal(50, 3), normal(50, 3, seed=1) + 5])
     labels = torch.arange(100) // 50
-    given = case(seen(features, labels=1 - labels), seen(features, labels=labels))
+    given = inputs(points(features, labels=1 - labels), points(features, labels=labels))
     assert abs(FrechetDistance().compute(given)["fid"]) < 1e-6
     assert ClassFrechetDistance().compute(given)["class_fid"] > 50
 
 
 def test_a_class_of_one_sample_has_no_class_fid_nor_has_the_mean() -> None:
-    made = seen(normal(10, 3), labels=[0] * 9 + [1])
-    found = ClassFrechetDistance().compute(case(made, seen(normal(10, 3), labels=[0, 1] * 5)))
+    made = points(normal(10, 3), labels=[0] * 9 + [1])
+    found = ClassFrechetDistance().compute(inputs(made, points(normal(10, 3), labels=[0, 1] * 5)))
     assert math.isfinite(found["class_fid_a"])
     assert math.isnan(found["class_fid_b"])
     assert math.isnan(found["class_fid"])
@@ -276,14 +280,14 @@ def test_label_accuracy_falls_by_the_share_of_wrong_labels(num_wrong: int) -> No
     labels = torch.arange(200) % 5
     predicted = labels.clone()
     predicted[:num_wrong] = (predicted[:num_wrong] + 1) % 5
-    made = seen(torch.zeros(200), predicted=predicted, labels=labels, num_classes=5)
-    assert LabelAccuracy().compute(case(made, made))["label_accuracy"] == pytest.approx(1 - num_wrong / 200)
+    made = points(torch.zeros(200), predicted=predicted, labels=labels, num_classes=5)
+    assert LabelAccuracy().compute(inputs(made, made))["label_accuracy"] == pytest.approx(1 - num_wrong / 200)
 
 
 def balance(made: list[int], real: list[int], num_classes: int) -> dict[str, float]:
-    samples = seen(torch.zeros(len(made)), predicted=made, num_classes=num_classes)
-    reference = seen(torch.zeros(len(real)), labels=real)
-    return ClassBalance().compute(case(samples, reference, class_names=[str(i) for i in range(num_classes)]))
+    samples = points(torch.zeros(len(made)), predicted=made, num_classes=num_classes)
+    reference = points(torch.zeros(len(real)), labels=real)
+    return ClassBalance().compute(inputs(samples, reference, class_names=[str(i) for i in range(num_classes)]))
 
 
 def test_class_balance_by_hand() -> None:
@@ -318,10 +322,10 @@ def test_a_class_is_missing_below_a_tenth_of_its_share(count: int, missing: int)
 def test_recognition_counts_samples_seen_as_a_class_that_is_kept(
     kept: list[int], predicted: list[int], expected: float
 ) -> None:
-    samples = seen(normal(4, 2), predicted=predicted, labels=[kept[0]] * 4, num_classes=3)
-    reference = seen(normal(6, 2), labels=(kept * 6)[:6])
-    given = case(samples, reference, class_names=["a", "b", "c"], conditional=False)
-    assert Recognition().applies(given) == ""
+    samples = points(normal(4, 2), predicted=predicted, labels=[kept[0]] * 4, num_classes=3)
+    reference = points(normal(6, 2), labels=(kept * 6)[:6])
+    given = inputs(samples, reference, class_names=["a", "b", "c"], conditional=False)
+    assert Recognition().not_applicable(given) == ""
     assert Recognition().compute(given) == {"recognition": expected}
 
 
@@ -338,8 +342,9 @@ def squares(*brightness: float, size: int = 8) -> Tensor:
 
 
 def middle(samples: Tensor, real: Tensor, **parameters: float) -> dict[str, float]:
-    some = seen(normal(5, 2))
-    given = case(some, some, pixels=lambda: samples, reference_pixels=lambda: iter(torch.split(real, 40)))
+    some = points(normal(5, 2))
+    reference = TensorImageSet(real, torch.zeros(len(real), dtype=torch.int64))
+    given = inputs(some, some, pixels=samples, reference_pixels=reference)
     return CenterPatch(**parameters).compute(given)
 
 
@@ -386,7 +391,7 @@ def test_only_the_middle_counts_and_colours_are_averaged() -> None:
 def test_diversity_is_the_share_of_the_reference_variance() -> None:
     real = normal(60, 4)
     values = {
-        name: FeatureDiversity().compute(case(seen(features), seen(real)))["feature_diversity"]
+        name: FeatureDiversity().compute(inputs(points(features), points(real)))["feature_diversity"]
         for name, features in {"constant": real[:1].repeat(60, 1), "same": real, "wider": 3 * real + 1}.items()
     }
     assert values == pytest.approx({"constant": 0, "same": 1, "wider": 9}, rel=1e-5)
@@ -394,14 +399,14 @@ def test_diversity_is_the_share_of_the_reference_variance() -> None:
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])
 def test_copies_of_training_images_are_found_though_fid_is_zero(offset: float) -> None:
-    training, fresh = seen(normal(400, 8) + offset), seen(normal(300, 8, seed=1) + offset)
-    given = case(training.take(torch.randperm(400)), training, held_out=fresh)
+    training, fresh = points(normal(400, 8) + offset), points(normal(300, 8, seed=1) + offset)
+    given = inputs(training.take(torch.randperm(400)), training, held_out=fresh)
     assert abs(FrechetDistance().compute(given)["fid"]) < 1e-6
     assert Memorization().compute(given) == {"memorization_ratio": 0, "memorized_share": 1}
 
 
 def test_fresh_images_are_no_copies() -> None:
-    given = case(seen(normal(1000, 8)), seen(normal(500, 8, seed=1)), held_out=seen(normal(1000, 8, seed=2)))
+    given = inputs(points(normal(1000, 8)), points(normal(500, 8, seed=1)), held_out=points(normal(1000, 8, seed=2)))
     found = Memorization().compute(given)
     assert found["memorization_ratio"] == pytest.approx(1, abs=0.1)
     assert 0 < found["memorized_share"] < 0.03
@@ -409,7 +414,7 @@ def test_fresh_images_are_no_copies() -> None:
 
 def test_memorization_on_a_line() -> None:
     # Distances to the training points 0 and 10: samples 1, 1, 3; held-out images 2, 4, 5.
-    given = case(seen([1.0, 9.0, 13.0]), seen([0.0, 10.0]), held_out=seen([2.0, 14.0, 5.0]))
+    given = inputs(points([1.0, 9.0, 13.0]), points([0.0, 10.0]), held_out=points([2.0, 14.0, 5.0]))
     # The quantile 0.01 of (2, 4, 5) is 2.02: 1 and 1 are below.
     assert Memorization().compute(given) == pytest.approx({"memorization_ratio": 0.25, "memorized_share": 2 / 3})
 
@@ -417,21 +422,25 @@ def test_memorization_on_a_line() -> None:
 def test_copies_are_counted_even_if_the_held_out_images_hold_some() -> None:
     training = normal(400, 8)
     fresh = torch.cat([training[:8], normal(392, 8, seed=4)])  # 2% are training images
-    found = Memorization().compute(case(seen(training), seen(training), held_out=seen(fresh)))
+    found = Memorization().compute(inputs(points(training), points(training), held_out=points(fresh)))
     assert found["memorized_share"] > 0.9
 
 
 def test_half_copies_give_half_a_share() -> None:
     training = normal(400, 8)
     made = torch.cat([training[:200], normal(200, 8, seed=3) * 2])
-    found = Memorization().compute(case(seen(made), seen(training), held_out=seen(normal(400, 8, seed=2))))
+    found = Memorization().compute(inputs(points(made), points(training), held_out=points(normal(400, 8, seed=2))))
     assert found["memorized_share"] == pytest.approx(0.5, abs=0.02)
 
 
 def test_copies_are_looked_for_in_what_was_trained_on_and_not_in_the_reference() -> None:
-    reference = seen(normal(400, 8))
-    given = case(reference.take(slice(100, 200)), reference, held_out=reference.take(slice(200, 300)))
-    given.training = reference.take(slice(100))
+    reference = points(normal(400, 8))
+    given = inputs(
+        reference.take(slice(100, 200)),
+        reference,
+        held_out=reference.take(slice(200, 300)),
+        training=reference.take(slice(100)),
+    )
     found = Memorization().compute(given)
     assert found["memorization_ratio"] == pytest.approx(1, abs=0.2)
     assert found["memorized_share"] < 0.1
@@ -442,13 +451,10 @@ def test_copies_are_looked_for_in_what_was_trained_on_and_not_in_the_reference()
 
 @dataclass
 class Answers:
-    """A judge with given answers, which remembers what it was asked."""
+    """A probe with given answers, which remembers what it was asked."""
 
     values: dict[str, Tensor]  # scores of each set
     logits: dict[str, tuple[Tensor, Tensor]] | None = None
-    has_generator: bool = True
-    has_held_out: bool = True
-    no_class_head: str = ""
     asked: list[tuple[str, int, bool]] = field(default_factory=list)
 
     def scores(self, name: str, count: int) -> Tensor:
@@ -460,51 +466,39 @@ class Answers:
         return None if self.logits is None else self.logits[name]
 
 
+SOME = points(normal(5, 2), predicted=[0, 1, 0, 1, 0])
+
+
 @pytest.mark.parametrize(("held_out", "expected"), [(3.0, 0.0), (1.0, 0.5), (-1.0, 1.0)])
 def test_discriminator_overfitting_by_hand(held_out: float, expected: float) -> None:
     scores = {"training": [2.0, 4.0], "held_out": [held_out], "samples": [-1.0] * 3}
-    judge = Answers({name: torch.tensor(values) for name, values in scores.items()})
-    assert DiscriminatorOverfitting(7).compute(judge) == {"discriminator_overfitting": expected}
-    assert {name: count for name, count, _ in judge.asked} == {"training": 7, "held_out": 7, "samples": 7}
+    probe = Answers({name: torch.tensor(values) for name, values in scores.items()})
+    found = DiscriminatorOverfitting(7).compute(inputs(SOME, SOME, probe=probe))
+    assert found == {"discriminator_overfitting": expected}
+    assert {name: count for name, count, _ in probe.asked} == {"training": 7, "held_out": 7, "samples": 7}
 
 
 def test_a_constant_discriminator_does_not_overfit() -> None:
-    judge = Answers(dict.fromkeys(("training", "held_out", "samples"), torch.ones(3)))
-    assert DiscriminatorOverfitting().compute(judge) == {"discriminator_overfitting": 0.0}
+    probe = Answers(dict.fromkeys(("training", "held_out", "samples"), torch.ones(3)))
+    found = DiscriminatorOverfitting().compute(inputs(SOME, SOME, probe=probe))
+    assert found == {"discriminator_overfitting": 0.0}
 
 
 def test_class_head_accuracy_by_hand() -> None:
     held_out = (torch.eye(3)[[0, 1, 2, 0]], torch.tensor([0, 1, 1, 1]))  # two of four
     training = (torch.eye(3)[[2, 2]], torch.tensor([2, 2]))
-    judge = Answers({}, {"held_out": held_out, "training": training})
-    assert ClassHeadAccuracy(9).compute(judge) == {
+    probe = Answers({}, {"held_out": held_out, "training": training})
+    assert ClassHeadAccuracy(9).compute(inputs(None, SOME, probe=probe)) == {
         "class_head_accuracy": 0.5,
         "class_head_training_accuracy": 1.0,
         "class_head_gap": 0.5,
     }
-    assert sorted(judge.asked) == [("held_out", 9, False), ("training", 9, True)]
+    assert sorted(probe.asked) == [("held_out", 9, False), ("training", 9, True)]
 
 
-@pytest.mark.parametrize(
-    ("metric", "lacking", "reason"),
-    [
-        (DiscriminatorOverfitting(), {"has_held_out": False}, NO_HELD_OUT),
-        (DiscriminatorOverfitting(), {"has_generator": False}, NO_GENERATOR),
-        (ClassHeadAccuracy(), {"has_held_out": False}, NO_HELD_OUT),
-        (ClassHeadAccuracy(), {"logits": None}, NO_CLASS_HEAD),
-        (ClassHeadAccuracy(), {"no_class_head": "nothing trains it"}, "nothing trains it"),
-        (ClassHeadAccuracy(), {"has_generator": False}, ""),
-    ],
-)
-def test_what_a_discriminator_cannot_be_asked(
-    metric: DiscriminatorMetric, lacking: dict[str, Any], reason: str
-) -> None:
-    some = (torch.eye(2), torch.arange(2))
-    judge = Answers({}, **({"logits": {"held_out": some, "training": some}} | lacking))
-    assert metric.applies(judge) == reason
+# When a metric is not applicable
 
-
-# What metrics say of themselves
+HEAD = Answers({}, dict.fromkeys(("held_out", "training"), (torch.eye(2), torch.arange(2))))
 
 
 @pytest.mark.parametrize(
@@ -514,46 +508,49 @@ def test_what_a_discriminator_cannot_be_asked(
         (ClassBalance(), {"knows_classes": False}, NO_CLASSES),
         (Recognition(), {"knows_classes": False}, NO_CLASSES),
         (Recognition(), {"class_names": ["a"]}, ALL_CLASSES),
-        (CenterPatch(), {"pixels": None}, "no pixels were given"),
+        (CenterPatch(), {"samples": None}, NO_GENERATOR),
         (LabelAccuracy(), {"knows_classes": False}, NO_CLASSES),
         (LabelAccuracy(), {"conditional": False}, NO_LABELS),
         (Memorization(), {"held_out": None}, NO_HELD_OUT),
         (ClassificationAccuracyScore(), {"conditional": False}, NO_LABELS),
         (ClassificationAccuracyScore(), {"held_out": None}, NO_HELD_OUT),
+        (DiscriminatorOverfitting(), {"held_out": None}, NO_HELD_OUT),
+        (DiscriminatorOverfitting(), {"samples": None}, NO_GENERATOR),
+        (DiscriminatorOverfitting(), {"probe": None}, NO_DISCRIMINATOR),
+        (ClassHeadAccuracy(), {"held_out": None}, NO_HELD_OUT),
+        (ClassHeadAccuracy(), {"probe": Answers({})}, NO_CLASS_HEAD),
+        (ClassHeadAccuracy(), {"no_class_head": "nothing trains it"}, "nothing trains it"),
+        (ClassHeadAccuracy(), {"samples": None}, ""),
     ],
 )
-def test_a_metric_that_lacks_something_says_what(metric: Metric, lacking: dict[str, Any], reason: str) -> None:
-    some = seen(normal(5, 2), predicted=[0, 1, 0, 1, 0])
-    full: dict[str, Any] = {
-        "held_out": some,
-        "pixels": lambda: squares(0.5),
-        "reference_pixels": lambda: iter([squares(0.5)]),
-    }
-    assert metric.applies(case(some, some, **full)) == ""
-    assert metric.applies(case(some, some, **(full | lacking))) == reason
+def test_a_metric_that_lacks_something_names_it(metric: Metric, lacking: dict[str, Any], reason: str) -> None:
+    full: dict[str, Any] = {"samples": SOME, "reference": SOME, "held_out": SOME, "probe": HEAD}
+    assert metric.not_applicable(inputs(**full)) == ""
+    assert metric.not_applicable(inputs(**(full | lacking))) == reason
 
 
 def test_an_extractor_without_logits_has_no_inception_score() -> None:
-    some = seen(normal(5, 2))
-    assert InceptionScore().applies(case(some, some))
+    some = points(normal(5, 2))
+    assert InceptionScore().not_applicable(inputs(some, some))
 
 
-def test_classification_accuracy_trains_on_the_samples_and_the_labels_asked_for() -> None:
-    some = seen(normal(4, 2), predicted=[0, 0, 0, 0], labels=[0, 1, 0, 1], num_classes=2)
-    pixels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
-    given: list[Any] = []
+def test_classification_accuracy_trains_on_the_samples_and_the_labels_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    some = points(normal(4, 2), predicted=[0, 0, 0, 0], labels=[0, 1, 0, 1], num_classes=2)
+    pixels, held_out = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), TensorImageSet(squares(0.5), torch.zeros(1).long())
+    asked: list[Any] = []
 
     def fit(*arguments: Any) -> float:
-        given.extend(arguments)
+        asked.extend(arguments)
         return 0.75
 
-    found = ClassificationAccuracyScore().compute(
-        case(some, some, held_out=some, pixels=lambda: pixels, fit=fit, seed=9)
-    )
-    assert found == {"classification_accuracy": 0.75}
-    assert given[0] is pixels
-    assert given[1].tolist() == [0, 1, 0, 1]
-    assert given[2] == 9
+    monkeypatch.setattr(classification_accuracy, "fit_classifier", fit)
+    given = inputs(some, some, held_out_images=held_out, pixels=pixels, seed=9)
+    assert ClassificationAccuracyScore().compute(given) == {"classification_accuracy": 0.75}
+    assert asked[1].images is pixels
+    assert asked[1].labels.tolist() == [0, 1, 0, 1]
+    assert asked[2:] == [held_out, 9]
 
 
 def test_seeds_are_joined_by_students_t() -> None:
@@ -574,7 +571,7 @@ def test_seeds_are_joined_by_students_t() -> None:
 
 
 def test_precision_and_density_do_not_depend_on_where_the_origin_is() -> None:
-    near = case(seen(normal(100, 8)), seen(normal(100, 8, seed=1)))
-    far = case(seen(normal(100, 8) + 4096), seen(normal(100, 8, seed=1) + 4096))
+    near = inputs(points(normal(100, 8)), points(normal(100, 8, seed=1)))
+    far = inputs(points(normal(100, 8) + 4096), points(normal(100, 8, seed=1) + 4096))
     for metric in (PrecisionRecall(), DensityCoverage()):
         assert metric.compute(far) == pytest.approx(metric.compute(near), abs=0.02)

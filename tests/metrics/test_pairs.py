@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from toys import images, protocol
 
+from gan_experiments.metrics.evaluate import evaluate
 from gan_experiments.metrics.memorization import Memorization
-from gan_experiments.metrics.nearest import nearest_pairs
 
 
 class SometimesCopies(nn.Module):
@@ -23,21 +23,26 @@ class SometimesCopies(nn.Module):
         return torch.where(latents[:, :1, None, None] > 1.5, copies, noise)
 
 
-def test_copies_stand_beside_what_they_copy(tmp_path: Path) -> None:
-    samples, trained_on = nearest_pairs(
-        SometimesCopies(), protocol({"memorization": Memorization()}, tmp_path), seed=0, count=10
-    )
+def nearest(directory: Path, num_samples: int) -> tuple[Tensor, Tensor]:
+    """The pairs of the picture: its rows are samples and training images in turn."""
+    measured = protocol({"memorization": Memorization()}, directory, num_samples=num_samples)
+    pixels, columns = evaluate(SometimesCopies(), measured, seed=0, pictures=True).pictures["nearest"]
+    rows = torch.split(pixels, columns)
+    return torch.cat(rows[::2]), torch.cat(rows[1::2])
 
-    assert samples.shape == trained_on.shape == (10, 1, 8, 8)
-    assert samples.dtype == trained_on.dtype == torch.uint8
-    assert torch.equal(samples, trained_on)
+
+def test_copies_stand_above_what_they_copy(tmp_path: Path) -> None:
+    samples, training = nearest(tmp_path, num_samples=1000)
+
+    assert samples.shape == training.shape == (20, 1, 8, 8)
+    assert samples.dtype == training.dtype == torch.uint8
+    assert torch.equal(samples, training)
 
 
 def test_the_nearest_come_first(tmp_path: Path) -> None:
-    given = protocol({"memorization": Memorization()}, tmp_path, num_samples=100)
-    samples, trained_on = nearest_pairs(SometimesCopies(), given, seed=0, count=100)
+    samples, training = nearest(tmp_path, num_samples=100)
 
-    assert len(samples) == 100
-    different = (samples != trained_on).flatten(1).any(1).long()
-    assert 0 < different.sum() < 100
+    assert len(samples) == 20
+    different = (samples != training).flatten(1).any(1).long()
+    assert 0 < different.sum() < 20
     assert torch.equal(different, different.sort().values)

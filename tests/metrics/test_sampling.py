@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from toys import LATENT_DIM, Probe, TinyGenerator, TwoOutputs, extractor, images, normal, protocol
 
 from gan_experiments.datasets.base import TensorImageSet
-from gan_experiments.metrics.base import NO_GENERATOR, Measure, Metric
+from gan_experiments.metrics.base import NO_GENERATOR, Metric
 from gan_experiments.metrics.center_patch import CenterPatch
 from gan_experiments.metrics.class_balance import ClassBalance
 from gan_experiments.metrics.class_fid import ClassFrechetDistance
 from gan_experiments.metrics.class_head_accuracy import ClassHeadAccuracy
 from gan_experiments.metrics.density_coverage import DensityCoverage
-from gan_experiments.metrics.discriminator import DiscriminatorJudge
+from gan_experiments.metrics.discriminator import DiscriminatorProbe
 from gan_experiments.metrics.discriminator_overfitting import DiscriminatorOverfitting
 from gan_experiments.metrics.diversity import FeatureDiversity
 from gan_experiments.metrics.evaluate import Results, anchors, evaluate
@@ -31,10 +31,11 @@ from gan_experiments.metrics.label_accuracy import LabelAccuracy
 from gan_experiments.metrics.memorization import Memorization
 from gan_experiments.metrics.precision_recall import PrecisionRecall
 from gan_experiments.metrics.protocol import RealImages
-from gan_experiments.sampling.sampler import BLOCK_SIZE, evaluating, generate, labels_like, noise_blocks, shuffle
+from gan_experiments.metrics.samples import noise
+from gan_experiments.sampling.sampler import BLOCK_SIZE, evaluating, generate, labels_like, shuffle
 from gan_experiments.types import DiscriminatorOutput, UserError
 
-METRICS: dict[str, Measure] = {
+METRICS: dict[str, Metric] = {
     "fid": FrechetDistance(),
     "inception_score": InceptionScore(),
     "precision_recall": PrecisionRecall(),
@@ -111,7 +112,7 @@ def test_more_samples_begin_with_the_same_ones(tmp_path: Path) -> None:
     for count in (10, BLOCK_SIZE + 10):
         more = {"num_samples": count, "real": constant_labels}
         evaluate(TinyGenerator(), protocol({"probe": probe}, tmp_path, **more), seed=0)
-    few, many = (case.samples.features for case in probe.cases)
+    few, many = (given.samples.features for given in probe.given)
     assert torch.allclose(few, many[:10], atol=1e-6)
     assert not torch.allclose(few, many[-10:], atol=1e-2)  # another block, other latents
 
@@ -213,9 +214,8 @@ def test_the_share_of_clipped_values_counts_every_sample_alike(tmp_path: Path) -
 
 
 def test_noise_is_uniform_and_as_much_as_asked_for() -> None:
-    blocks = list(noise_blocks((1, 8, 8), BLOCK_SIZE + 20, seed=0))
-    assert [len(block) for block in blocks] == [BLOCK_SIZE, 20]
-    values = torch.cat(blocks).float()
+    values = noise((1, 8, 8), torch.zeros(BLOCK_SIZE + 20), [], seed=0).pixels().float()
+    assert len(values) == BLOCK_SIZE + 20
     assert values.mean().item() == pytest.approx(127.5, abs=1)
     assert values.std().item() == pytest.approx(73.9, abs=1)  # √((256² − 1) / 12)
 
@@ -255,29 +255,27 @@ def test_the_generator_is_asked_for_the_labels_that_samples_are_judged_by(tmp_pa
     generator, probe = TinyGenerator(), Probe()
     evaluated = protocol({"probe": probe}, tmp_path, num_samples=BLOCK_SIZE + 30, batch_size=64)
     evaluate(generator, evaluated, seed=4)
-    labels = evaluated.sample_labels(4)
+    labels = evaluated.draw_labels(BLOCK_SIZE + 30, 4)
     assert torch.equal(torch.cat(generator.asked), labels)
-    assert torch.equal(probe.cases[0].samples.labels, labels)
-    assert not torch.equal(labels, evaluated.sample_labels(5))
+    assert torch.equal(probe.given[0].samples.labels, labels)
+    assert not torch.equal(labels, evaluated.draw_labels(BLOCK_SIZE + 30, 5))
 
 
 def test_the_pixels_are_those_of_the_samples_that_were_looked_at(tmp_path: Path) -> None:
     probe = Probe()
     evaluate(TinyGenerator(), protocol({"probe": probe}, tmp_path, num_samples=BLOCK_SIZE + 30), seed=4)
-    case = probe.cases[0]
-    assert case.pixels is not None
-    assert torch.allclose(case.samples.features, extractor()(case.pixels())[0], atol=1e-5)
+    given = probe.given[0]
+    assert torch.allclose(given.samples.features, extractor()(given.pixels)[0], atol=1e-5)
 
 
-def test_the_judge_sees_the_same_samples_and_the_sets_in_a_fixed_order(tmp_path: Path) -> None:
+def test_the_discriminator_scores_the_same_samples_and_the_sets_in_a_fixed_order(tmp_path: Path) -> None:
     generator, discriminator, probe = TinyGenerator(), TinyDiscriminator(), Probe()
     judged = protocol({"probe": probe}, tmp_path, num_samples=BLOCK_SIZE + 30)
     evaluate(generator, judged, seed=4)
-    assert probe.cases[0].pixels is not None
-    judge = DiscriminatorJudge(discriminator, generator, judged, 4)
+    judge = DiscriminatorProbe(discriminator, judged, judged.samples(judged.sampler(generator), 4), 4)
     discriminator.eval()
     sets: dict[Literal["training", "samples"], tuple[Tensor, Tensor]] = {
-        "samples": (probe.cases[0].pixels(), judged.sample_labels(4)),
+        "samples": (probe.given[0].pixels, judged.draw_labels(BLOCK_SIZE + 30, 4)),
         "training": (judged.real.reference.read(shuffle(300)), judged.real.reference.labels[shuffle(300)]),
     }
     for name, (shown, labels) in sets.items():
@@ -306,7 +304,7 @@ def test_a_discriminator_is_measured_where_there_is_no_generator(tmp_path: Path)
     assert list(found.values) == [
         f"class_head_{name}/discriminator" for name in ("accuracy", "training_accuracy", "gap")
     ]
-    assert found.not_applicable == {"over/discriminator": NO_GENERATOR}
+    assert found.not_applicable == {"over/discriminator": NO_GENERATOR, "fid/toy": NO_GENERATOR}
     training, held_out = judged.real.training, judged.real.held_out
     assert held_out is not None
     for name, real, turn in (("training_accuracy", training, True), ("accuracy", held_out, False)):
@@ -350,10 +348,12 @@ def test_a_metric_of_more_images_than_the_training_set_has_is_not_applicable(tmp
 
 @pytest.mark.parametrize(("name", "metric"), [*METRICS.items(), ("kid", KernelDistance(subset_size=20))])
 def test_the_fewest_images_that_a_metric_names_are_enough(tmp_path: Path, name: str, metric: Metric) -> None:
-    real = RealImages("toys", ["even", "odd"], training := images(metric.fewest), training, images(9, seed=1))
-    evaluated = protocol({name: metric}, tmp_path, real=real, num_samples=metric.fewest)
+    real = RealImages("toys", ["even", "odd"], training := images(metric.min_images), training, images(9, seed=1))
+    evaluated = protocol({name: metric}, tmp_path, real=real, num_samples=metric.min_images)
     results = evaluate(TinyGenerator(), evaluated, seed=0)
-    assert {f"{spec.name}/{metric.measure or 'toy'}" for spec in metric.specs} <= results.values.keys()
+    assert {
+        f"{spec.name}/{'toy' if 'extractor' in metric.depends_on else 'pixels'}" for spec in metric.specs
+    } <= results.values.keys()
 
 
 def test_every_value_has_its_protocol(tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ def test_a_metric_that_does_not_apply_says_why_and_gives_no_value(tmp_path: Path
     ],
 )
 def test_each_value_knows_which_way_is_good(tmp_path: Path, name: str, higher: bool) -> None:
-    assert protocol(METRICS | KID, tmp_path).higher_is_better(name) is higher
+    assert protocol(METRICS | KID, tmp_path).spec(name).higher_is_better is higher
 
 
 # Anchors
@@ -435,8 +435,8 @@ def test_the_floor_is_of_all_classes_though_the_held_out_images_are_sorted(tmp_p
     probe, training = Probe(), images(300)
     real = RealImages("toys", ["even", "odd"], training, training, ordered)
     anchors(protocol({"probe": probe}, tmp_path, real=real, num_samples=100))
-    for case in probe.cases:
-        assert torch.bincount(case.samples.labels, minlength=2).min() > 25
+    for read in probe.given:
+        assert torch.bincount(read.samples.labels, minlength=2).min() > 25
 
 
 def test_two_extractors_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gan_experiments.datasets.base import TensorImageSet
-from gan_experiments.metrics.base import Case, Measure, Metric
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.extractors.module import ModuleExtractor
-from gan_experiments.metrics.features import Seen
+from gan_experiments.metrics.features import Features
 from gan_experiments.metrics.protocol import Protocol, RealImages
 from gan_experiments.models.latents import Normal
 from gan_experiments.types import MetricSpec
@@ -24,28 +25,39 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def seen(features: Tensor | Sequence[float], predicted: Any = None, labels: Any = None, num_classes: int = 0) -> Seen:
+def points(at: Tensor | Sequence[float], predicted: Any = None, labels: Any = None, num_classes: int = 0) -> Features:
     """Features (numbers: points on a line), and logits of 1 at the class predicted."""
-    features = torch.as_tensor(features, dtype=torch.float32)
-    features = features.view(len(features), -1)
+    values = torch.as_tensor(at, dtype=torch.float32)
+    values = values.view(len(values), -1)
     logits = None
     if predicted is not None:
         logits = torch.eye(num_classes or int(max(predicted)) + 1)[torch.as_tensor(predicted)]
     if labels is None:
-        labels = torch.zeros(len(features), dtype=torch.int64)
-    return Seen(features, logits, torch.as_tensor(labels))
+        labels = torch.zeros(len(values), dtype=torch.int64)
+    return Features(values, logits, torch.as_tensor(labels))
 
 
-def case(samples: Seen, reference: Seen, **more: Any) -> Case:
-    facts: dict[str, Any] = {
-        "training": reference,
-        "held_out": None,
-        "conditional": True,
-        "knows_classes": True,
-        "class_names": ["a", "b"],
-        "seed": 0,
-    }
-    return Case(samples=samples, reference=reference, **(facts | more))
+def inputs(samples: Features | None, reference: Features, **more: Any) -> MetricInputs:
+    """What a metric reads, of given features; `more`: `training`, `held_out`, `pixels`, `probe` and other parts."""
+    training, held_out = more.get("training", reference), more.get("held_out")
+    sets = {"reference": reference, "training": training, "held_out": held_out}
+    pixels = more.get("pixels")
+    real = SimpleNamespace(
+        class_names=more.get("class_names", ["a", "b"]),
+        reference=more.get("reference_pixels"),
+        held_out=more.get("held_out_images", held_out),
+    )
+    protocol: Any = SimpleNamespace(
+        real=real,
+        conditional=more.get("conditional", True),
+        features=lambda extractor: sets,
+        no_class_head=more.get("no_class_head", ""),
+    )
+    images: Any = None
+    if samples is not None:
+        images = SimpleNamespace(features=lambda extractor: samples, labels=samples.labels, pixels=lambda: pixels)
+    extractor: Any = SimpleNamespace(knows_classes=more.get("knows_classes", True))
+    return MetricInputs(protocol, extractor, images, more.get("seed", 0), probe=more.get("probe"))
 
 
 def images(count: int, channels: int = 1, side: int = 8, num_classes: int = 2, seed: int = 0) -> TensorImageSet:
@@ -100,7 +112,7 @@ def extractor(name: str = "toy", channels: int = 1, image_size: int | None = 8, 
     return ModuleExtractor(name, TwoOutputs(channels, seed), image_size, channels, knows_classes=True)
 
 
-def protocol(metrics: Mapping[str, Measure], cache_dir: Path, **more: Any) -> Protocol:
+def protocol(metrics: Mapping[str, Metric], cache_dir: Path, **more: Any) -> Protocol:
     real = RealImages("toys", ["even", "odd"], training := images(300), training, images(200, seed=1))
     given: dict[str, Any] = {
         "extractors": {"toy": extractor()},
@@ -116,17 +128,17 @@ def protocol(metrics: Mapping[str, Measure], cache_dir: Path, **more: Any) -> Pr
 
 @dataclass(frozen=True)
 class Probe(Metric):
-    """Keeps the cases it is given, and counts the samples."""
+    """Keeps the inputs it is given, and counts the samples."""
 
-    cases: list[Case] = field(default_factory=list)
+    given: list[MetricInputs] = field(default_factory=list)
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("probe"),)
 
-    def compute(self, case: Case) -> dict[str, float]:
-        self.cases.append(case)
-        return {"probe": float(len(case.samples))}
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
+        self.given.append(inputs)
+        return {"probe": float(len(inputs.samples))}
 
-    def facts(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         return {}
 
 

@@ -23,6 +23,7 @@ class Extractor(nn.Module):
     num_classes: int = 0  # of its logits, 0: none
     accuracy: float | None = None  # on held-out images of what it was trained on
     knows_classes: bool = False  # its logits are over the classes of this data set
+    takes_floats: bool = True  # pixels that are not rounded
     needs_fit: bool = False  # it must be trained before use, by `fit`
 
     def fit(self, train_set: ImageSet, test_set: ImageSet | None, cache_dir: Path) -> None:
@@ -56,7 +57,7 @@ def weights_hash(module: nn.Module) -> str:
 
 
 def fit_pixels(pixels: Tensor, extractor: Extractor) -> Tensor:
-    """Make N×C×H×W pixels (uint8) fit an extractor, by the steps that `fitting` names.
+    """Make N×C×H×W pixels (uint8) fit an extractor, by the steps that `fitting` names; floats are not rounded.
 
     Raises:
         UserError: colour images and an extractor for grey ones.
@@ -71,7 +72,7 @@ def fit_pixels(pixels: Tensor, extractor: Extractor) -> Tensor:
         )
     if extractor.image_size not in (None, side):
         resized = F.interpolate(pixels.float(), size=extractor.image_size, mode="bilinear", antialias=True)
-        pixels = resized.round().clamp(0, 255).to(torch.uint8)
+        pixels = resized if pixels.is_floating_point() else resized.round().clamp(0, 255).to(torch.uint8)
     return pixels
 
 

@@ -31,6 +31,7 @@ class InceptionExtractor(Extractor):
 
     name = "inception"
     channels = 3
+    takes_floats = False
 
     def __init__(self, weights: str | None = None, sha256: str | None = None) -> None:
         super().__init__()
