@@ -120,7 +120,6 @@ class MetricSpec:
     higher_is_better: bool = False
     part_of: str | None = None  # name of the value that this one details, as `fid_half` details `fid`
     depends_on: tuple[str, ...] = field(default=(), compare=False)  # where that is less than all its metric depends on
-    depends_on: tuple[str, ...] = field(default=(), compare=False)  # where that is less than all its metric depends on
 
 
 @dataclass(frozen=True)
