@@ -85,7 +85,7 @@ def evaluate(
         f"evaluation.num_samples={num_samples}",
         "evaluation.best=null",
     ]
-    config = compose("model=dcgan", "loss=non_saturating", *words, *overrides)
+    config = compose("model=dcgan", "loss=non_saturating", *words, *overrides).config
     data = Data(config, fit_reconstructions)
     protocol = build_protocol(config, data, build_measures(config), {})
     assert protocol is not None

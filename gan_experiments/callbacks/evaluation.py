@@ -2,8 +2,8 @@
 
 import itertools
 import logging
-from dataclasses import replace
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 

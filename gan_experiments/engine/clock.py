@@ -48,16 +48,6 @@ class Clock:
         images = interval_kimg * 1000
         return self.images_seen // images > (self.images_seen - batch_size) // images
 
-    def row(self, batches_per_epoch: int) -> dict[str, float]:
-        """Return the columns of metrics.csv that show where the run stands."""
-        return {
-            "iteration": self.iterations,
-            "kimg": self.kimg,
-            "epoch": self.iterations / batches_per_epoch,
-            "discriminator_steps": self.discriminator_steps,
-            "generator_steps": self.generator_steps,
-        }
-
     def state_dict(self) -> dict[str, int]:
         """Return the counts by name."""
         return asdict(self)
