@@ -37,7 +37,7 @@ def check_pdf(path: Path) -> None:
         OSError: it cannot be read.
     """
     if path.exists() and not (path.is_file() and path.read_bytes().endswith(MARK)):
-        raise UserError(f"{path} exists and is no report: move it away, or name another place.")
+        raise UserError(f"{path} exists and is not a report: move it away, or name another file.")
 
 
 def print_page(page: Path, pdf: Path, browser: str) -> None:

@@ -33,11 +33,11 @@ def report(
 ) -> None:
     """Write the lab report of a run, or of several with their comparison: one page, and the same in Markdown."""
     from gan_experiments.reports.html import files
-    from gan_experiments.reports.lab_report import BESIDE, write_report  # pages take a moment
+    from gan_experiments.reports.lab_report import write_report  # pages take a moment
 
     records = find_runs(paths)
     output = _place(records) if output is None else output.expanduser().absolute()
-    written = files(output, BESIDE)
+    written = files(output, ".md")
     browser = ""
     try:
         if pdf:

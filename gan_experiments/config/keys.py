@@ -88,3 +88,14 @@ def _follows_from_choice(
         if all(len(values) == 1 for values in seen.values()):
             return True
     return False
+
+
+def short_keys(keys: Sequence[str]) -> list[str]:
+    """Shorten dotted keys to their last parts, as many as distinguish them from the others."""
+    short = []
+    for key in keys:
+        parts = key.split(".")
+        ends = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
+        others = [f".{other}" for other in keys if other != key]
+        short.append(next(end for end in ends if end == key or not any(one.endswith(f".{end}") for one in others)))
+    return short

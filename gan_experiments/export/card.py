@@ -1,8 +1,8 @@
-"""The page that stands beside an exported generator, and says how it came about."""
+"""The model card beside an exported generator: how to use it, how it was trained, what was measured."""
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ from typing import Any
 import torch
 import yaml  # type: ignore[import-untyped]
 
-from gan_experiments.config.keys import PLACES, flat, within
-from gan_experiments.formatting import Written, block, escape, floor, short, table
+from gan_experiments.config.keys import PLACES, within
+from gan_experiments.formatting import short, show
+from gan_experiments.reports import markdown
+from gan_experiments.reports.blocks import Block, Code, Facts, Section, Table, Text
+from gan_experiments.reports.sections import metrics
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import MetricValue
@@ -26,117 +29,95 @@ class Exported:
     difference: float
 
 
-def model_card(record: Run, generator: Sampler, exported: Exported, license: str | None) -> str:
-    """Write the card in Markdown, with the front matter that model hubs read.
+def model_card(run: Run, generator: Sampler, exported: Exported, license: str | None) -> str:
+    """Return the card in Markdown, with the front matter that model hubs read.
 
-    It names no directory of this machine, and holds only values that were measured of this very checkpoint.
+    It names no directory of this machine, and has only values that were measured of this very checkpoint.
     """
-    front = ["---", f"license: {json.dumps(license or 'unknown')}", "pipeline_tag: unconditional-image-generation"]
-    lines = [*front, "tags: [gan, image-generation]", "---", "", f"# {escape(record.name)}", ""]
-    lines += [_about(record, generator), "", f"Licence of these weights: {escape(license or 'not stated')}.", ""]
-    lines += ["## Use", "", *_use(generator, exported)]
-    lines += ["## Training", "", *_training(record, generator)]
-    lines += ["## Measured", "", *_measured(record, generator)]
-    return "\n".join(lines).rstrip() + "\n"
+    front = [f"license: {json.dumps(license or 'unknown')}", "pipeline_tag: unconditional-image-generation"]
+    first = "\n".join(["---", *front, "tags: [gan, image-generation]", "---", ""])
+    head = [Text(_about(run, generator)), Text(f"Licence of these weights: {license or 'not stated'}.")]
+    sections = [
+        Section("use", "Use", _use(generator, exported)),
+        Section("training", "Training", _training(run, generator)),
+        Section("measured", "Measured", _measured(run, generator)),
+    ]
+    return markdown.render(run.name, head, sections, Path("README.md"), first)
 
 
-def _about(record: Run, generator: Sampler) -> str:
+def _about(run: Run, generator: Sampler) -> str:
     _, height, width = generator.image_shape
-    told = f"of {len(generator.class_names)} classes, as asked for" if generator.conditional else "of no chosen class"
-    dataset = escape(str(record.flat_config.get("dataset.name")))
-    notes = record.config.get("notes")
-    about = f"The generator of a GAN trained on {dataset}: makes images of {height}×{width} pixels, {told}."
-    return f"{about} {escape(str(notes))}" if notes else about
+    classes = f"of {len(generator.class_names)} classes, by label" if generator.conditional else "without labels"
+    dataset, notes = run.flat_config.get("dataset.name"), run.config.get("notes")
+    about = f"The generator of a GAN trained on {dataset}: makes images of {height}×{width} pixels, {classes}."
+    return f"{about} {notes}" if notes else about
 
 
-def _use(generator: Sampler, exported: Exported) -> list[str]:
+def _use(generator: Sampler, exported: Exported) -> list[Block]:
     low, high = generator.value_range
     inputs = [["latents", f"float32, N×{generator.latents.dim}", generator.latents.describe()]]
     if generator.conditional:
         names = ", ".join(f"{label} {name}" for label, name in enumerate(generator.class_names))
         inputs.append(["labels", "int64, N", names])
     shape = "×".join(str(size) for size in ("N", *generator.image_shape))
-    rows = [*inputs, ["images (output)", f"float32, {shape}", f"black is {low:g}, white {high:g}; values beyond: clip"]]
-    told = "" if generator.conditional else " It takes no labels."
+    images = ["images (output)", f"float32, {shape}", f"black is {low:g}, white {high:g}; clip values beyond"]
     return [
-        *table(["", "shape", "values"], rows),
-        f"8-bit pixels are `round(255 * clip((images {-low:+g}) / {high - low:g}, 0, 1))`.{told} Files: "
-        f"{', '.join(f'`{name}`' for name in exported.files)}. `load.py`:",
-        "",
-        *block(exported.loader.rstrip(), "python"),
-        f"When this was written, the images of these files differed from the network's own by at most "
-        f"{exported.difference:.2g}, for batches of 1 and of 5 (torch {torch.__version__}, CPU).",
-        "",
+        Table([("", ""), ("shape", ""), ("values", "")], [*inputs, images]),
+        Text("" if generator.conditional else "It takes no labels."),
+        Text("8-bit pixels:"),
+        Code(f"round(255 * clip((images {-low:+g}) / {high - low:g}, 0, 1))"),
+        Text(f"Files: {', '.join(exported.files)}. load.py:"),
+        Code(exported.loader.rstrip(), "python"),
+        Text(
+            "When this was written, the images of these files differed from the network's own by at most "
+            f"{exported.difference:.2g}, for batches of 1 and of 5 (torch {torch.__version__}, CPU)."
+        ),
     ]
 
 
-def _training(record: Run, generator: Sampler) -> list[str]:
-    manifest = record.manifest
-    data = record.manifest.data
+def _training(run: Run, generator: Sampler) -> list[Block]:
+    manifest = run.manifest
     facts = {
         "experiment": manifest.experiment,
         "weights": f"{generator.weights}, at iteration {generator.iteration:,} ({generator.kimg:,.1f} kimg)",
-        "state of the run": record.state,
-        "data": f"{record.flat_config.get('dataset.name')}, {data.get('num_train')} training images, "
-        f"fingerprint {data.get('fingerprint')}",
+        "state of the run": run.state,
+        "data": f"{run.flat_config.get('dataset.name')}, {manifest.data.get('num_train')} training images, "
+        f"fingerprint {manifest.data.get('fingerprint')}",
         "seed": manifest.seed,
-        "parameters": ", ".join(f"{name} {count}" for name, count in record.manifest.parameters.items()),
-        "software": ", ".join(f"{name} {version}" for name, version in record.manifest.versions.items()),
-        "commit": record.commit() or "unknown",
-        "machine": record.manifest.machine.get("processor"),
+        "parameters": ", ".join(f"{name} {count}" for name, count in manifest.parameters.items()),
+        "software": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
+        "commit": run.commit() or "unknown",
+        "machine": manifest.machine.get("processor"),
         "started": manifest.started,
     }
     words = [_shareable(str(word)) for word in manifest.overrides]
-    command = shlex.join(["python", "-m", "gan_experiments", *filter(None, words)])
-    config = {key: _without_places(value) for key, value in record.config.items() if not within(key, PLACES)}
-    dataset = {key: value for key, value in record.group("dataset").items() if key not in ("path", "source")}
+    config = {key: _without_directories(value) for key, value in run.config.items() if not within(key, PLACES)}
+    dataset = {key: value for key, value in run.group("dataset").items() if key not in ("path", "source")}
     return [
-        *block(command, "bash"),
-        *table(["", ""], [[name, value] for name, value in facts.items() if value not in (None, "")]),
-        "The whole config, without what is local to the machine:",
-        "",
-        *block(_yaml({**config, "dataset": dataset}), "yaml"),
+        Code(shlex.join(["python", "-m", "gan_experiments", *filter(None, words)]), "bash"),
+        Facts({name: show(value) for name, value in facts.items() if value not in (None, "")}),
+        Text("The whole config, without what is local to the machine:"),
+        Code(_yaml({**config, "dataset": _without_directories(dataset)}), "yaml"),
     ]
 
 
-def _measured(record: Run, generator: Sampler) -> list[str]:
-    found = [MetricValue.from_json(key, {"kimg": generator.kimg, **entry}) for key, entry in generator.measured.items()]
-    known = {(value.key, value.protocol_hash): value for value in found} | record.measured(generator.iteration)
-    # Those of single classes are left out: their mean is there.
+def _measured(run: Run, generator: Sampler) -> list[Block]:
+    own = [MetricValue.from_json(key, {"kimg": generator.kimg, **entry}) for key, entry in generator.measured.items()]
+    known = {(value.key, value.protocol_hash): value for value in own} | run.measured(generator.iteration)
     values = [value for value in known.values() if value.spec.part_of is None]
-    chosen = []
-    if record.best.get("iteration") == generator.iteration:
-        key, at_best = escape(str(record.best.get("key"))), escape(short(record.best.get("value")))
-        chosen = [f"Kept as the best checkpoint by {key}, {at_best} while training.", ""]
+    chosen: list[Block] = []
+    if run.best.get("iteration") == generator.iteration:
+        key, at_best = show(run.best.get("key")), short(run.best.get("value"))
+        chosen = [Text(f"Kept as the best checkpoint by {key}, {at_best} while training.")]
     if not values:
-        return [*chosen, "Nothing else was measured of this checkpoint: `gan-experiments evaluate`, then export again."]
-    rows = [
-        [Written(f"`{escape(value.key)}`"), *map(short, (value.value, value.half_width)), floor(value),
-         short(value.ceiling), "higher" if value.spec.higher_is_better else "lower",
-         Written(f"`{value.protocol_hash}`")]
-        for value in values
-    ]  # fmt: skip
+        text = "Nothing else was measured of this checkpoint: run gan-experiments evaluate, then export again."
+        return [*chosen, Text(text)]
     return [
         *chosen,
-        *table(["", "value", "± 95%", "floor", "ceiling", "better", "protocol"], rows),
-        "± 95%: over sampling seeds. Floor: held-out real images in place of samples (* of fewer, which makes a FID "
-        "larger). Ceiling: noise. A value can be "
-        "compared with others of the same protocol alone. The first protocol, and in what the others differ from it:",
-        "",
-        *block(_protocols(values), "yaml"),
+        metrics.table(values),
+        Text(metrics.LEGEND),
+        *metrics.protocol_blocks([(value.name, value.protocol) for value in values]),
     ]
-
-
-def _protocols(values: Iterable[MetricValue]) -> str:
-    """Return the first protocol's facts, and of the others those that differ from it (null: it has none)."""
-    facts = {value.protocol_hash: flat(value.protocol) for value in values}
-    name, first = next(iter(facts.items()))
-    differing = {
-        other: {key: each.get(key) for key in {**first, **each} if each.get(key) != first.get(key)}
-        for other, each in facts.items()
-        if other != name
-    }
-    return _yaml({name: first, **differing})
 
 
 def _yaml(value: Mapping[str, Any]) -> str:
@@ -145,16 +126,18 @@ def _yaml(value: Mapping[str, Any]) -> str:
 
 
 def _shareable(word: str) -> str:
-    """Return an override as it may be shown elsewhere; empty where it only names a place on this machine."""
+    """Return an override as it may be shown elsewhere; empty where it only names a path of this machine."""
     key, equals, value = word.partition("=")
-    return "" if within(key.lstrip("+~"), ("hydra", "sweep", *PLACES)) else f"{key}{equals}{_without_places(value)}"
+    return (
+        "" if within(key.lstrip("+~"), ("hydra", "sweep", *PLACES)) else f"{key}{equals}{_without_directories(value)}"
+    )
 
 
-def _without_places(value: Any) -> Any:
-    """Leave of every absolute path in a config its last two parts: the rest tells of this machine alone."""
+def _without_directories(value: Any) -> Any:
+    """Cut every absolute path in a config to its last two parts: the rest is local to this machine."""
     if isinstance(value, dict):
-        return {key: _without_places(entry) for key, entry in value.items()}
+        return {key: _without_directories(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_without_places(entry) for entry in value]
+        return [_without_directories(entry) for entry in value]
     is_path = isinstance(value, str) and value.strip("'\"").startswith(("/", "~/"))
     return "/".join(Path(value.strip("'\"")).parts[-2:]) if is_path else value

@@ -43,6 +43,13 @@ def curves(rows: Sequence[Mapping[str, float]], limit: int = 200) -> dict[str, A
     return {"places": [list(map(_short, places)) for places in known], "scalars": scalars, "clock": _clock(rows)}
 
 
+def scalar_names(rows: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return the names of all curves that `curves` returns."""
+    placed = (row for row in rows if math.isfinite(row.get("kimg", math.nan)))
+    finite = (name for row in placed for name, value in row.items() if math.isfinite(value))
+    return [name for name in dict.fromkeys(finite) if name not in CLOCKS]
+
+
 def thin(values: Sequence[float], limit: int) -> list[int]:
     """Return the positions of at most `limit` (4 or more) values: both ends, and each stretch's lowest and highest."""
     if len(values) <= limit:
@@ -113,17 +120,6 @@ def parallel_coordinates(dimensions: Sequence[Dimension], higher_is_better: bool
     first = max((len(text) for text in axes[0].get("ticktext", ())), default=0)
     data = {"type": "parcoords", "line": line, "dimensions": axes, "labelangle": -18, "labelfont": {"size": 12}}
     return figure([data], margin={"l": 60 + 6 * first, "r": 40, "t": 90, "b": 30})
-
-
-def brief(names: Sequence[str], separator: str) -> list[str]:
-    """Shorten dotted names to their last parts, as many as keep them apart."""
-    found = list(names)
-    for i, name in enumerate(names):
-        parts = name.split(separator)
-        ends = (separator.join(parts[-count:]) for count in range(1, len(parts) + 1))
-        others = [other for j, other in enumerate(names) if j != i]
-        found[i] = next(end for end in ends if not any(other.endswith(end) for other in others) or end == name)
-    return found
 
 
 def _axis(dimension: Dimension) -> dict[str, Any]:

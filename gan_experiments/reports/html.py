@@ -1,4 +1,4 @@
-"""Pages: one HTML file that holds all it shows, and opens from the disk without a network."""
+"""The HTML renderer: one file that holds all it shows, and opens from the disk without a network."""
 
 import functools
 import importlib.metadata
@@ -9,32 +9,72 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from gan_experiments.formatting import encodable
 from gan_experiments.io import write_atomically
+from gan_experiments.reports.blocks import Block, Picture, Pictures, Section
+from gan_experiments.reports.charts import PALETTE
+from gan_experiments.reports.images import EmbeddedPicture, read_picture
 from gan_experiments.runs.manifest import now
 from gan_experiments.types import UserError
 
+PICTURES_BUDGET = 8_000_000
+"""Characters of the pictures of one page, besides those of widgets."""
+
 
 @functools.cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return the templates' environment: autoescaped HTML, and Markdown that escapes by its own filter."""
+    made = Environment(
         loader=PackageLoader("gan_experiments.reports"),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: encodable(value) if type(value) is str else value,
     )
-    # A nan would be no JSON, and the page's scripts could not read it: whoever gives data writes None instead.
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": True}
-    return environment
+    # A nan would be no JSON, and the page's scripts could not read it: widgets write None instead.
+    made.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": True}
+    return made
 
 
-def render(template: str, **context: Any) -> str:
-    """Fill a template that extends page.html; everything is escaped. Data must be finite: JSON knows no nan."""
+class PageBudget:
+    """Reads pictures for one page as long as there is room."""
+
+    def __init__(self) -> None:
+        self.left = PICTURES_BUDGET
+
+    def embed(self, block: Pictures) -> list[tuple[Picture, EmbeddedPicture]]:
+        """Return the pictures that can be read and fit."""
+        embedded = []
+        for picture in block.pictures:
+            try:
+                content = read_picture(picture.path, picture.longest_side)
+            except OSError:  # it has vanished, or is half a picture
+                continue
+            if len(content.uri) <= self.left:
+                self.left -= len(content.uri)
+                embedded.append((picture, content))
+        return embedded
+
+
+def render(title: str, head: Sequence[Block], sections: Sequence[Section], kind: str, scripts: Sequence[str]) -> str:
+    """Render a page.
+
+    Args:
+        title: the page's heading.
+        head: blocks below it.
+        sections: with links to each at the top.
+        kind: `report` or `comparison`, by which the file is known when it is to be overwritten.
+        scripts: templates of JavaScript that move its widgets.
+    """
     from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-    version = importlib.metadata.version("gan_experiments")
-    found = _environment().get_template(template)
-    return found.render(plotly=Markup(get_plotlyjs()), version=version, made=now(), **context)
+    context: dict[str, Any] = {
+        "title": title, "head": head, "sections": sections, "kind": kind, "scripts": scripts, "palette": PALETTE,
+        "embed": PageBudget().embed, "plotly": Markup(get_plotlyjs()), "made": now(),
+        "version": importlib.metadata.version("gan_experiments"),
+    }  # fmt: skip
+    return environment().get_template("page.html").render(context)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -47,19 +87,24 @@ def write_text(target: Path, text: str) -> None:
     write_atomically(target, lambda file: file.write(text.encode("utf-8", "replace")))
 
 
-def files(target: Path, beside: Sequence[str]) -> list[Path]:
-    """Return the files of a page and of what goes beside it, by its suffixes.
+def files(target: Path, *suffixes: str) -> list[Path]:
+    """Return the files of a page: itself, and one beside it for each suffix.
 
     Raises:
         UserError: the name is not that of a page.
     """
     if target.suffix != ".html" or target.is_dir():
-        raise UserError(f"{target} is no place for a page: name a file that ends in .html.")
-    return [target, *map(target.with_suffix, beside)]
+        raise UserError(f"{target} is not the name of a page: name a file that ends in .html.")
+    return [target, *map(target.with_suffix, suffixes)]
 
 
-def check_place(path: Path, beginning: str, kind: str) -> None:
-    """Make sure that a file, if there is one, may be written over: one of this kind, which has this beginning.
+def mark(kind: str) -> str:
+    """Return the comment that pages of a kind begin with."""
+    return f"<!-- {kind} of gan-experiments -->"
+
+
+def check_overwrite(path: Path, beginning: str, kind: str) -> None:
+    """Make sure that a file, if there is one, may be overwritten: one of this kind, known by its beginning.
 
     Raises:
         UserError: it is something else.
@@ -71,4 +116,4 @@ def check_place(path: Path, beginning: str, kind: str) -> None:
         with path.open(encoding="utf-8", errors="replace") as file:
             if file.read(len(beginning)) == beginning:
                 return
-    raise UserError(f"{path} exists and is no {kind}: move it away, or name another place.")
+    raise UserError(f"{path} exists and is not a {kind}: move it away, or name another file.")

@@ -1,11 +1,11 @@
-"""Sample grids side by side: which of them a page holds, so that it stays small."""
+"""Pictures in HTML pages: which sample grids a page holds, so that it stays small."""
 
 import base64
 import io
 import itertools
 import statistics
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,25 @@ from gan_experiments.runs.run import Run
 MOST_RUNS = 12
 MOST_STOPS = 9
 BUDGET = 8_000_000  # characters of all pictures in a page
-LARGEST = 600_000  # about what a reduced picture takes
-
-
+LARGEST = 600_000  # bytes, about what a reduced picture takes
 LONGEST_SIDE = 1200
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as a page holds it."""
+class EmbeddedPicture:
+    """A picture as an HTML page holds it."""
 
     uri: str  # data:image/...
     width: int  # pixels, as the page holds it
     reduced: bool  # smaller than its file, and compressed with losses
 
 
-def read_picture(path: Path, longest_side: int = LONGEST_SIDE, compress: bool = False) -> Picture:
+def read_picture(path: Path, longest_side: int = LONGEST_SIDE) -> EmbeddedPicture:
     """Read a picture for a page, pixel by pixel the same, or reduced if it is larger than asked.
 
     Args:
         path: the file.
         longest_side: width or height, in pixels, that the page holds at most.
-        compress: take time to make it about a third smaller, without losses.
 
     Raises:
         OSError: it is missing, or no picture that can be read.
@@ -53,126 +50,84 @@ def read_picture(path: Path, longest_side: int = LONGEST_SIDE, compress: bool = 
                 opened.load()
                 image = opened.convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = (
-            error.strerror if isinstance(error, OSError) and error.strerror else "it is no picture, or a part of one"
-        )
+        reason = getattr(error, "strerror", None) or "it is no picture, or a part of one"
         raise OSError(f"{path.name} cannot be read: {reason}") from error
     reduced = max(image.size) > longest_side
-    if not reduced and not compress and kind == "PNG":
-        return Picture(_uri("png", content), image.width, reduced)
-    buffer = io.BytesIO()
-    if reduced:
-        image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
-        image.save(buffer, "WEBP", quality=85)
-    else:
-        image.save(buffer, "WEBP", lossless=True)
-    return Picture(_uri("webp", buffer.getvalue()), image.width, reduced)
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    if reduced or kind != "PNG":
+        image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)  # never larger
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", lossless=not reduced, quality=85)
+        kind, content = "WEBP", buffer.getvalue()
+    uri = f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"
+    return EmbeddedPicture(uri, image.width, reduced)
 
 
 @dataclass(frozen=True)
 class Grids:
-    """What a page holds of the runs' sample grids."""
+    """The sample grids that a page holds, by the positions of their runs."""
 
     stops: list[float]  # kimg, where the slider halts
-    pictures: dict[int, list[dict[str, Any]]]  # by the position of the run: kimg, uri, width, reduced
+    pictures: dict[int, list[dict[str, Any]]]  # kimg, uri, width, reduced
     real: dict[str, str]  # pictures of real images by data set
-    problems: dict[int, list[str]]  # by the position of the run
+    problems: dict[int, list[str]]
     left_out: int  # runs with grids that are not shown
 
 
 def gather(
-    records: Sequence[Run], most_runs: int = MOST_RUNS, budget: int = BUDGET, most_stops: int = MOST_STOPS
+    runs: Sequence[Run], most_runs: int = MOST_RUNS, budget: int = BUDGET, most_stops: int = MOST_STOPS
 ) -> Grids:
-    """Choose grids of the first runs at common kimg, fewer where they are large, and read them."""
-    having = {position: grids for position, record in enumerate(records) if (grids := record.grids)}
-    shown = dict(itertools.islice(having.items(), most_runs))
-    for plan in _plans(shown, budget, most_stops):
-        pictures, problems, spent = _read(plan, budget)
-        if spent <= budget:
+    """Choose grids of the first runs at common kimg, fewer where they are large, and read those that fit."""
+    available = {position: grids for position, run in enumerate(runs) if (grids := run.grids)}
+    shown = dict(itertools.islice(available.items(), most_runs))
+    for most in (most_stops, *(fewer for fewer in (24, 16, 9, 6, 4, 3, 2) if fewer < most_stops)):
+        stops = choose_stops([[kimg for kimg, _ in grids] for grids in shown.values()], most)
+        chosen = [
+            (position, *grid)
+            for position, grids in shown.items()
+            for grid in sorted({min(grids, key=lambda grid: abs(grid[0] - stop)) for stop in stops})
+        ]
+        if sum(min(_size(path), LARGEST) for *_, path in chosen) * 4 / 3 <= budget:
             break
-    real = _real([records[position] for position in pictures])
-    return Grids(
-        plan.stops, pictures, real, problems, len(having) - len(pictures) - len(problems.keys() - pictures.keys())
-    )
+    pictures: dict[int, list[dict[str, Any]]] = {}
+    problems: dict[int, list[str]] = {}
+    for position, kimg, path in chosen:
+        try:
+            picture = read_picture(path)
+        except OSError as error:
+            problems.setdefault(position, []).append(f"samples/{encodable(str(error))}")
+            continue
+        budget -= len(picture.uri)
+        if budget >= 0:
+            pictures.setdefault(position, []).append({"kimg": kimg, **vars(picture)})
+    real: dict[str, str] = {}
+    for position in pictures:
+        name = encodable(str(runs[position].flat_config.get("dataset.name", "data")))
+        if name not in real and (uri := read_real(runs[position])):
+            real[name] = uri
+    return Grids(stops, pictures, real, problems, len(available.keys() - pictures.keys() - problems.keys()))
 
 
-def choose_stops(places: Sequence[Sequence[float]], most: int) -> list[float]:
+def choose_stops(kimgs: Sequence[Sequence[float]], most: int) -> list[float]:
     """At most `most` (2 or more) kimg for the slider: those of all runs, near ones joined, first and last kept."""
-    every = sorted(itertools.chain(*places))
+    every = sorted(itertools.chain(*kimgs))
     joined: list[list[float]] = []
-    for place in every:
-        if joined and place - joined[-1][0] <= every[-1] / 100:  # batches of other sizes end elsewhere
-            joined[-1].append(place)
+    for kimg in every:
+        if joined and kimg - joined[-1][0] <= every[-1] / 100:  # batches of other sizes end elsewhere
+            joined[-1].append(kimg)
         else:
-            joined.append([place])
+            joined.append([kimg])
     stops = [statistics.median_high(near) for near in joined]
     if len(stops) <= most:
         return stops
     return [stops[round(i * (len(stops) - 1) / (most - 1))] for i in range(most)]
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Which grids a page may hold."""
-
-    stops: list[float]
-    grids: dict[int, list[tuple[float, Path]]]  # for each run that nearest to each stop
-    compress: bool
-
-
-def _plans(shown: dict[int, list[tuple[float, Path]]], budget: int, most_stops: int) -> Iterator[_Plan]:
-    """Return plans whose pictures are likely to fit, the richest first, and at last the smallest one."""
-    places = [[kimg for kimg, _ in grids] for grids in shown.values()]
-    for most in (most_stops, *(fewer for fewer in (24, 16, 9, 6, 4, 3, 2) if fewer < most_stops)):
-        stops = choose_stops(places, most)
-        chosen = {
-            position: sorted({min(grids, key=lambda grid: abs(grid[0] - stop)) for stop in stops})
-            for position, grids in shown.items()
-        }
-        size = sum(min(_size(path), LARGEST) for grids in chosen.values() for _, path in grids) * 4 / 3
-        if size <= budget:
-            yield _Plan(stops, chosen, compress=False)
-        elif size * 0.75 <= budget:  # which noise does not reach
-            yield _Plan(stops, chosen, compress=True)
-    yield _Plan(stops, chosen, compress=True)
-
-
-def _read(plan: _Plan, budget: int) -> tuple[dict[int, list[dict[str, Any]]], dict[int, list[str]], int]:
-    """Read the pictures, leaving out those beyond the budget; gives them, what is wrong, and what all would take."""
-    pictures: dict[int, list[dict[str, Any]]] = {}
-    problems: dict[int, list[str]] = {}
-    spent = 0
-    for position, grids in plan.grids.items():
-        for kimg, path in grids:
-            try:
-                picture = read_picture(path, compress=plan.compress)
-            except OSError as error:
-                problems.setdefault(position, []).append(f"samples/{encodable(str(error))}")
-                continue
-            spent += len(picture.uri)
-            if spent <= budget:
-                pictures.setdefault(position, []).append(_entry(kimg, picture))
-    return pictures, problems, spent
-
-
-def _real(records: Sequence[Run]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for record in records:
-        name = encodable(str(record.flat_config.get("dataset.name", "data")))
-        if name not in found:
-            try:
-                found[name] = read_picture(record.directory / "samples" / "real.png").uri
-            except OSError:
-                continue
-    return found
-
-
-def _entry(kimg: float, picture: Picture) -> dict[str, Any]:
-    return {"kimg": kimg, "uri": picture.uri, "width": picture.width, "reduced": picture.reduced}
+def read_real(run: Run) -> str | None:
+    """Return the run's picture of real images; None where there is none that can be read."""
+    try:
+        return read_picture(run.directory / "samples" / "real.png").uri
+    except OSError:
+        return None
 
 
 def _size(path: Path) -> int:

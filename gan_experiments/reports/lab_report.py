@@ -1,135 +1,86 @@
-"""The lab report: one run, or several with their comparison, in one page; the same in Markdown beside it."""
+"""The pages that are made of runs: which sections they have, and where they are written."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from gan_experiments.formatting import encodable, short
-from gan_experiments.reports import charts
-from gan_experiments.reports import images as grids
-from gan_experiments.reports.html import check_place, files, render, write_text
-from gan_experiments.reports.images import read_picture
-from gan_experiments.reports.markdown import MARKDOWN_BEGINS, several_as_markdown, single_as_markdown
-from gan_experiments.reports.run_summary import About
-from gan_experiments.reports.table import Table, tabulate
+from gan_experiments.formatting import encodable
+from gan_experiments.reports import html, markdown
+from gan_experiments.reports.blocks import Section
+from gan_experiments.reports.html import check_overwrite, files, mark, write_text
+from gan_experiments.reports.sections import (
+    alarms,
+    curves,
+    data,
+    environment,
+    inspection,
+    metrics,
+    networks,
+    outline,
+    problems,
+    samples,
+    settings,
+)
 from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
 
-HTML_BEGINS = "<!doctype html>\n<!-- report of gan-experiments -->"
-BESIDE = (".md",)
-STOPS = 40  # of one run's slider
-SINGLE_BUDGET = 4_000_000  # characters of one run's pictures
-SEVERAL_BUDGET = 6_000_000  # of the last grids of several runs, besides those of the comparison
-SMALL_SIDE = 640  # pixels of these
-POINTS = 1_000  # of one run's curve
-LOSSES = ("discriminator/loss", "generator/loss")
+RUN_SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
+    outline.section,
+    samples.section,
+    metrics.section,
+    curves.section,
+    alarms.section,
+    inspection.section,
+    settings.section,
+    data.section,
+    networks.section,
+    environment.section,
+)
+"""The sections of the report of one run, in order. A further section is a file in `sections` and a line here."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A picture in the page, with what stands beneath it."""
-
-    uri: str
-    says: str
-
-
-def write_report(records: Sequence[Run], target: Path, title: str | None = None) -> None:
+def write_report(runs: Sequence[Run], target: Path, title: str | None = None) -> None:
     """Write `target` (.html) and the same as .md beside it; of several runs with their comparison.
 
     Runs that cannot be read are listed, and the rest is reported.
 
     Raises:
-        UserError: no run can be read, or a file is in the way that is no report.
+        UserError: no run can be read, or a file that is not a report would be overwritten.
         OSError: the directory cannot be written.
     """
-    readable = [record for record in records if record.state != "unreadable"]
-    unread = [record for record in records if record.state == "unreadable"]
-    if not readable:
-        reasons = "; ".join(f"{record.directory}: {record.problem}" for record in unread[:3]) or "none was given"
-        raise UserError(f"there is no run to report on ({reasons}). Give run directories, or a sweep's.")
-    html, markdown = files(target, BESIDE)
-    for path, beginning in ((html, HTML_BEGINS), (markdown, MARKDOWN_BEGINS)):
-        check_place(path, beginning, "report")
+    readable = [run for run in runs if run.state != "unreadable"]
+    check_readable(runs, "report on")
+    page, text = files(target, ".md")
+    check_overwrite(page, f"<!doctype html>\n{mark('report')}", "report")
+    check_overwrite(text, mark("report"), "report")
     if len(readable) == 1:
-        about = About(readable[0], encodable(readable[0].name))
-        title = encodable(title or f"Report: {about.name}")
-        page = render("report.html", title=title, **_single(about, unread))
-        text = single_as_markdown(about, unread, markdown, title)
+        run = readable[0]
+        title = encodable(title or f"Report: {run.name}")
+        head, scripts = outline.head(run), ["report.js"]
+        unread = problems.section([run for run in runs if run.state == "unreadable"])
+        sections = [*run_sections(run), *([unread] if unread else [])]
     else:
-        table = tabulate(records)
-        runs = [About(row.record, row.name) for row in table.rows]
-        title = encodable(title or f"Report on {len(runs)} runs")
-        page = render("report_of_several.html", title=title, **_several(table, runs))
-        text = several_as_markdown(table, runs, markdown, title)
-    write_text(html, page)
-    write_text(markdown, text)
+        from gan_experiments.reports.comparison import SEVERAL_SECTIONS, summary  # pandas and scipy take a moment
+        from gan_experiments.reports.table import compare
+
+        comparison = compare(runs)
+        title = encodable(title or f"Report on {len(readable)} runs")
+        head, scripts = summary(comparison), ["report.js", "comparison.js"]
+        sections = [made for section in SEVERAL_SECTIONS if (made := section(comparison))]
+    write_text(page, html.render(title, head, sections, "report", scripts))
+    write_text(text, markdown.render(title, head, sections, text, mark("report")))
 
 
-def _single(about: About, unread: Sequence[Run]) -> dict[str, Any]:
-    curve = charts.curves(about.record.rows, POINTS)
-    shown = grids.gather([about.record], budget=SINGLE_BUDGET, most_stops=STOPS)
-    pictures = shown.pictures.get(0, [])
-    return {
-        "run": about,
-        "unread": unread,
-        "palette": charts.PALETTE,
-        "short": short,
-        "curve": curve,
-        "families": families(curve),
-        "pictures": pictures,
-        "unseen": shown.problems.get(0, []),
-        "real": _pictures([about.record.directory / "samples" / "real.png"], about)[0],
-        "reconstructions": _pictures(about.reconstructions, about)[0],
-        "nearest": _pictures(about.nearest, about)[0],
-        "inspections": _pictures(about.inspections, about)[0],
-    }
+def run_sections(run: Run) -> list[Section]:
+    """Return all sections of one run."""
+    return [made for section in RUN_SECTIONS if (made := section(run))]
 
 
-def _several(table: Table, runs: Sequence[About]) -> dict[str, Any]:
-    from gan_experiments.reports.comparison import contexts  # with its statistics, which one run needs not
+def check_readable(runs: Sequence[Run], purpose: str) -> None:
+    """Make sure that there is a run that can be read.
 
-    context = contexts(table)
-    left = SEVERAL_BUDGET
-    lasts = []
-    for about in runs:
-        found, left = _pictures([path for _, path in about.record.grids[-1:]], about, SMALL_SIDE, left)
-        lasts.append(found)
-    return {
-        **context,
-        "abouts": runs,
-        "palette": charts.PALETTE,
-        "lasts": lasts,
-        "families": [families(curve) for curve in context["curves"]],
-        "differing": {key: list(dict.fromkeys(row.settings[key] for row in table.rows)) for key in table.keys},
-    }
-
-
-def families(curve: dict[str, Any]) -> dict[str, list[str]]:
-    """Return what is drawn together: both losses, each network's terms, then every other scalar by itself."""
-    scalars = list(curve["scalars"])
-    found = {"losses of both networks": [name for name in LOSSES if name in scalars]}
-    for network in ("discriminator", "generator"):
-        terms = [name for name in scalars if name.startswith(f"{network}/")]
-        if len(terms) > 1:
-            found[f"{network}: all terms"] = terms
-    rest = [name for name in scalars if not name.startswith(("discriminator/", "generator/"))]
-    return {name: members for name, members in {**found, **{name: [name] for name in rest}}.items() if members}
-
-
-def _pictures(
-    paths: Sequence[Path], about: About, longest_side: int = 1200, budget: int = SINGLE_BUDGET
-) -> tuple[list[Shown], int]:
-    """Read pictures of a run as long as there is room, leaving out what cannot be read; gives the room that is left."""
-    found = []
-    for path in paths:
-        try:
-            picture = read_picture(path, longest_side)
-        except OSError:  # it has vanished, or is half a picture
-            continue
-        budget -= len(picture.uri)
-        if budget < 0:
-            break
-        name = encodable(str(path.relative_to(about.record.directory)))
-        found.append(Shown(picture.uri, f"{name}{', reduced' if picture.reduced else ''}"))
-    return found, max(budget, 0)
+    Raises:
+        UserError: there is none; reports why.
+    """
+    if all(run.state == "unreadable" for run in runs):
+        reasons = "; ".join(f"{run.directory}: {run.problem}" for run in runs[:3]) or "none was named"
+        raise UserError(f"there is no run to {purpose} ({reasons}). Name run directories, or that of a sweep.")

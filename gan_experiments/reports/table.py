@@ -1,216 +1,211 @@
-"""Runs as a table: what they differ in, what was measured, who is best."""
+"""Runs as a table: what they differ in, what was measured, and the order of the runs."""
 
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gan_experiments.config.keys import LABELS, NOT_THE_EXPERIMENT, WATCHING, differing_keys, flat, within
+import pandas as pd
+
+from gan_experiments.config.keys import LABELS, NOT_THE_EXPERIMENT, WATCHING, differing_keys, within
 from gan_experiments.formatting import encodable, show
 from gan_experiments.runs.run import Run
-from gan_experiments.types import MetricValue, is_number
-
-Measured = dict[tuple[str, str], MetricValue]  # by key and protocol
+from gan_experiments.types import MetricSpec, MetricValue
 
 DATA = "data"
-"""Stands for the images themselves, where the config does not tell that they differ."""
+"""Stands for the images themselves, where they differ and the config does not."""
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
+class MetricColumn:
     """All values of one key that were measured by one protocol."""
 
     key: str
-    protocol: str  # a hash
+    protocol_hash: str
     number: int  # 1 for the protocol by which most runs were measured
-    higher_is_better: bool
-    part_of: str | None  # name of the metric that this one details
-    facts: Mapping[str, Any]
-    floor: float | None
-    ceiling: float | None
+    values: list[MetricValue]
 
     @property
-    def name(self) -> str:
-        return self.key.partition("/")[0]
+    def spec(self) -> MetricSpec:
+        """What all its values are."""
+        return self.values[0].spec
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """How all its values were measured."""
+        return self.values[0].protocol
 
     @property
     def heading(self) -> str:
+        """The column's heading, unlike that of any other."""
         return self.key if self.number == 1 else f"{self.key} · protocol {self.number}"
 
     @property
     def arrow(self) -> str:
-        return "↑" if self.higher_is_better else "↓"
+        """Which way is better."""
+        return "↑" if self.spec.higher_is_better else "↓"
 
-    def badness(self, value: float) -> float:
-        """Return what sorts the best value first."""
-        return -value if self.higher_is_better else value
-
-
-@dataclass(eq=False)
-class Row:
-    """A run that can be read."""
-
-    record: Run
-    name: str  # no other row's
-    settings: dict[str, str]  # by differing key, as shown
-    values: dict[Column, MetricValue]
-    rank: int | None = None  # by the best column; None without a value there
-
-    @cached_property
-    def kimg(self) -> float | None:
-        """How far it was trained, as far as is known."""
-        known = [row["kimg"] for row in self.record.rows if math.isfinite(row.get("kimg", math.nan))]
-        return max(known, default=None)
-
-    def raw(self, key: str) -> Any:
-        """Return the value of a differing key: a number as it is, all else as shown."""
-        value = self.record.settings.get(key)
-        return value if is_number(value) else self.settings[key]
-
-    def value(self, column: Column | None) -> float | None:
-        """Return its value in a column."""
-        found = self.values.get(column) if column else None
-        return found.value if found else None
-
-    @property
-    def difference(self) -> str:
-        return ", ".join(f"{key}={value}" for key, value in self.settings.items())
+    def sort_key(self, value: MetricValue | None) -> float:
+        """Return what sorts the best value first, and what has none last."""
+        if value is None or value.value is None:
+            return math.inf
+        return -value.value if self.spec.higher_is_better else value.value
 
 
 @dataclass
-class Table:
-    """Runs, best first, and what they are compared by."""
+class Comparison:
+    """Runs, best first. The rows of frames and the keys of values are positions among them."""
 
-    rows: list[Row]
-    keys: list[str]  # in which they differ
-    columns: list[Column]  # the best first
-    best: Column | None  # by which they are ranked
-    records: list[Run]  # all, readable or not
+    runs: list[Run]
+    unread: list[Run]
+    columns: list[MetricColumn]  # that which ranks the runs first
+    values: list[dict[MetricColumn, MetricValue]]  # of each run
 
     @property
-    def unread(self) -> list[Run]:
-        return [record for record in self.records if record.state == "unreadable"]
+    def best(self) -> MetricColumn | None:
+        """The column by which the runs are ranked."""
+        return self.columns[0] if self.columns else None
+
+    def number(self, position: int, column: MetricColumn) -> float | None:
+        """Return a run's value in a column; None where it has none."""
+        value = self.values[position].get(column)
+        return value.value if value else None
 
     @cached_property
-    def bests(self) -> dict[Column, float | None]:
-        values = {
-            column: [value.value for row in self.rows if (value := row.values.get(column))] for column in self.columns
-        }
+    def ranks(self) -> list[int | None]:
+        """The rank of each run by the best column; None without a value there."""
+        best = self.best
+        return [at + 1 if best and self.number(at, best) is not None else None for at in range(len(self.runs))]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The runs' names, no two alike: by their directories where names are."""
+        names = [encodable(run.name) for run in self.runs]
+        for parts in (2, 0):  # 0: the whole path
+            counts = Counter(names)
+            for at, run in enumerate(self.runs):
+                if counts[names[at]] > 1:
+                    directory = "/".join(run.directory.parts[-parts:]) if parts else run.directory
+                    names[at] = f"{encodable(run.name)} ({encodable(str(directory))})"
+        return names
+
+    @cached_property
+    def settings(self) -> pd.DataFrame:
+        """The values, as text, of the keys in which the runs differ."""
+        keys = [key for key in differing_keys(self.runs) if not within(key, (*LABELS, *WATCHING))]
+        frame = pd.DataFrame([{key: show(run.settings.get(key)) for key in keys} for run in self.runs], dtype=object)
+        if len(set(map(identity, self.runs))) > len({identity(run, data=False) for run in self.runs}):
+            frame[DATA] = [show(_images(run)) for run in self.runs]
+        return frame
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys in which the runs differ."""
+        return list(self.settings.columns)
+
+    @cached_property
+    def groups(self) -> dict[str, list[int]]:
+        """The positions of runs that are equal in everything but their seed, by a name for each such group."""
+        groups: dict[str, list[int]] = {}
+        for at, run in enumerate(self.runs):
+            groups.setdefault(identity(run), []).append(at)
+        firsts = self.settings.loc[[group[0] for group in groups.values()]]
+        keys = distinguishing_keys(firsts, [key for key in self.keys if key != "seed"])
+        names = [", ".join(f"{key}={row[key]}" for key in keys) or "all runs" for _, row in firsts.iterrows()]
+        # Keys that follow from a choice are not among those that tell groups apart, and may yet differ.
         return {
-            column: min((value for value in values[column] if value is not None), key=column.badness, default=None)
-            for column in self.columns
+            name if names.count(name) == 1 else f"{name} ({self.names[group[0]]})": group
+            for name, group in zip(names, groups.values(), strict=True)
         }
 
     @cached_property
-    def parts(self) -> list[Column]:
-        names = {column.name for column in self.columns}
-        return [column for column in self.columns if column.part_of in names]
+    def whole(self) -> list[MetricColumn]:
+        """Columns of metrics that are not parts of others, as fid_half and class_fid_0 are."""
+        names = {column.spec.name for column in self.columns}
+        return [column for column in self.columns if column.spec.part_of not in names]
 
-    def main_columns(self, most: int) -> list[Column]:
-        """Return the columns of the first metrics that are not parts of others."""
-        names = list(dict.fromkeys(column.name for column in self.columns if column not in self.parts))
-        main = [column for column in self.columns if column.name in names[:most]]
-        firsts = {column.key: column for column in main if column.number == 1}
-
-        def adds(column: Column) -> bool:
-            """Return whether a run has a value by this protocol alone."""
-            return any(column in row.values and firsts[column.key] not in row.values for row in self.rows)
-
-        return [column for column in main if column.number == 1 or adds(column)]
-
-    def protocols(self) -> list[tuple[list[Column], dict[str, tuple[str, str]]]]:
-        """Return the columns that are not their key's first with the facts that differ: the first's, and their own."""
-        firsts = {column.key: flat(column.facts) for column in self.columns if column.number == 1}
-        found: dict[str, tuple[list[Column], dict[str, tuple[str, str]]]] = {}
-        for column in self.columns:
-            if column.number > 1:
-                first, own = firsts[column.key], flat(column.facts)
-                keys = [key for key in dict.fromkeys([*first, *own]) if first.get(key) != own.get(key)]
-                differing = {key: (show(first.get(key)), show(own.get(key))) for key in keys}
-                found.setdefault(f"{column.number} {differing}", ([], differing))[0].append(column)
-        return list(found.values())
+    def main_columns(self, most: int) -> list[MetricColumn]:
+        """Return the columns of the first metrics; of further protocols, those that alone have some run's value."""
+        names = list(dict.fromkeys(column.spec.name for column in self.whole))[:most]
+        firsts = {column.key: column for column in self.whole if column.number == 1}
+        return [
+            column
+            for column in self.whole
+            if column.spec.name in names
+            and (column.number == 1 or any(column in own and firsts[column.key] not in own for own in self.values))
+        ]
 
 
-def tabulate(records: Sequence[Run]) -> Table:
+def compare(runs: Sequence[Run]) -> Comparison:
     """Put runs into a table; those that cannot be read stay outside it."""
-    readable = [record for record in records if record.state != "unreadable"]
-    measured = [record.measured() for record in readable]
+    readable = [run for run in runs if run.state != "unreadable"]
+    measured = [run.measured() for run in readable]
     columns = _columns(measured)
-    best = _best(readable, measured, columns)
-    columns.sort(key=lambda column: column is not best)
-    keys = [key for key in differing_keys(readable) if not within(key, (*LABELS, *WATCHING))]
-    if len(set(map(identity, readable))) > len({identity(record, data=False) for record in readable}):
-        keys.append(DATA)
-    by_id = {(column.key, column.protocol): column for column in columns}
-    rows = []
-    for record, name, values in zip(readable, names(readable), measured, strict=True):
-        settings = {key: show(_images(record) if key == DATA else record.settings.get(key)) for key in keys}
-        rows.append(Row(record, name, settings, {by_id[place]: value for place, value in values.items()}))
-    ranked = [row for row in rows if row.value(best) is not None]
-    if best:
-        ranked.sort(key=lambda row: best.badness(row.value(best) or 0.0))
-    for rank, row in enumerate(ranked, 1):
-        row.rank = rank
-    rows = [*ranked, *(row for row in rows if row.rank is None)]
-    return Table(rows, keys, columns, best, list(records))
+    best = _ranking_key(readable, measured)
+    columns.sort(key=lambda column: (column.key != best, column.number > 1 and column.key == best))
+    by_id = {(column.key, column.protocol_hash): column for column in columns}
+    values = [{by_id[place]: value for place, value in own.items()} for own in measured]
+    pairs = list(zip(readable, values, strict=True))
+    if columns:
+        pairs.sort(key=lambda pair: columns[0].sort_key(pair[1].get(columns[0])))
+    unread = [run for run in runs if run.state == "unreadable"]
+    return Comparison([run for run, _ in pairs], unread, columns, [own for _, own in pairs])
 
 
-def names(records: Sequence[Run]) -> list[str]:
-    """Name runs, no two alike: by their directories where names are."""
-    found = [encodable(record.name) for record in records]
-    for parts in (2, None):
-        counts = Counter(found)
-        for i, record in enumerate(records):
-            if counts[found[i]] > 1:
-                place = record.directory if parts is None else "/".join(record.directory.parts[-parts:])
-                found[i] = f"{encodable(record.name)} ({encodable(str(place))})"
-    return found
-
-
-def _columns(measured: Iterable[Measured]) -> list[Column]:
-    """Return a column for each key and protocol, the keys in their own order, the commonest protocol first."""
-    found: dict[str, dict[str, list[MetricValue]]] = {}
-    for values in measured:
-        for (key, protocol), value in values.items():
-            found.setdefault(key, {}).setdefault(protocol, []).append(value)
-    columns = []
-    for key, by_protocol in found.items():
-        commonest = sorted(by_protocol.items(), key=lambda item: -len(item[1]))
-        for number, (protocol, same) in enumerate(commonest, 1):
-            floor = next((value.floor for value in same if value.floor is not None), None)
-            ceiling = next((value.ceiling for value in same if value.ceiling is not None), None)
-            higher = any(value.spec.higher_is_better for value in same)
-            part_of = next((value.spec.part_of for value in same if value.spec.part_of is not None), None)
-            columns.append(Column(key, protocol, number, higher, part_of, same[0].protocol, floor, ceiling))
-    order = list(dict.fromkeys(column.name for column in columns))
-    return sorted(columns, key=lambda column: order.index(column.name))
-
-
-def _best(records: Sequence[Run], measured: Sequence[Measured], columns: Sequence[Column]) -> Column | None:
-    """Return the column of the metric that most runs keep their best checkpoint by, else the first."""
-    wanted: Counter[str] = Counter()
-    for record, values in zip(records, measured, strict=True):
-        name = record.flat_config.get("evaluation.best")
-        wanted.update([key for key, _ in values if key.startswith(f"{name}/")][:1])
-    keys = [key for key, _ in wanted.most_common(1)]
-    return next((column for column in columns if column.key in keys), columns[0] if columns else None)
-
-
-def identity(record: Run, data: bool = True) -> str:
-    """Return what is equal for runs that are equal in everything but their seed, in labels and in places.
+def identity(run: Run, data: bool = True) -> str:
+    """Return what is equal for runs that are equal in everything but their seed, in labels and in paths.
 
     Args:
-        record: the run.
-        data: take the images themselves in, not only what the config says of them.
+        run: the run.
+        data: include the images themselves, not only what the config states about them.
     """
-    config = {key: value for key, value in record.flat_config.items() if not within(key, NOT_THE_EXPERIMENT)}
-    return json.dumps([config, _images(record) if data else None], sort_keys=True, default=str)
+    config = {key: value for key, value in run.flat_config.items() if not within(key, NOT_THE_EXPERIMENT)}
+    return json.dumps([config, _images(run) if data else None], sort_keys=True, default=str)
 
 
-def _images(record: Run) -> Any:
+def distinguishing_keys(settings: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Return the first few keys that distinguish as many runs as all of them do."""
+    chosen: list[str] = []
+
+    def distinguished(by: Sequence[str]) -> int:
+        return len(settings[list(by)].drop_duplicates()) if by else 1
+
+    for key in keys:
+        if distinguished(chosen) < distinguished([*chosen, key]):
+            chosen.append(key)
+        if distinguished(chosen) == distinguished(keys):
+            break
+    return chosen
+
+
+def _columns(measured: Sequence[Mapping[tuple[str, str], MetricValue]]) -> list[MetricColumn]:
+    """Return a column for each key and protocol, metrics in their own order, the commonest protocol first."""
+    by_key: dict[str, dict[str, list[MetricValue]]] = {}
+    for own in measured:
+        for (key, protocol), value in own.items():
+            by_key.setdefault(key, {}).setdefault(protocol, []).append(value)
+    columns = [
+        MetricColumn(key, protocol, number, values)
+        for key, by_protocol in by_key.items()
+        for number, (protocol, values) in enumerate(sorted(by_protocol.items(), key=lambda item: -len(item[1])), 1)
+    ]
+    order = list(dict.fromkeys(column.spec.name for column in columns))
+    return sorted(columns, key=lambda column: order.index(column.spec.name))
+
+
+def _ranking_key(runs: Sequence[Run], measured: Sequence[Mapping[tuple[str, str], MetricValue]]) -> str | None:
+    """Return the key of the metric by which most runs keep their best checkpoint."""
+    votes: Counter[str] = Counter()
+    for run, own in zip(runs, measured, strict=True):
+        metric = run.flat_config.get("evaluation.best")
+        votes.update([key for key, _ in own if key.startswith(f"{metric}/")][:1])
+    return next((key for key, _ in votes.most_common(1)), None)
+
+
+def _images(run: Run) -> Any:
     """Return the fingerprint of the data set before the regime, which may choose images by the seed."""
-    found = record.manifest.data
-    return found.get("source_fingerprint", found.get("fingerprint") if record.choices.get("regime") == "none" else None)
+    data = run.manifest.data
+    return data.get("source_fingerprint", data.get("fingerprint") if run.choices.get("regime") == "none" else None)

@@ -292,10 +292,10 @@ def test_the_card_says_how_the_generator_came_about_and_what_was_measured_of_it(
     assert "float32, N×1×8×8 | black is -1, white 1" in card
     assert "averaged (EMA, half-life 5 kimg), at iteration 20 (0.3 kimg)" in card
     assert f"1500 training images, fingerprint {Run.read(finished).manifest.data['fingerprint']}" in card
-    assert "| `fid/x` | 12.5 | 1 | 0.25 |  | lower |" in card
-    assert "num_samples: 20" in card
+    assert "| fid ↓ | 12.5 ± 1 | 0.25 |" in card
+    assert "num_samples: 20 |" in card
     assert "99.5" not in card  # of another checkpoint
-    assert "`fid/digits_classifier`" in card  # of training's end
+    assert "| digits_classifier |" in card  # of training's end
     assert (tmp_path / "out" / "load.py").read_text() in card
     assert "# &lt;script&gt;x&lt;/script&gt; \\| \\*\n" in card
     assert "/secret" not in card

@@ -32,8 +32,8 @@ def entry(metric: str, value: float | None, half: float | None = None, **facts: 
         "value": value,
         "num_seeds": 4,
         "higher_is_better": metric in HIGHER,
-        "part_of": next((whole for whole in ("fid", "class_fid") if metric.startswith(f"{whole}_")), None),
         "protocol": protocol(metric, **facts),
+        "part_of": next((whole for whole in ("class_fid", "fid") if metric.startswith(f"{whole}_")), None),
     }
     return found if half is None or value is None else found | {"interval": [value - half, value + half]}
 
@@ -113,15 +113,15 @@ def write_metrics(path: Path, values: Mapping[str, float | None], num_rows: int,
     losses = ("discriminator/loss", "generator/loss")
     keys = [f"{name}/x_classifier" for name in values]
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["iteration", "kimg", "images_per_second", *losses, *keys])
+        writer = csv.DictWriter(file, ["kind", "iteration", "kimg", "images_per_second", *losses, *keys])
         writer.writeheader()
         for kimg in range(1, num_rows + 1):
             when = {"iteration": 10 * kimg, "kimg": kimg}
             shape = {name: 1 / kimg + 0.1 * math.sin(kimg + i) for i, name in enumerate(losses)}
-            writer.writerow(when | {"images_per_second": speed} | shape)
+            writer.writerow(when | {"kind": "training", "images_per_second": speed} | shape)
             if kimg % 10 == 0 or kimg == num_rows:
                 found = {key: value * (1 + 5 / kimg) for key, value in zip(keys, values.values(), strict=True) if value}
-                writer.writerow(when | found)
+                writer.writerow(when | {"kind": "evaluation"} | found)
 
 
 def write_picture(path: Path, shade: int = 0, side: int = 24) -> None:

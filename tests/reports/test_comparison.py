@@ -9,17 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from comparison_runs import NASTY, entry, records, write_picture, write_run
 
+from gan_experiments.config.keys import short_keys
 from gan_experiments.formatting import short
 from gan_experiments.reports import charts
 from gan_experiments.reports import images as grids
 from gan_experiments.reports.comparison import write_comparison
-from gan_experiments.reports.groups import compare_groups, group_rows, telling
+from gan_experiments.reports.groups import compare_groups
 from gan_experiments.reports.images import read_picture
-from gan_experiments.reports.table import tabulate
-from gan_experiments.reports.table_export import as_csv, as_markdown, to_json
+from gan_experiments.reports.sections.protocols import differences_of_protocols
+from gan_experiments.reports.table import compare, distinguishing_keys
+from gan_experiments.reports.table_export import as_csv, to_json
 from gan_experiments.runs.run import find_runs
 from gan_experiments.types import UserError
 
@@ -42,16 +45,16 @@ def test_values_by_different_protocols_never_share_a_column(tmp_path: Path) -> N
     two = write_run(tmp_path / "two", values={"fid": 3.0}, facts={"num_samples": 5000})
     three = write_run(tmp_path / "three", values={"fid": 5.0})
 
-    table = tabulate(records(one, two, three))
+    table = compare(records(one, two, three))
 
     assert [column.heading for column in table.columns] == ["fid/x_classifier", "fid/x_classifier · protocol 2"]
     for column in table.columns:
-        assert {row.values[column].protocol_hash for row in table.rows if column in row.values} == {column.protocol}
-    assert [row.value(table.columns[0]) for row in table.rows] == [4.0, 5.0, None]
-    assert [row.rank for row in table.rows] == [1, 2, None]  # 3.0 is no better than 4.0: it is another measure
-    assert table.protocols() == [([table.columns[1]], {"num_samples": ("10000", "5000")})]
+        assert {own[column].protocol_hash for own in table.values if column in own} == {column.protocol_hash}
+    assert [table.number(at, table.columns[0]) for at in range(3)] == [4.0, 5.0, None]
+    assert table.ranks == [1, 2, None]  # 3.0 is no better than 4.0: it is another measure
+    assert differences_of_protocols(table) == [([table.columns[1]], {"num_samples": ("10000", "5000")})]
     page = page_of(tmp_path, one, two, three)
-    assert "fid/<br>x_classifier<br> · protocol 2 ↓" in page
+    assert "fid/\nx_classifier · protocol 2 ↓" in page
     assert "num_samples is 5000, not 10000" in page
 
 
@@ -62,10 +65,10 @@ def test_a_run_measured_twice_stands_in_both_columns(tmp_path: Path) -> None:
     later = {"kimg": 20.0, "values": {"fid/x_classifier": entry("fid", 6.0, 0.5, num_samples=5000)}}
     (run / "evaluation" / "iteration_1.json").write_text(json.dumps(later))
 
-    table = tabulate(records(run, tmp_path / "other"))
+    table = compare(records(run, tmp_path / "other"))
 
-    assert [row.value(table.columns[0]) for row in table.rows] == [4.0, 5.0]
-    assert [row.value(table.columns[1]) for row in table.rows] == [6.0, None]
+    assert [table.number(at, table.columns[0]) for at in (0, 1)] == [4.0, 5.0]
+    assert [table.number(at, table.columns[1]) for at in (0, 1)] == [6.0, None]
 
 
 def test_higher_is_better_turns_the_ranking(tmp_path: Path) -> None:
@@ -75,13 +78,12 @@ def test_higher_is_better_turns_the_ranking(tmp_path: Path) -> None:
         for i, value in enumerate([0.2, 0.8, 0.5])
     ]
 
-    table = tabulate(records(*runs))
+    table = compare(records(*runs))
 
     assert table.best is not None
     assert table.best.key == "recall/x_classifier"
-    assert [row.record.directory.name for row in table.rows] == ["1", "2", "0"]
-    assert table.bests[table.best] == 0.8
-    assert page_of(tmp_path, *runs).count('<td class="number best" data-value="0.8"') == 1
+    assert [run.directory.name for run in table.runs] == ["1", "2", "0"]
+    assert page_of(tmp_path, *runs).count('<td class="number descending best" data-value="0.8"') == 1
 
 
 def seeds(top: Path, loss: str, values: dict[int, float], **config: Any) -> list[Path]:
@@ -103,17 +105,16 @@ def seeds(top: Path, loss: str, values: dict[int, float], **config: Any) -> list
 
 def test_seeds_are_joined_and_the_groups_tested(tmp_path: Path) -> None:
     runs = [*seeds(tmp_path, "hinge", {0: 1.0, 1: 2.0, 2: 3.0}), *seeds(tmp_path, "bce", {0: 3.0, 1: 4.0, 2: 5.0})]
-    table = tabulate(records(*runs))
+    table = compare(records(*runs))
 
-    groups = group_rows(table)
     assert table.best is not None
-    found = compare_groups(groups, table.best)
+    found = compare_groups(table, table.best)
 
-    assert [(group.name, len(group.rows)) for group in groups] == [("loss=hinge", 3), ("loss=bce", 3)]
-    assert [summary.mean.mean for summary in found.summaries] == [2.0, 4.0]
-    assert found.summaries[0].mean.half == pytest.approx(2.4841377)
-    (verdict,) = found.verdicts
-    assert verdict.test.p == verdict.test.adjusted == pytest.approx(0.0704840, rel=1e-5)
+    assert [(group["name"], len(group["runs"])) for group in found.groups] == [("loss=hinge", 3), ("loss=bce", 3)]
+    assert [group["mean"] for group in found.groups] == [2.0, 4.0]
+    assert found.groups[0]["half_width_95"] == pytest.approx(2.4841377)
+    (test,) = found.tests
+    assert test["p"] == test["p_holm"] == pytest.approx(0.0704840, rel=1e-5)
 
 
 def test_only_finished_runs_count_and_each_seed_once(tmp_path: Path) -> None:
@@ -127,36 +128,35 @@ def test_only_finished_runs_count_and_each_seed_once(tmp_path: Path) -> None:
     )
     failed = write_run(tmp_path / "failed", values={"fid": 9.0}, seed=2, state="failed")
     (failed / "results.json").write_text((again / "results.json").read_text())
-    table = tabulate(find_runs([tmp_path]))
+    table = compare(find_runs([tmp_path]))
 
-    (group,) = group_rows(table)
     assert table.best is not None
-    (summary,) = compare_groups([group], table.best).summaries
+    (group,) = compare_groups(table, table.best).groups
 
-    assert sorted(summary.values) == [2.0, 7.0]
-    assert "2 of 4 runs" in summary.note
+    assert sorted(group["values"]) == [2.0, 7.0]
+    assert "2 of 4 runs" in group["note"]
 
 
 def test_other_images_are_another_experiment(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, seed=i, fingerprint=name) for i, name in enumerate(["old", "new"])]
 
-    table = tabulate(records(*runs))
+    table = compare(records(*runs))
 
-    assert len(group_rows(table)) == 2
-    assert {row.settings["data"] for row in table.rows} == {"old", "new"}
+    assert len(table.groups) == 2
+    assert set(table.settings["data"]) == {"old", "new"}
 
 
 def test_few_keys_tell_apart() -> None:
-    settings = [{"loss": "a", "lr": "1", "width": "1"}, {"loss": "a", "lr": "2", "width": "2"}]
+    settings = pd.DataFrame([{"loss": "a", "lr": "1", "width": "1"}, {"loss": "a", "lr": "2", "width": "2"}])
 
-    assert telling(settings, ["loss", "lr", "width"]) == ["lr"]
-    assert telling(settings[:1], ["loss", "lr"]) == []
+    assert distinguishing_keys(settings, ["loss", "lr", "width"]) == ["lr"]
+    assert distinguishing_keys(settings[:1], ["loss", "lr"]) == []
 
 
 def test_names_are_told_apart(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / place / "same", name="same") for place in ("a", "b")]
 
-    assert {row.name for row in tabulate(records(*runs)).rows} == {"same (a/same)", "same (b/same)"}
+    assert set(compare(records(*runs)).names) == {"same (a/same)", "same (b/same)"}
 
 
 def test_one_run_is_enough(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_file_that_is_no_comparison_is_left_alone(name: str, tmp_path: Path) -
     run = write_run(tmp_path / "run")
     (tmp_path / name).write_text("mine")
 
-    with pytest.raises(UserError, match=f"{name} exists and is no comparison"):
+    with pytest.raises(UserError, match=f"{name} exists and is not a comparison"):
         write_comparison(records(run), tmp_path / "c.html", "")
 
     assert (tmp_path / name).read_text() == "mine"
@@ -265,7 +265,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a line cut off": (append("metrics.csv", b"11,1.1,0.5"), "1 line of metrics.csv cannot be read"),
     "a word for a number": (append("metrics.csv", b"a,b,c,d,e,f\n1,2\n"), "2 lines of metrics.csv cannot be read"),
     "bytes for numbers": (append("metrics.csv", b"\x00\xff\xfe\n"), "1 line of metrics.csv cannot be read"),
-    "numbers without end": (append("metrics.csv", b"nan,nan,inf,nan,-inf,inf\n"), ""),
+    "numbers without end": (append("metrics.csv", b"training,nan,nan,inf,nan,-inf,inf\n"), ""),
     "no metrics": (remove("metrics.csv"), "it holds no metrics.csv"),
     "no results": (remove("results.json"), "it holds no results.json"),
     "half of the results": (append("results.json", b"}"), "results.json cannot be read"),
@@ -295,7 +295,7 @@ def test_a_damaged_directory_is_told_and_the_others_compared(damage: str, tmp_pa
 
     assert 'data-value="1.5"' in page
     assert 'data-value="2.5"' in page
-    problems = page.partition("Something is wrong with these directories")[2].partition("</section>")[0]
+    problems = page.partition("<h2>Samples</h2>")[2].partition("<footer")[0]
     assert told in problems
     assert (str(bad) in problems) == bool(told)
 
@@ -343,7 +343,7 @@ def test_csv(tmp_path: Path) -> None:
     write_run(tmp_path / "other", values={}, seed=1, state="failed")
     (tmp_path / "empty").mkdir()
 
-    lines = list(csv.DictReader(io.StringIO(as_csv(tabulate(find_runs([run, *tmp_path.glob("[eo]*")]))))))
+    lines = list(csv.DictReader(io.StringIO(as_csv(compare(find_runs([run, *tmp_path.glob("[eo]*")]))))))
 
     assert lines[0]["fid/x_classifier"] == "2.0"
     assert lines[0]["fid/x_classifier low"] == "1.5"
@@ -357,20 +357,21 @@ def test_markdown(tmp_path: Path) -> None:
         for seed in (0, 1)
     ]
 
-    text = as_markdown(tabulate(records(*runs)), "Two | runs")
+    write_comparison(records(*runs), tmp_path / "c.html", "Two | runs")
+    text = (tmp_path / "c.md").read_text()
 
     assert "# Two \\| runs" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     widths = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
-    assert widths == [7] * 4 + [4] * 3  # one grid for the runs, one for the seeds joined
+    assert widths[:7] == [8] * 4 + [6] * 3  # the runs, then the seeds joined
     assert "**2 ± 0.5**" in text
-    assert "| all runs | 2 | 2.5 ± 6.4 |" in text
+    assert "| all runs | 2 | **2.5 ± 6.4** | 2, 3 |" in text
 
 
 def test_json_round_trip(tmp_path: Path) -> None:
     runs = [*seeds(tmp_path, "hinge", {0: 1.0, 1: 2.0}), *seeds(tmp_path, "bce", {0: 3.0, 1: 4.5})]
 
-    found = json.loads(json.dumps(to_json(tabulate(records(*runs)), []), allow_nan=False))
+    found = json.loads(json.dumps(to_json(compare(records(*runs)), []), allow_nan=False))
 
     assert [run["rank"] for run in found["runs"]] == [1, 2, 3, 4]
     assert found["runs"][0]["settings"] == {"loss": "hinge", "seed": "0"}
@@ -432,7 +433,7 @@ def test_parallel_coordinates_are_a_figure_that_plotly_takes() -> None:
 
 
 def test_short_names_stay_apart() -> None:
-    assert charts.brief(["optimizer.generator.lr", "optimizer.discriminator.lr", "loss"], ".") == [
+    assert short_keys(["optimizer.generator.lr", "optimizer.discriminator.lr", "loss"]) == [
         "generator.lr",
         "discriminator.lr",
         "loss",
@@ -447,7 +448,7 @@ def test_slider_stops_join_near_places_and_keep_the_ends() -> None:
 
 def test_a_page_holds_pictures_as_they_are_while_there_is_room(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / str(i), values={"fid": i}, kimgs=(0, 5, 10), seed=i) for i in (1, 2, 3)]
-    rows = [row.record for row in tabulate(records(*runs)).rows]
+    rows = records(*runs)
     own = (runs[0] / "samples" / "kimg_000005.000.png").read_bytes()
 
     found = grids.gather(rows)

@@ -183,11 +183,11 @@ def test_columns_can_be_shown_and_hidden(reader: ComparisonReader) -> None:
 
 
 def test_seeds_joined_by_another_metric(reader: ComparisonReader) -> None:
-    groups = reader.page.locator(".group-table:visible")
+    groups = reader.page.locator(".choice > .option:visible")
     assert "1.5 ± 6.4" in groups.inner_text()  # 1 and 2: t(0.975; 1) / 2
     assert "2.5 ± 6.4" not in groups.inner_text()
 
-    reader.page.locator("#group-metric").select_option(label="recall/x_classifier")
+    reader.page.locator(".choice select").select_option(label="recall/x_classifier ↑")
 
     assert "0.35 ± 0.64" in groups.inner_text()
 

@@ -16,7 +16,7 @@ def test_by_default_a_run_ends_with_its_report(tmp_path: Path, caplog: pytest.Lo
     launch(tmp_path / "run", *DEFAULT)
 
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "It ran to its end." in page
+    assert "The run reached its end." in page
     assert "PointConvTranspose2d" in page
     assert (tmp_path / "run" / "report.md").exists()
     assert f"Report: {tmp_path / 'run' / 'report.html'}" in caplog.text
@@ -29,9 +29,9 @@ def test_a_run_that_diverges_ends_with_its_report_too(tmp_path: Path) -> None:
         )
 
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "It FAILED" in page
+    assert "The run FAILED" in page
     assert "training diverges" in page
-    assert '1 alarm has rung: <a href="#alarms">divergence</a>' in page
+    assert '<b>Alarm</b> <a href="#alarms">divergence</a>' in page
 
 
 def test_a_report_that_cannot_be_written_is_no_failure_of_the_run(

@@ -136,7 +136,7 @@ def test_a_pdf_that_is_no_report_is_left_alone(
 
     assert report(monkeypatch, "runs/seed-0", "-o", "page.html", "--pdf") == 2
 
-    assert "page.pdf exists and is no report" in capsys.readouterr().err
+    assert "page.pdf exists and is not a report" in capsys.readouterr().err
     assert (tmp_path / "page.pdf").read_text() == MINIMAL
     assert not (tmp_path / "page.html").exists()
 
@@ -149,7 +149,7 @@ def test_a_pdf_that_is_no_report_is_left_alone(
         (["runs", "-o", "page.txt"], "name a file that ends in .html"),
         (["runs", "-o", "."], "name a file that ends in .html"),
         (["runs", "-o", "file/page.html"], "cannot be written"),
-        (["runs", "-o", "mine.html"], "mine.html exists and is no report"),
+        (["runs", "-o", "mine.html"], "mine.html exists and is not a report"),
     ],
 )
 def test_mistakes_end_with_2(

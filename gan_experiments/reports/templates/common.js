@@ -130,9 +130,10 @@ function smoothed(values, weight) {
 /** Overlaid curves of one scalar. A line: {name, about, colour, dash, curves} with curves as charts.curves gives them. */
 class CurvePanel {
   constructor(root, lines = []) {
+    this.root = root;
     this.figure = root.querySelector(".figure");
     this.legend = root.querySelector(".legend");
-    this.said = root.querySelector("[data-role=said]");
+    this.noteElement = root.querySelector("[data-role=note]");
     this.controls = Object.fromEntries([...root.querySelectorAll("[name]")].map((element) => [element.name, element]));
     this.hidden = new Set();
     this.lines = lines;
@@ -173,7 +174,7 @@ class CurvePanel {
     } });
     this.drawLegend();
     const none = lacking.length ? ` Not drawn, as they have no such curve: ${lacking.join(", ")}.` : "";
-    this.said.textContent = this.note + none;
+    this.noteElement.textContent = this.note + none;
   }
 
   points(line, scalar, axis) {
@@ -202,6 +203,9 @@ class CurvePanel {
 }
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
+document.querySelectorAll(".choice").forEach((choice) => choice.querySelector("select").addEventListener("input", (event) => {
+  [...choice.querySelectorAll(":scope > .option")].forEach((option, at) => { option.hidden = at !== Number(event.target.value); });
+}));
 document.querySelectorAll("[data-figure]").forEach((element) =>
   whenSeen(element, () => drawFigure(element, readJson(element.dataset.figure))));
 document.addEventListener("click", (event) => {

@@ -4,7 +4,7 @@ const MOST_DRAWN = 40;
 const MOST_COLUMNS = 12;
 
 const runs = readJson("run-data");
-const stops = readJson("stop-data");
+const stops = document.getElementById("stop") ? readJson("stop-data") : [];
 const rows = [...document.getElementById("runs").tBodies[0].rows];
 const runOf = (row) => Number(row.dataset.run);
 const pick = (row) => row.querySelector(".pick");
@@ -46,7 +46,7 @@ function showPictures(chosen) {
       make("figcaption", {}, make("b", {}, runs[run].name), make("br"), text));
   }));
   const lacking = chosen.length - having.length;
-  document.getElementById("pictures-said").textContent = lacking ? `Of ${lacking} checked runs there is none here.` : "";
+  document.getElementById("pictures-note").textContent = lacking ? `Of ${lacking} checked runs there is none here.` : "";
 }
 
 function showSettings(chosen) {
@@ -96,9 +96,6 @@ document.getElementById("uncheck").addEventListener("click", () => {
   showChecked();
 });
 document.getElementById("stop")?.addEventListener("input", () => showPictures(checked()));
-document.getElementById("group-metric")?.addEventListener("change", (event) => {
-  document.querySelectorAll(".group-table").forEach((table, at) => { table.hidden = at !== Number(event.target.value); });
-});
 document.querySelectorAll("input.column").forEach((box) => box.addEventListener("change", () => {
   const boxes = [...document.querySelectorAll("input.column")];
   const hidden = boxes.filter((one) => !one.checked).map((one) => `#runs tr > :nth-child(${one.value})`);
@@ -108,4 +105,3 @@ document.querySelectorAll("input.column").forEach((box) => box.addEventListener(
 
 filter(); // a reloaded page may keep what was typed and checked
 showChecked();
-document.documentElement.dataset.ready = "yes";

@@ -2,16 +2,15 @@
 
 /** Curves of one run; what is chosen is a family of scalars that are drawn together. */
 class RunPanel extends CurvePanel {
-  constructor(root, id, families) {
+  constructor(root) {
     super(root);
-    this.id = id;
-    this.families = families;
+    this.families = JSON.parse(root.dataset.families);
     this.palette = readJson("palette-data");
   }
 
   draw() {
     if (!this.seen) return;
-    this.curves ??= readJson(this.id);
+    this.curves ??= readJson(this.root.dataset.curves);
     this.lines = this.families[this.controls.scalar.value].map((scalar, at) => ({
       name: scalar, scalar, curves: this.curves, colour: this.palette[at % this.palette.length], dash: "solid",
     }));
@@ -23,10 +22,7 @@ class RunPanel extends CurvePanel {
   }
 }
 
-readJson("families-data").forEach((families, run) => {
-  const root = document.getElementById(document.getElementById("each") ? `run-curves-${run}` : "run-curves");
-  if (root) new RunPanel(root, `curves-${run}`, families);
-});
+document.querySelectorAll(".curve-panel[data-families]").forEach((root) => new RunPanel(root));
 
 const kimgOf = (picture) => `${picture.kimg.toLocaleString("en", { maximumFractionDigits: 1 })} kimg`;
 const samples = document.getElementById("sample") ? readJson("pictures-0") : [];
@@ -35,11 +31,11 @@ function showSample() {
   const picture = samples[Number(document.getElementById("stop").value)];
   document.getElementById("sample").src = picture.uri;
   document.getElementById("stop-label").textContent = kimgOf(picture);
-  document.getElementById("sample-said").textContent =
+  document.getElementById("sample-caption").textContent =
     kimgOf(picture) + (picture.reduced ? `, reduced to ${picture.width} pixels` : "");
 }
 
-/** On paper there is no slider: the first, the middle and the last stand side by side. */
+/** On paper there is no slider: the first, the middle and the last are shown side by side. */
 function showSamplesOnPaper() {
   const chosen = new Set([0, Math.floor((samples.length - 1) / 2), samples.length - 1]);
   document.getElementById("print-samples").replaceChildren(...[...chosen].map((at) =>
@@ -52,4 +48,3 @@ if (samples.length) {
   beforePaper(showSamplesOnPaper);
   showSample();
 }
-if (!document.getElementById("each")) document.documentElement.dataset.ready = "yes";
