@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import itertools
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from omegaconf import DictConfig
 
 from gan_experiments.config.compose import from_hydra, register_schema, split_resumed
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain, explain_plain
+from gan_experiments.config.help import help_text
 from gan_experiments.config.keys import override_key
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.runs.launch import Launch, plan_launch
@@ -68,6 +70,11 @@ def _remove_if_empty(directory: Path) -> None:
 
 def main() -> None:
     """Run the command line; 2 is the exit code of a mistake that the user can mend."""
+    words = sys.argv[1:]
+    if "--help" in words or "-h" in words:
+        own = [path for flag, path in itertools.pairwise(words) if flag in ("--config-dir", "-cd")]
+        sys.stdout.write(f"{help_text(own)}\n")
+        return
     # Hydra then raises instead of printing, so that a message can name the remedy.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     register_schema()

@@ -26,7 +26,7 @@ from gan_experiments.callbacks.progress import ProgressBar
 from gan_experiments.callbacks.samples import SampleGrids
 from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.callbacks.streams import RandomStreams
-from gan_experiments.config.checks import trains_class_head
+from gan_experiments.config.checks import check_needs, trains_class_head
 from gan_experiments.config.compose import without_declared_facts
 from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.datasets.data import Data
@@ -171,6 +171,7 @@ def build(config: DictConfig, directory: Path, manifest: Manifest, is_new: bool 
         UserError: a constructor refuses its arguments, parts do not fit each other, or data are missing.
     """
     check_arguments(without_declared_facts(config))
+    check_needs(config)
     module, tables = build_module(config)
     if is_new and config.init_from is not None:
         _take_weights(module, config.init_from)

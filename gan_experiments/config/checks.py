@@ -1,6 +1,7 @@
 """The checks of a composed config that need no part to be built: keys, declared facts, values that must agree."""
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -157,13 +158,7 @@ def cross_check(cfg: DictConfig) -> None:
                 f"this task needs model.{need}, which the chosen model does not declare. Choose one that does, such as "
                 f"model=dcgan_class_head."
             )
-    for name, term in cfg.loss.items():
-        for need in term.get("needs") or []:
-            if not model.get(need):
-                raise UserError(
-                    f"loss.{name} needs model.{need}, which the chosen model does not declare. Choose one that does, "
-                    f"such as model=dcgan_class_head, or a loss that does not need it, such as loss=non_saturating."
-                )
+    check_needs(cfg)
     if dataset.num_classes == 0 and (
         model.conditional or model.class_head or any(term.get("num_classes") == 0 for term in cfg.loss.values())
     ):
@@ -183,6 +178,28 @@ def cross_check(cfg: DictConfig) -> None:
             "this task trains no generator, so there are no samples to measure: write evaluation=class_head or "
             "evaluation=none."
         )
+
+
+def check_needs(cfg: DictConfig) -> None:
+    """Compare what loss terms need with the facts of the model, by the yaml or, once imported, by the class.
+
+    Raises:
+        UserError: names the term and the fact that the model lacks.
+    """
+    for name, term in cfg.loss.items():
+        for need in _needs(term):
+            if not cfg.model.get(need):
+                raise UserError(
+                    f"loss.{name} needs model.{need}, which the chosen model does not declare. Choose one that does, "
+                    f"such as model=dcgan_class_head, or a loss that does not need it, such as loss=non_saturating."
+                )
+
+
+def _needs(part: DictConfig) -> Sequence[str]:
+    """Return the facts that a part needs, by its yaml or else by its class, as far as that is imported."""
+    module, _, name = str(part.get("_target_")).rpartition(".")
+    declared: Sequence[str] = getattr(getattr(sys.modules.get(module), name, None), "needs", ())
+    return part.get("needs") or declared
 
 
 def _check_budget(cfg: DictConfig) -> None:
@@ -251,7 +268,7 @@ def check_labels(cfg: DictConfig) -> None:
 def trains_class_head(cfg: DictConfig) -> bool:
     """Whether the task or a term of the loss trains a class head; one of the user's own may, whatever it says."""
     parts = [part for part in (cfg.task, *cfg.loss.values()) if part.get("weight") != 0]
-    return any("class_head" in (part.get("needs") or []) or _is_own(part) for part in parts)
+    return any("class_head" in _needs(part) or _is_own(part) for part in parts)
 
 
 def _reads_labels(cfg: DictConfig) -> bool:

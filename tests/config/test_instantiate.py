@@ -8,6 +8,7 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from gan_experiments.config.checks import check_needs
 from gan_experiments.config.compose import compose
 from gan_experiments.config.instantiate import _arguments, check_arguments, moved, type_hints
 from gan_experiments.config.suggestions import CONFIG_DIR
@@ -107,3 +108,15 @@ def test_a_config_is_composed_from_python() -> None:
 def test_a_mistake_from_python_is_a_user_error(words: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         compose(*words)
+
+
+def test_what_a_term_of_ones_own_needs_is_known_once_its_class_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("mine_loss")
+    module.__dict__["Mine"] = type("Mine", (), {"needs": ("class_head",)})
+    config = compose("loss=hinge", "model=dcgan").config
+    config.loss = {"mine": {"_target_": "mine_loss.Mine"}}
+    check_needs(config)
+    monkeypatch.setitem(sys.modules, "mine_loss", module)
+
+    with pytest.raises(UserError, match=r"loss.mine needs model.class_head"):
+        check_needs(config)
