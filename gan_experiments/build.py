@@ -17,6 +17,8 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
+from gan_experiments.augment.discriminator import DiscriminatorAugment
+from gan_experiments.augment.operations import Augmentation
 from gan_experiments.callbacks.alarms.base import Alarms
 from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.callbacks.checkpoints import Checkpoints
@@ -30,7 +32,7 @@ from gan_experiments.config.checks import check_needs, trains_class_head
 from gan_experiments.config.compose import without_declared_facts
 from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.datasets.data import Data
-from gan_experiments.datasets.loader import Augmentation, fits_in_memory
+from gan_experiments.datasets.loader import fits_in_memory
 from gan_experiments.engine.datamodule import Feed
 from gan_experiments.engine.gan import GAN
 from gan_experiments.engine.module import TrainingModule
@@ -236,6 +238,7 @@ def build_module(config: DictConfig) -> tuple[TrainingModule, Tables]:
             "objective": _build_objective(config),
             "schedule": instantiate(config.schedule, "schedule"),
             "latents": build_latents(config.model),
+            "augment": build_discriminator_augment(config),
         }
     module: TrainingModule = instantiate(without_declared_facts(config).task, "task")(**arguments)
     return module, tables
@@ -278,7 +281,7 @@ def _try_network(config: DictConfig, name: str, network: nn.Module, *inputs: Ten
 
 
 def _build_objective(config: DictConfig) -> Objective:
-    objective = Objective(instantiate(config.loss, "loss"))
+    objective = Objective(instantiate(without_declared_facts(config).loss, "loss"))
     trains_classes = any("class_head" in term.needs for term in objective.terms.values())
     ignores_classes = config.model.discriminator.get("condition", "its own") is None and not trains_classes
     if config.model.conditional and ignores_classes:
@@ -299,15 +302,21 @@ def _take_weights(module: TrainingModule, init_from: str) -> None:
     log.info("Weights taken from %s", path)
 
 
-def build_augmentations(config: DictConfig) -> dict[str, Augmentation]:
-    """Build the augmentations of the data and try them on an image."""
+def build_discriminator_augment(config: DictConfig) -> DiscriminatorAugment | None:
+    """Build what stands between images and the discriminator; None where nothing does."""
+    augmentations = build_augmentations(config, "discriminator_augment")
+    return DiscriminatorAugment(augmentations, config.model.value_range) if augmentations else None
+
+
+def build_augmentations(config: DictConfig, group: str = "augment") -> dict[str, Augmentation]:
+    """Build the augmentations of the data, or those of another group, and try them on an image."""
     images = torch.zeros(2, config.dataset.channels, config.dataset.image_size, config.dataset.image_size)
-    augmentations: dict[str, Augmentation] = instantiate(config.augment, "augment") or {}
+    augmentations: dict[str, Augmentation] = instantiate(config[group], group) or {}
     for name, augmentation in augmentations.items():
         try:
             augmentation(images, torch.Generator())
         except (RuntimeError, ValueError) as error:
-            raise UserError(f"augment.{name} does not fit images of {tuple(images.shape[1:])}: {error}") from error
+            raise UserError(f"{group}.{name} does not fit images of {tuple(images.shape[1:])}: {error}") from error
     return augmentations
 
 

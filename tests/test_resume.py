@@ -25,11 +25,14 @@ EVERYTHING = [
     "model.discriminator.dropout=0.3",
     "augment=[flip,crop]",
     "loss=acgan",
-    "+loss/term=r1",
+    "+loss/term=[r1,lecam]",
     "loss.r1.every=4",
+    "loss.lecam.start=5",
+    "discriminator_augment=[translation,cutout]",
     "budget.kimg=0.96",
 ]
-"""Sixty iterations with dropout, batch norm in both networks, augmentation and a lazy term."""
+"""Sixty iterations with dropout, batch norm in both networks, augmentation of the data and of what the discriminator is
+shown, a lazy term and one with a state."""
 
 SCHEDULES = {
     "ratio": ["schedule.discriminator=2"],

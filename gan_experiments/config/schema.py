@@ -63,6 +63,7 @@ class Root:
     schedule: Any = MISSING
     optimizer: Any = MISSING
     augment: Any = MISSING
+    discriminator_augment: Any = field(default_factory=dict)
     evaluation: Any = MISSING
     alarms: Any = MISSING
     logger: Any = MISSING
@@ -167,7 +168,10 @@ GROUPS: dict[str, type[Values]] = {
     "optimizer": OptimizerValues,
 }
 """What the root and these groups hold."""
-MERGED_GROUPS = ("regime", "loss", "augment", "logger", "alarms", "evaluation.extractors", "evaluation.metrics")
+MERGED_GROUPS = (
+    "regime", "loss", "augment", "discriminator_augment", "logger", "alarms", "evaluation.extractors",
+    "evaluation.metrics",
+)  # fmt: skip
 """Groups whose options add up: a mapping from names to parts."""
 TASK_FACTS = ("needs", "unused", "min_classes")
 """What a task's yaml declares: facts that the model must have, keys it has no use for, how many classes it needs."""

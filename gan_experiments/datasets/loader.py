@@ -1,7 +1,7 @@
 """What a training loop draws its batches from: no hidden state, every batch a pure function of its iteration."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from gan_experiments.augment.operations import Augmentation, apply
 from gan_experiments.datasets.base import TensorImageSet
 from gan_experiments.rng import stream_seed
 from gan_experiments.types import Batch, ImageSet, UserError
 
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 CHUNK_SIZE = 1024  # images read at once where all are read
 
 
@@ -85,7 +85,7 @@ class Pipeline:
             seed = stream_seed("augment", self.seed, iteration, self.rank)
             generator = torch.Generator(self.device).manual_seed(seed)
             for augmentation in self.augmentations.values():
-                images = augmentation(images, generator)
+                images = apply(augmentation, images, (0, 1), generator)
         low, high = self.value_range
         return images * (high - low) + low
 

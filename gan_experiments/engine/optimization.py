@@ -55,7 +55,7 @@ class NetworkOptimizer:
         )
         names = {"lr", "betas", *functions}
         self._over_kimg = [
-            {name: functions.get(name, group[name]) for name in names if name in group}
+            {name: functions.get(name, _as_number(group[name])) for name in names if name in group}
             for group in self.optimizer.param_groups
         ]
 
@@ -93,6 +93,10 @@ class NetworkOptimizer:
         if self.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.gradient_clip)
         self.optimizer.step()
+
+
+def _as_number(value: Any) -> Any:
+    return value.item() if isinstance(value, Tensor) else value
 
 
 def average_over_processes(tensors: Sequence[Tensor]) -> None:

@@ -1,4 +1,8 @@
-"""All that a run needs to go on bit for bit: weights, optimisers, clock, schedule, means, random streams."""
+"""The state of training, all in one place: what a run needs to go on bit for bit.
+
+`networks` is the module's state (networks, EMA, the objective's and the augmentation's buffers), then come optimisers,
+clock, schedule, means of losses and random streams. A checkpoint adds the callbacks'.
+"""
 
 from typing import Any
 
@@ -9,7 +13,7 @@ from gan_experiments.engine.schedules.base import Schedule
 from gan_experiments.rng import random_state
 from gan_experiments.types import UserError
 
-FORMAT = 1
+FORMAT = 2
 
 
 def collect(module: TrainingModule) -> dict[str, Any]:
@@ -40,8 +44,11 @@ def restore(module: TrainingModule, state: dict[str, Any]) -> None:
         UserError: the checkpoint does not belong to these networks.
     """
     if state.get("format") != FORMAT:
-        raise UserError(f"the checkpoint has format {state.get('format')}, this version reads format {FORMAT}")
-    load_networks(module, state["networks"])
+        raise UserError(
+            f"the checkpoint has format {state.get('format')}, which gan_experiments 0.1 wrote, and this version "
+            f"resumes format {FORMAT}. Go on with version 0.1, or start a new run with init_from=RUN."
+        )
+    load_networks(module, state["networks"], networks_only=False)
     module.saved_optimizers = state["optimizers"]
     module.clock.load_state_dict(state["clock"])
     schedule = module.schedule
@@ -54,8 +61,13 @@ def _kind(schedule: Schedule) -> str:
     return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
 
 
-def load_networks(module: TrainingModule, networks: dict[str, Any]) -> None:
+def load_networks(module: TrainingModule, networks: dict[str, Any], networks_only: bool = True) -> None:
     """Load weights and buffers of the networks that this task has; another task's run may hold others too.
+
+    Args:
+        module: the task.
+        networks: the state of this task's module, or another's.
+        networks_only: leave out what loss terms and augmentations have learnt, as a new run does.
 
     Raises:
         UserError: a network is not among them, or names the first entries that differ.
@@ -63,13 +75,16 @@ def load_networks(module: TrainingModule, networks: dict[str, Any]) -> None:
     for name in module.networks:
         if not any(key.startswith(f"{name}.") for key in networks):
             raise UserError(f"there is no {name} in it, and this task trains one")
-    here = tuple(f"{name}." for name, _ in module.named_children())
-    networks = {name: value for name, value in networks.items() if name.startswith(here)}
     if module.ema is not None and not any(name.startswith("ema.") for name in networks):
         own = [name for name in networks if name.startswith("generator.")]
         networks = networks | {name.replace("generator", "ema.network", 1): networks[name] for name in own}
+    here = tuple(f"{name}." for name in (*module.networks, *(["ema"] if module.ema is not None else [])))
+    # A term that was added to a resumed run has no state there, and one that was taken out needs none.
+    further = {name: value for name, value in module.state_dict().items() if not name.startswith(here)}
+    if not networks_only:
+        further |= {name: networks[name] for name in further if name in networks}
     try:
-        module.load_state_dict(networks)
+        module.load_state_dict({name: value for name, value in networks.items() if name.startswith(here)} | further)
     except RuntimeError as error:
         differences = "\n".join(str(error).splitlines()[1:4])
         raise UserError(f"the weights do not fit these networks:\n{differences}") from error

@@ -1,6 +1,5 @@
 """The auxiliary class loss of AC-GAN."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -23,12 +22,13 @@ class AuxiliaryClass(LossTerm):
     no class at all of fake ones, which needs no conditional generator.
     """
 
-    needs: Sequence[str] = ("class_head",)
     num_classes: PositiveInt  # K
     fake_labels: Literal["given", "random"] = "given"  # ỹ
     real_weight: FiniteFloat = 1.0
     fake_weight: FiniteFloat = 1.0
     generator_weight: FiniteFloat = 1.0
+
+    needs = ("class_head",)
 
     def discriminator_loss(self, step: Step) -> Tensor:
         """Return real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]."""

@@ -31,8 +31,9 @@ class LossTerm(nn.Module):
     weight: FiniteFloat | OverKimg = 1.0  # factor in the sum, or a function of kimg
     every: PositiveInt = 1
     own_step: bool = False
-    needs: Sequence[str] = ()  # facts that the model's yaml must declare true, such as `class_head`
 
+    needs: ClassVar[Sequence[str]] = ()
+    """Facts that the model's yaml must declare true, such as `class_head`; the term's yaml lists them as well."""
     double_backward: ClassVar[bool] = False
     """Whether the discriminator's step differentiates through a gradient, which compiled graphs cannot."""
 

@@ -18,7 +18,8 @@ class _KnowsClasses(nn.Module):
         self.num_classes = num_classes
 
     def one_hot(self, labels: Tensor, like: Tensor) -> Tensor:
-        return F.one_hot(labels, self.num_classes).to(like.dtype)
+        # Not F.one_hot, which waits for the labels to check them.
+        return (labels[:, None] == torch.arange(self.num_classes, device=labels.device)).to(like.dtype)
 
 
 class LatentCondition(nn.Module):

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_experiments.augment.operations import ColorJitter, HorizontalFlip, RandomCrop
+from gan_experiments.augment.operations import Augmentation, ColorJitter, HorizontalFlip, RandomCrop
 from gan_experiments.datasets.base import TensorImageSet
-from gan_experiments.datasets.loader import Augmentation, Pipeline, fingerprint, fits_in_memory, read_all
+from gan_experiments.datasets.loader import Pipeline, fingerprint, fits_in_memory, read_all
 from gan_experiments.types import Batch, UserError
 
 AUGMENTATIONS: dict[str, Augmentation] = {
