@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Byte = Annotated[int, Field(ge=0, le=255)]
+Fit = Literal["resize", "crop"]
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
@@ -60,11 +61,7 @@ class ImageFolderSource:
     image_size: PositiveInt | None = None  # side of the square that images are brought to; null: the size common to all
     channels: Literal[1, 3] | None = None  # 1 grey or 3 colour; null: 3 if any header says colour or palette
     fit: Fit = "resize"  # changes the aspect ratio; `crop` cuts the largest central square first
-    background: tuple[Byte, Byte, Byte] = (
-        255,
-        255,
-        255,
-    )  # red, green, blue, 0..255, that transparent parts are laid over
+    background: tuple[Byte, Byte, Byte] = (255, 255, 255)  # red, green, blue below transparent parts, 0..255
     holdout_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the files held out
 
     def describe(self) -> DatasetFacts:
@@ -102,12 +99,12 @@ class ImageFolderSource:
         if image_size is None or channels is None:
             facts = self.describe()
             image_size, channels = facts.image_size, facts.channels
-        folder, class_names, found = self._scan()
-        names = [name for name in found if self._is_held_out(name) == (split == "test")]
+        folder, class_names, label_of = self._scan()
+        names = [name for name in label_of if self._is_held_out(name) == (split == "test")]
         origin = f"{folder}, {split} split with dataset.source.holdout_fraction={self.holdout_fraction}"
         if not names:
             raise UserError(f"{origin}: there is no image in it. Add images, or write another fraction.")
-        labels = np.array([found[name] for name in names], np.int64)
+        labels = np.array([label_of[name] for name in names], np.int64)
         check_labels(labels, class_names, split, origin)
         decode = partial(
             decode_square, image_size=image_size, channels=channels, fit=self.fit, background=self.background
@@ -165,18 +162,12 @@ def _images(folder: Path, extensions: Set[str]) -> Iterator[Path]:
 def _common_size(folder: Path, examples: Mapping[tuple[int, int], str]) -> int:
     """Return the side that all images have; `examples` names one image of each size."""
     if len({side for size in examples for side in size}) > 1:
-        found = ", ".join(f"{name} is {width}×{height}" for (width, height), name in list(examples.items())[:2])
+        sizes = ", ".join(f"{name} is {width}×{height}" for (width, height), name in list(examples.items())[:2])
         raise UserError(
-            f"{folder}: images are not squares of one size: {found} pixels. "
+            f"{folder}: images are not squares of one size: {sizes} pixels. "
             "Write dataset.image_size=PIXELS to bring all to one square size."
         )
     return next(iter(examples))[0]
-
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Fit = Literal["resize", "crop"]
 
 
 @contextmanager

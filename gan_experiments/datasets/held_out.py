@@ -34,7 +34,7 @@ class FirstHeldOut:
         return replace(facts, num_train=facts.num_train - self.num_images, num_test=self.num_images)
 
     def open(self, split: Split) -> Subset:
-        """Open the training part of the source, and give the split of it.
+        """Open the training part of the source and return a split of it.
 
         Raises:
             UserError: data are missing, or no image of a class is left to train with.

@@ -29,9 +29,7 @@ class NpzSource:
     """
 
     path: str | None
-    num_classes: NonNegativeInt | None = (
-        None  # where null, the highest training label + 1; 0 takes the images as unlabelled
-    )
+    num_classes: NonNegativeInt | None = None  # null: the highest training label + 1; 0: the images are unlabelled
     class_names: Sequence[str] | None = None  # where null, the numbers
 
     def describe(self) -> DatasetFacts:

@@ -141,7 +141,7 @@ def reconstruction(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
 def fit_classifier(
     network: nn.Module, images: ImageSet, held_out: ImageSet | None, seed: int, recipe: Recipe = CLASSIFIER
 ) -> float | None:
-    """Train a classifier (see `classification`) in place; gives its accuracy on held-out images, if there are any.
+    """Train a classifier (see `classification`) in place; return its accuracy on held-out images, if there are any.
 
     Raises:
         UserError: there are fewer than two images.

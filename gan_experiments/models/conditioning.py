@@ -1,7 +1,7 @@
 """How labels enter a network, as objects: one family for generators, one for discriminators.
 
-A condition is given its classes where it is made, and the sizes of its network by `attach`, once, when the network is
-built; only then are all its parameters there. So a yaml never repeats a size that the network knows.
+The constructor takes the classes; `attach`, which the network calls once while it is built, takes that network's sizes
+and creates the parameters that depend on them. So a yaml never repeats a size that the network knows.
 """
 
 import torch
@@ -26,7 +26,7 @@ class LatentCondition(nn.Module):
     """How labels enter a generator: through the vector that its first layer sees. This base lets them not enter."""
 
     def attach(self, latent_dim: int) -> int:
-        """Make the parameters for latents of `latent_dim` and give the size of the network's input vector."""
+        """Create the parameters for latents of `latent_dim` and return the size of the network's input vector."""
         return latent_dim
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class ImageCondition(nn.Module):
     """How labels enter a discriminator: as further channels of the image or in the score. This base does neither."""
 
     def attach(self, channels: int, image_size: int, num_features: int) -> int:
-        """Make the parameters and give the number of channels that the network's first layer sees.
+        """Create the parameters and return the number of channels that the network's first layer takes.
 
         `num_features` is the number of those that the score is read from.
         """

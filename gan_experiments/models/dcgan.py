@@ -86,7 +86,7 @@ class Discriminator(nn.Module):
             which must not mix samples; `none`; or `spectral`, which normalises all weights instead of the features.
         dropout: share of features dropped after each activation.
         condition: how labels enter; null: not at all.
-        heads: further heads, linear in the features: the size of each by name; what they give is in `extra`.
+        heads: further heads, linear in the features: the size of each by name, as in the output's `extra`.
         minibatch_group: append the deviation over groups of so many samples to the last maps; 0: do not. A model's yaml
             states it as `model.minibatch_group`: scores then depend on the other samples of a batch.
 

@@ -69,7 +69,7 @@ class PointConvTranspose2d(nn.ConvTranspose2d):
 
 
 def output_activation(name: OutputActivation) -> nn.Module:
-    """Make a generator's last activation: `tanh` gives [-1, 1], `sigmoid` [0, 1], `linear` has no bound."""
+    """Return a generator's last activation: into [-1, 1] (`tanh`), into [0, 1] (`sigmoid`), or none (`linear`)."""
     return {"tanh": nn.Tanh(), "sigmoid": nn.Sigmoid(), "linear": nn.Identity()}[name]
 
 
@@ -110,18 +110,17 @@ def normalize_spectrally(network: nn.Module) -> None:
             parametrizations.spectral_norm(module)
 
 
-SLOPE = 0.3  # of LeakyReLU() without an argument
-MOMENTUM, EPS = 0.01, 1e-3
+KERAS_MOMENTUM, KERAS_EPS = 0.01, 1e-3
 
 
 def batch_norm_1d(num_features: int) -> nn.BatchNorm1d:
-    """Normalise N×num_features."""
-    return nn.BatchNorm1d(num_features, eps=EPS, momentum=MOMENTUM)
+    """Return a batch normalisation of N×num_features, with Keras's defaults."""
+    return nn.BatchNorm1d(num_features, eps=KERAS_EPS, momentum=KERAS_MOMENTUM)
 
 
 def batch_norm_2d(num_features: int) -> nn.BatchNorm2d:
-    """Normalise N×num_features×H×W."""
-    return nn.BatchNorm2d(num_features, eps=EPS, momentum=MOMENTUM)
+    """Return a batch normalisation of N×num_features×H×W, with Keras's defaults."""
+    return nn.BatchNorm2d(num_features, eps=KERAS_EPS, momentum=KERAS_MOMENTUM)
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def require_image_size(network: NetworkName, image_size: int, required: int, rep
 
     Args:
         network: whose argument it is.
-        image_size: pixels of a side, as asked for.
+        image_size: pixels of a side.
         required: pixels of a side that the layers are for.
         report: letter of the report, for the message.
         instead: name of a model for other sizes, for the message.

@@ -1,4 +1,4 @@
-"""The pair of report B for 32×32 images: 196 features everywhere, a class head, a generator that is told the class.
+"""The pair of report B for 32×32 images: 196 features everywhere, a class head, a generator that takes the class.
 
 Each convolution has a bias, also before normalisation: so the layers have 3,559,363 (generator) and 3,137,971
 (discriminator) trainable parameters with three channels and ten classes. Less than the report's `width` of 196 is for

@@ -9,7 +9,6 @@ from pydantic import PositiveInt
 from torch import nn
 
 from gan_experiments.models.layers import (
-    SLOPE,
     OutputActivation,
     SequentialDiscriminator,
     SequentialGenerator,
@@ -20,6 +19,7 @@ from gan_experiments.models.layers import (
 )
 from gan_experiments.types import UserError
 
+SLOPE = 0.3  # of Keras's LeakyReLU() without an argument
 HIDDEN = (256, 512, 1024)
 CONV_LATENT_DIM = 128 * 7 * 7
 

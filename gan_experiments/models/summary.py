@@ -18,7 +18,7 @@ class LayerRow:
 
 
 def layer_table(network: nn.Module, *inputs: Tensor) -> tuple[Any, list[LayerRow]]:
-    """Run the network once on the inputs; give its output and its leaf modules in the order in which they ran."""
+    """Run the network once; return its output and its leaf modules in the order in which they ran."""
     rows: list[LayerRow] = []
     names = {module: name for name, module in network.named_modules()}
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from gan_experiments.models.dcgan import IMAGE_SIZES, Discriminator, Generator
+from gan_experiments.models.latents import build_latents
 from gan_experiments.types import UserError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -254,7 +255,7 @@ def test_declared_condition_and_range_hold(name: str) -> None:
     torch.manual_seed(0)
     model, generator, discriminator, _ = build(name, "cpu")
     generator.eval()
-    latents = 3 * torch.randn(2, model.latent_dim)
+    latents = 3 * build_latents(model).sample(2)
     with torch.no_grad():
         first, second = generator(latents, torch.tensor([0, 1])), generator(latents, torch.tensor([0, 2]))
         assert torch.equal(first[0], second[0])
@@ -264,6 +265,19 @@ def test_declared_condition_and_range_hold(name: str) -> None:
         low, high = model.value_range
         assert first.min() >= low
         assert first.max() <= high
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_scores_of_a_sample_depend_on_others_only_where_the_yaml_says_so(name: str) -> None:
+    model, _, discriminator, image_size = build(name, "meta")
+    if count(discriminator) > 20e6:
+        pytest.skip("too large for the fast tests")
+    torch.manual_seed(0)
+    model, _, discriminator, _ = build(name, "cpu")
+    images = torch.randn(4, 1, image_size, image_size)
+    with torch.no_grad():
+        together, alone = (discriminator.eval()(part, labels_of(len(part))).scores for part in (images, images[:1]))
+    assert torch.allclose(together[:1], alone, atol=1e-5) == (model.get("minibatch_group", 0) == 0)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -1,1 +1,1 @@
-"""Networks that give features of images: what metrics are measured with."""
+"""Networks that extract features of images, for metrics."""

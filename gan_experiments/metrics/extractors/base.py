@@ -1,4 +1,4 @@
-"""What every extractor is, and the one place where images are made to fit it."""
+"""The base of all extractors, and how images are converted to what one takes."""
 
 import hashlib
 from pathlib import Path
@@ -32,7 +32,7 @@ class Extractor(nn.Module):
         Args:
             train_set: all labelled training images, without a regime.
             test_set: labelled held-out images; None: the accuracy stays unknown.
-            cache_dir: where weights are kept, by the content of the data.
+            cache_dir: of the weights, by the content of the data.
         """
 
     def facts(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def weights_hash(module: nn.Module) -> str:
 
 
 def fit_pixels(pixels: Tensor, extractor: Extractor) -> Tensor:
-    """Make N×C×H×W pixels (uint8) fit an extractor, by the steps that `fitting` names; floats are not rounded.
+    """Convert N×C×H×W pixels to what an extractor takes, by the steps that `fitting` names; floats are not rounded.
 
     Raises:
         UserError: colour images and an extractor for grey ones.
@@ -85,7 +85,7 @@ def logits_of(extractor: Extractor, pixels: Tensor) -> Tensor:
 
 
 def fitting(channels: int, side: int, extractor: Extractor) -> dict[str, str]:
-    """Say in words what `fit_pixels` does to images, for the protocol."""
+    """Return what `fit_pixels` does to images, in words, for the protocol."""
     repeated = channels == 1 and extractor.channels == 3
     same = extractor.image_size in (None, side)
     target = f"bilinear with antialiasing to {extractor.image_size}, rounded"

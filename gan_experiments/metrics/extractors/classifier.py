@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 SHIPPED = Path(__file__).parent / "weights"
 VERSION = 1  # of the network and its recipe; part of the name under which trained weights are kept
 GENERAL: dict[str, Any] = {"dataset": "cifar10", "image_size": 32, "channels": 3, "num_classes": 10}
-"""What serves images without labels, of which no classifier can be made."""
+"""The classifier for images without labels."""
 
 
 class ClassifierExtractor(Extractor):

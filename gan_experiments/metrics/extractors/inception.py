@@ -44,10 +44,10 @@ class InceptionExtractor(Extractor):
             )
         expected = sha256 or SHA256
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if not found.startswith(expected):
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not digest.startswith(expected):
             raise UserError(
-                f"{path} is not the file that is named: its SHA-256 begins {found[: max(8, len(expected))]}, expected "
+                f"{path} is not the file that is named: its SHA-256 begins {digest[: max(8, len(expected))]}, expected "
                 f"is {expected}. Values measured with it would not compare to any others. {_advice(path)} Other "
                 "weights of your own are allowed by evaluation.extractors.inception.sha256=HASH."
             )
@@ -76,6 +76,6 @@ def _download(path: Path) -> None:
 
 def _advice(path: Path) -> str:
     return (
-        f"Put {URL_INCEPTION_V3} at {path}, name another place by evaluation.extractors.inception.weights=FILE, or "
+        f"Put {URL_INCEPTION_V3} at {path}, name another path by evaluation.extractors.inception.weights=FILE, or "
         "measure with evaluation/extractor=classifier, which needs no download."
     )
