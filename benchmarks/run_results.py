@@ -94,7 +94,7 @@ def networks_of(full: list[str], dataset: dict[str, Any]) -> dict[str, Any]:
 
     cfg = composition(*full).config
     cfg.dataset = dataset
-    module, tables = build_module(prepare(cfg))
+    module, tables = build_module(prepare(cfg)[0])
     return {name: table_facts(getattr(module, name), rows) for name, rows in tables.items()}
 
 

@@ -29,7 +29,7 @@ from gan_experiments.callbacks.samples import SampleGrids
 from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.callbacks.streams import RandomStreams
 from gan_experiments.config.checks import check_needs, trains_class_head
-from gan_experiments.config.compose import without_declared_facts
+from gan_experiments.config.compose import DataParts, without_declared_facts
 from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.datasets.data import Data
 from gan_experiments.datasets.loader import fits_in_memory
@@ -160,13 +160,16 @@ class Experiment:
         self.trainer.fit(self.module, datamodule=self.datamodule)
 
 
-def build(config: DictConfig, directory: Path, manifest: Manifest, is_new: bool = True) -> Experiment:
+def build(
+    config: DictConfig, directory: Path, manifest: Manifest, parts: DataParts | None = None, is_new: bool = True
+) -> Experiment:
     """Build the parts of a run, cheap ones first: data are opened when all that can be known before is right.
 
     Args:
         config: the checked config.
         directory: the run's.
         manifest: the run's; gets the identities that loggers give it.
+        parts: those that were built to check the config.
         is_new: whether the run starts, so that `init_from` counts.
 
     Raises:
@@ -181,7 +184,7 @@ def build(config: DictConfig, directory: Path, manifest: Manifest, is_new: bool 
     measures = build_measures(config)
     check_best(config, measures)
     alarms = instantiate(config.alarms, "alarms") or {}
-    data = Data(config, fit_reconstructions)
+    data = Data(config, fit_reconstructions, parts)
     module.batches_per_epoch = len(data.training) // config.batch_size
     protocol = build_protocol(config, data, measures, augmentations)
     datamodule = Feed(

@@ -57,7 +57,7 @@ def train(composition: Composition, directory: str | Path | None = None) -> Run:
     path = Path(directory or Path("outputs") / str(name) / time.strftime("%Y-%m-%d_%H-%M-%S")).absolute()
     if (path / FILE).exists():
         raise UserError(f"{path} already holds a run: choose another directory.")
-    run(Launch(path, composition.config, composition.overrides, composition.choices))
+    run(Launch(path, composition.config, composition.overrides, composition.choices, parts=composition.parts))
     return Run.open(path, str(path))
 
 
@@ -82,7 +82,7 @@ def run(launch: Launch) -> dict[str, Any]:
                 return results
             log.info("Going on from %s", path)
         manifest = _manifest(launch)
-        experiment = build(launch.config, launch.directory, manifest, is_new=state is None)
+        experiment = build(launch.config, launch.directory, manifest, launch.parts, is_new=state is None)
         if launch.resumed is not None:
             launch.resumed.check_data(experiment.data.fingerprint)
         else:

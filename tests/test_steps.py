@@ -33,7 +33,7 @@ class OneAtATime(Schedule):
 
 
 def made_gan(*overrides: str) -> tuple[GAN, Pipeline]:
-    cfg = prepare(composed(*TINY, *overrides)[0])
+    cfg = prepare(composed(*TINY, *overrides)[0])[0]
     gan, _ = build_module(cfg)
     assert isinstance(gan, GAN)
     images = instantiate(cfg.dataset.source, "dataset.source").open("train")

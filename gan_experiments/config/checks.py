@@ -231,23 +231,32 @@ def _check_trainer(trainer: DictConfig) -> None:
         )
 
 
-def count_training_images(cfg: DictConfig) -> int:
-    """Return the number of images that the regimes leave to train on, the most where only labels tell.
+def build_regimes(cfg: DictConfig) -> dict[str, Any]:
+    """Build the regimes, once their arguments are checked."""
+    check_arguments(cfg.regime, "regime")
+    regimes: dict[str, Any] = instantiate(cfg.regime, "regime")
+    return regimes
+
+
+def training_facts(cfg: DictConfig, regimes: Mapping[str, Any]) -> TrainingFacts:
+    """Return what is known of the images that the regimes leave to train on, the most where only labels tell.
 
     Raises:
         UserError: a regime asks for more than the images have.
     """
-    check_arguments(cfg.regime, "regime")
-    return _training_facts(cfg).num_images
+    facts = TrainingFacts(cfg.dataset.num_train, cfg.dataset.num_classes, cfg.dataset.image_size)
+    for regime in regimes.values():
+        facts = regime.describe(facts)
+    return facts
 
 
-def check_labels(cfg: DictConfig) -> None:
+def check_labels(cfg: DictConfig, regimes: Mapping[str, Any]) -> None:
     """Find a new run that has too few classes, or whose regime changes labels which nothing reads.
 
     Raises:
         UserError: says which, and what to choose instead.
     """
-    facts, least = _training_facts(cfg), cfg.task.get("min_classes") or 0
+    facts, least = training_facts(cfg, regimes), cfg.task.get("min_classes") or 0
     task = f"this task learns to tell classes apart and needs {least}, but"
     if (classes := cfg.dataset.num_classes) < least:
         raise UserError(f"{task} dataset {cfg.dataset.name!r} has {classes}. Choose another dataset=NAME.")
@@ -280,10 +289,3 @@ def _reads_labels(cfg: DictConfig) -> bool:
 def _is_own(part: DictConfig) -> bool:
     """Return whether a part is of the user's own code."""
     return not part.get("_target_", OWN_PREFIX).startswith(OWN_PREFIX)
-
-
-def _training_facts(cfg: DictConfig) -> TrainingFacts:
-    facts = TrainingFacts(cfg.dataset.num_train, cfg.dataset.num_classes, cfg.dataset.image_size)
-    for regime in instantiate(cfg.regime, "regime").values():
-        facts = regime.describe(facts)
-    return facts

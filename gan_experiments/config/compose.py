@@ -12,12 +12,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_experiments.config.checks import (
+    build_regimes,
     check_choices,
     check_keys,
     check_labels,
     check_unused,
-    count_training_images,
     cross_check,
+    training_facts,
 )
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
 from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate, takes
@@ -28,12 +29,21 @@ from gan_experiments.types import DatasetFacts, ImageSource, UserError
 
 
 @dataclass(frozen=True)
+class DataParts:
+    """Parts that were built to check a config, without torch; `Data` takes them over, so that they are built once."""
+
+    regimes: dict[str, Any]  # by name, in order
+    source: ImageSource | None  # where it was asked for facts
+
+
+@dataclass(frozen=True)
 class Composition:
     """A config with what it was composed of; resolved and checked where `compose` returns it."""
 
     config: DictConfig
     overrides: list[str]  # as typed
     choices: dict[str, Any]  # by group
+    parts: DataParts | None = None  # where it is checked
 
     def checked(self) -> "Composition":
         """Return the same with a resolved config, once keys and values fit together.
@@ -42,9 +52,9 @@ class Composition:
             UserError: something is missing, contradictory or cannot work; names the keys and the remedy.
         """
         choices = check_structure(self)
-        config = prepare(self.config)
-        check_labels(config)
-        return Composition(config, self.overrides, choices)
+        config, parts = prepare(self.config)
+        check_labels(config, parts.regimes)
+        return Composition(config, self.overrides, choices, parts)
 
 
 def compose(*words: str) -> Composition:
@@ -146,7 +156,7 @@ def _take_given_budget(config: DictConfig, overrides: Sequence[str]) -> None:
                 config.budget[unit] = None
 
 
-def prepare(config: DictConfig) -> DictConfig:
+def prepare(config: DictConfig) -> tuple[DictConfig, DataParts]:
     """Check the values of a composed config and resolve it: facts filled in, paths absolute, no interpolation left.
 
     Raises:
@@ -159,7 +169,7 @@ def prepare(config: DictConfig) -> DictConfig:
     if config.dataset.get("path"):
         config.dataset.path = _absolute(config.dataset.path)
     add_code_dirs(config.code_dirs)
-    _fill_in_facts(config)
+    source = _fill_in_facts(config)
     try:
         resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
     except OmegaConfBaseException as error:
@@ -170,24 +180,25 @@ def prepare(config: DictConfig) -> DictConfig:
         value = OmegaConf.select(resolved, key)
         OmegaConf.update(resolved, key, {} if isinstance(value, DictConfig) else None, merge=False)
     cross_check(resolved)
-    num_images = count_training_images(resolved)
+    regimes = build_regimes(resolved)
+    num_images = training_facts(resolved, regimes).num_images
     if resolved.batch_size > num_images:
         raise UserError(
             f"batch_size={resolved.batch_size} is larger than the data set: dataset {resolved.dataset.name!r} gives "
             f"{num_images} training images. Write batch_size={num_images} or less."
         )
-    return resolved
+    return resolved, DataParts(regimes, source)
 
 
 def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-def _fill_in_facts(config: DictConfig) -> None:
-    """Ask the source for the facts that the yaml of the data set does not state."""
+def _fill_in_facts(config: DictConfig) -> ImageSource | None:
+    """Ask the source for the facts that the yaml of the data set does not state; return it where it was asked."""
     facts = list(DatasetFacts.__dataclass_fields__)
     if all(config.dataset.get(key) is not None for key in facts):
-        return
+        return None
     check_arguments(config.dataset.source, "dataset.source")
     source: ImageSource = instantiate(config.dataset.source, "dataset.source")
     try:
@@ -197,6 +208,7 @@ def _fill_in_facts(config: DictConfig) -> None:
     OmegaConf.set_struct(config.dataset, False)
     for key in facts:
         config.dataset[key] = described[key]
+    return source
 
 
 def without_declared_facts(config: DictConfig) -> DictConfig:

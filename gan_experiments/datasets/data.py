@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from gan_experiments.config.compose import DataParts
 from gan_experiments.config.instantiate import instantiate
 from gan_experiments.datasets.base import TensorImageSet
 from gan_experiments.datasets.loader import fingerprint
@@ -22,20 +23,19 @@ class Data:
     Args:
         config: the run's; its dataset and regime groups count.
         reconstruct: trains an autoencoder, for regimes that need one (`engine.supervised.fit_reconstructions`).
-        source: of the images, where it was built before.
-        regimes: by name in order, where they were built before.
+        parts: those that were built to check the config.
     """
 
     def __init__(
         self,
         config: DictConfig,
         reconstruct: Callable[..., Reconstructions],
-        source: ImageSource | None = None,
-        regimes: Mapping[str, Regime] | None = None,
+        parts: DataParts | None = None,
     ) -> None:
         self.config = config
+        source = None if parts is None else parts.source
         self.source: ImageSource = source or instantiate(config.dataset.source, "dataset.source")
-        self.regimes: Mapping[str, Regime] = instantiate(config.regime, "regime") if regimes is None else regimes
+        self.regimes: Mapping[str, Regime] = parts.regimes if parts else instantiate(config.regime, "regime")
         self._reconstruct = reconstruct
 
     @cached_property

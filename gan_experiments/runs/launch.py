@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from gan_experiments.config.checks import check_labels
-from gan_experiments.config.compose import Composition, check_structure, prepare
+from gan_experiments.config.compose import Composition, DataParts, check_structure, prepare
 from gan_experiments.config.keys import FREE_TO_CHANGE, within
 from gan_experiments.config.schema import Root
 from gan_experiments.config.suggestions import suggest_key
@@ -28,6 +28,7 @@ class Launch:
     overrides: list[str]
     choices: dict[str, Any]
     resumed: Run | None = None
+    parts: DataParts | None = None  # that were built to check the config
 
 
 def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choices: Mapping[str, Any]) -> Launch:
@@ -40,7 +41,8 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
         run = Run.open(cfg.resume, f"resume={cfg.resume}")
         merged = merge_resumed(cfg, run, overrides, choices)
         check_structure(Composition(merged, list(overrides), dict(choices)))
-        return Launch(run.directory, prepare(merged), list(overrides), dict(run.manifest.choices), run)
+        config, parts = prepare(merged)
+        return Launch(run.directory, config, list(overrides), dict(run.manifest.choices), run, parts)
     choices = check_structure(Composition(cfg, list(overrides), dict(choices)))
     if cfg.init_from is not None:
         cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
@@ -51,9 +53,9 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
         )
     if cfg.init_from is not None:
         Run.open(cfg.init_from, f"init_from={cfg.init_from}")
-    config = prepare(cfg)
-    check_labels(config)
-    return Launch(directory, config, list(overrides), dict(choices))
+    config, parts = prepare(cfg)
+    check_labels(config, parts.regimes)
+    return Launch(directory, config, list(overrides), dict(choices), parts=parts)
 
 
 def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:

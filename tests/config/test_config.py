@@ -103,7 +103,7 @@ def test_every_option_composes_alone_with_arguments_that_its_parts_take(option: 
 
     if group != "loss/term":
         assert choices[group] == option.name
-    check_arguments(without_declared_facts(prepare(cfg)))
+    check_arguments(without_declared_facts(prepare(cfg)[0]))
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)

@@ -52,7 +52,7 @@ def test_a_class_of_which_no_image_is_left_is_named(tmp_path: Path) -> None:
 
 def test_counts_that_are_not_stated_are_filled_in() -> None:
     cfg, _ = composed(*HELD_OUT, "dataset.num_train=null")
-    facts = prepare(cfg).dataset
+    facts = prepare(cfg)[0].dataset
 
     assert (facts.num_train, facts.num_test) == (1300, 200)
 

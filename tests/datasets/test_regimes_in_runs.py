@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gan_experiments.cli.app import app
-from gan_experiments.config.checks import count_training_images
+from gan_experiments.config.checks import build_regimes, training_facts
 from gan_experiments.config.compose import prepare
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.metrics.class_balance import ClassBalance
@@ -101,7 +101,7 @@ def test_a_run_that_began_with_labels_which_nothing_reads_goes_on(tmp_path: Path
 
 def test_a_kind_of_noise_may_be_a_bare_word(tmp_path: Path) -> None:
     cfg = planned(tmp_path / "run", "regime=noise", "regime.noise.kinds=poisson").config
-    assert count_training_images(cfg) == 2 * cfg.dataset.num_train
+    assert training_facts(cfg, build_regimes(cfg)).num_images == 2 * cfg.dataset.num_train
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_regimes_are_applied_in_the_order_of_the_command_line() -> None:
             f"regime=[{','.join(order)}]", "regime.first_n.num_images=90", "regime.classes.keep=[3,'5']"
         )
 
-        assert list(prepare(cfg).regime) == order
+        assert list(prepare(cfg)[0].regime) == order
         assert choices["regime"] == "+".join(order)
 
 

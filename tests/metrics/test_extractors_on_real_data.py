@@ -12,7 +12,7 @@ from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
 
 
 def accuracy(dataset: str) -> tuple[float, float | None]:
-    cfg = prepare(composed(f"dataset={dataset}", "model=dcgan", "loss=non_saturating")[0])
+    cfg = prepare(composed(f"dataset={dataset}", "model=dcgan", "loss=non_saturating")[0])[0]
     extractor: ClassifierExtractor = instantiate(cfg.evaluation.extractors.classifier, "extractor")
     assert not extractor.needs_fit
     test_set = instantiate(cfg.dataset.source, "source").open("test")

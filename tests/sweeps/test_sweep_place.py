@@ -92,7 +92,7 @@ def identity(*overrides: str, **varying: str) -> str:
     config, _ = composed(*overrides)
     from omegaconf import OmegaConf
 
-    content = OmegaConf.to_container(prepare(config))
+    content = OmegaConf.to_container(prepare(config)[0])
     assert isinstance(content, dict)
     return identify({str(key): value for key, value in content.items()}, varying)
 
