@@ -85,8 +85,9 @@ def main() -> None:
     try:
         sweep = find_sweep(sys.argv[1:])
         if sweep is None:
+            typed = list(sys.argv)
             sys.argv[1:], held = split_resumed(sys.argv[1:])
-            _launch(held)
+            _launch(held, typed)
         else:
             sys.argv[1:] = sweep.arguments
             try:
@@ -99,9 +100,10 @@ def main() -> None:
         sys.exit(_report(error))
 
 
-def _launch(held: Sequence[str] = ()) -> None:
+def _launch(held: Sequence[str] = (), typed: Sequence[str] = ()) -> None:
     @functools.wraps(job)
     def task(cfg: DictConfig) -> Any:
+        sys.argv[:] = typed or sys.argv  # the other processes of a run are started with all words
         return job(cfg, held)
 
     hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")(task)()

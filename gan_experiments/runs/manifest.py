@@ -21,7 +21,7 @@ from gan_experiments.io import is_rank_zero, write_json
 from gan_experiments.runs.reading import Lenient, Mappings, only_mappings
 
 FILE = "manifest.json"
-FORMAT = 1
+FORMAT = 2  # 1: version 0.1
 LIBRARIES = (
     "gan_experiments", "torch", "torchvision", "pytorch-lightning", "hydra-core", "omegaconf", "numpy", "torchmetrics",
     "torch-fidelity", "wandb",

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_experiments.config.keys import budget_key, flat, override_key, within
 from gan_experiments.io import is_locked
-from gan_experiments.runs.manifest import FILE, Manifest
+from gan_experiments.runs.manifest import FILE, FORMAT, Manifest
 from gan_experiments.runs.metrics_csv import CLOCKS, Row, read_rows
 from gan_experiments.runs.reading import Evaluation, modified, read_json
 from gan_experiments.types import MetricValue, UserError
@@ -72,6 +72,10 @@ class Run:
         if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
             return cls(directory, "unreadable", f"its {FILE} is not one of this framework")
         manifest = Manifest(**content)
+        if manifest.format != FORMAT:
+            maker = manifest.versions.get("gan_experiments", "an unknown version")
+            problem = f"it was made by gan_experiments {maker} (manifest format {manifest.format}, here {FORMAT})"
+            return cls(directory, "unreadable", f"{problem}: use it with that version, or train it again", manifest)
         status = manifest.status
         if status == "running":  # or killed while it ran
             return cls(directory, "running" if is_locked(directory) else "interrupted", "", manifest)
@@ -94,7 +98,8 @@ class Run:
             below = sorted(path.parent for path in run.directory.glob(f"*/{FILE}"))
             hint = f" Name a run directory, which holds a {FILE}; `gan-experiments runs` lists those below outputs/."
             hint = f" It holds runs, such as {below[-1]}." if below else hint
-        raise UserError(f"{named or directory} is not a run directory: {run.problem}.{hint}")
+        what = "cannot be used" if run.config else "is not a run directory"
+        raise UserError(f"{named or directory} {what}: {run.problem}.{hint}")
 
     @property
     def name(self) -> str:

@@ -86,7 +86,7 @@ def write_run(
         "evaluation": {"best": "fid", "num_samples": 10000},
     }
     manifest = {
-        "format": 1,
+        "format": 2,
         "status": state,
         "choices": groups | dict(choices or {}),
         "config": common | config,

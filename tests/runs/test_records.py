@@ -104,6 +104,30 @@ def test_an_unknown_status_is_told(status: Any, tmp_path: Path) -> None:
     assert f"unknown status {status!r}" in found.problem
 
 
+def test_a_run_of_an_older_version_is_listed_but_not_opened(tmp_path: Path) -> None:
+    run = write(tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    older = {"format": 1, "experiment": "some", "versions": {"gan_experiments": "0.1.0"}}
+    (run / "manifest.json").write_text(json.dumps(manifest | older))
+
+    found = Run.read(run)
+
+    assert (found.state, found.manifest.experiment) == ("unreadable", "some")
+    assert "made by gan_experiments 0.1.0" in found.problem
+    with pytest.raises(UserError, match=r"resume=.* cannot be used: it was made by gan_experiments 0\.1\.0"):
+        Run.open(run, f"resume={run}")
+
+
+def test_a_run_may_be_moved(tmp_path: Path) -> None:
+    run = write(tmp_path / "run")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "iteration_000000020.pt").touch()
+
+    moved = Run.read(run.rename(tmp_path / "moved"))
+
+    assert moved.go_on.startswith(f"python -m gan_experiments resume={tmp_path / 'moved'} ")
+
+
 def test_a_run_is_running_while_a_process_holds_it(tmp_path: Path) -> None:
     run = write(tmp_path / "run", "running")
     assert Run.read(run).state == "interrupted"
