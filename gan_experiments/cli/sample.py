@@ -74,7 +74,7 @@ def sample(
         bool,
         typer.Option(
             "--judge",
-            help="With --best: say what share of those kept, and of all, a separately trained classifier recognises.",
+            help="With --best: the share of those kept, and of all, that a separately trained classifier recognises.",
         ),
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the latents; image i of a class depends on it alone.")] = 0,
@@ -99,7 +99,7 @@ def sample(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Say what was written, and the scores, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written, and the scores, as JSON.")] = False,
 ) -> None:
     """Draw images from a run's generator: a grid, a PNG for each, or an npz file (images, labels, latents)."""
     if truncation is not None and not 0 < truncation <= 1:
@@ -166,7 +166,9 @@ def _check_best(num: int | None, best: int | None, of: int | None, by: By | None
     if of is not None and best > of:
         raise UserError(f"--best {best} --of {of}: there are only {of} to pick from. Write --of {best} or more.")
     if judge and by is By.extractor:
-        raise UserError("--judge: --by extractor has that judge pick the images. Write --by discriminator or class.")
+        raise UserError(
+            "--judge: --by extractor already chooses by that classifier. Write --by discriminator or class."
+        )
 
 
 def _check_output(target: Path, to: Layout, force: bool, with_scores: bool) -> None:

@@ -85,7 +85,7 @@ def export(sampler: Sampler, record: Run, to: Format, license: str | None, direc
     """Write a generator's files, a loader and a model card into an empty directory, and check what was written.
 
     Raises:
-        UserError: the network cannot be written as a graph, or what was written gives other images.
+        UserError: the network cannot be written as a graph, or the files generate other images.
     """
     kind = Conditional if sampler.conditional else Unconditional
     module = kind(sampler.generator.cpu()).eval()
@@ -118,8 +118,8 @@ def _difference(sampler: Sampler, module: nn.Module, read: Images, to: Format) -
             expected = module(*inputs)
         if not expected.isfinite().all():
             raise UserError(
-                f"{sampler.checkpoint}: the generator gives values that are not finite: training has diverged. "
-                "Choose an earlier one (--checkpoint)."
+                f"{sampler.checkpoint}: the generator returns values that are not finite: training has diverged. "
+                "Choose an earlier checkpoint (--checkpoint)."
             )
         try:
             with torch.no_grad():
@@ -127,7 +127,7 @@ def _difference(sampler: Sampler, module: nn.Module, read: Images, to: Format) -
             torch.testing.assert_close(images, expected, rtol=TOLERANCE, atol=TOLERANCE)
         except Exception as error:  # each library has its own
             raise UserError(
-                f"--to {to}: what was written does not give the generator's images for a batch of {count}: "
+                f"--to {to}: the files do not generate the network's images for a batch of {count}: "
                 f"{_first_line(error)}. A forward that draws random numbers or depends on the batch (len() of a tensor "
                 "is a constant in a graph: write .shape[0]) cannot be exported. Nothing is kept."
             ) from error

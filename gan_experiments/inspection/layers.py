@@ -28,9 +28,9 @@ def default_layers(network: nn.Module) -> list[str]:
     chosen in the same way, with neither the first layer alone; a single candidate stands alone.
     """
     for kind in (nn.modules.conv._ConvNd, nn.Linear):
-        found = [name for name, layer in _leaves(network) if isinstance(layer, kind) and _width(layer) > 1]
-        if found:
-            return list(dict.fromkeys([found[(len(found) - 1) // 2], found[-1]]))
+        names = [name for name, layer in _leaves(network) if isinstance(layer, kind) and _width(layer) > 1]
+        if names:
+            return list(dict.fromkeys([names[(len(names) - 1) // 2], names[-1]]))
     return layer_names(network)[:1]
 
 

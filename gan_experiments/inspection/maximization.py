@@ -57,9 +57,9 @@ def maximize_classes(
     """
 
     def logits(images: Tensor) -> Tensor:
-        found = class_logits(discriminator, images)
-        assert found is not None, "asked of a discriminator with a class head only"
-        return found
+        class_scores = class_logits(discriminator, images)
+        assert class_scores is not None, "it has a class head"
+        return class_scores
 
     asked = torch.tensor(labels, device=real.device).repeat_interleave(per_class)
     return maximize(logits, asked, real, value_range, settings, "class images"), asked
@@ -159,7 +159,7 @@ def total_variation(images: Tensor) -> Tensor:
 
 
 class _Spectrum:
-    """Images in (0, 1) as the sigmoid of a mean and of what real Fourier coefficients give."""
+    """Images in (0, 1) as the sigmoid of a mean plus the inverse transform of real Fourier coefficients."""
 
     def __init__(self, mean: Tensor, count: int, random: torch.Generator) -> None:
         channels, height, width = mean.shape

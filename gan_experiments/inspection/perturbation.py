@@ -49,7 +49,7 @@ def perturb(
     section 4, aimed at a class t: x' = clamp(x - ε · sign(∇ₓ CE(x, t))), where t is the likeliest class but the true
     one. Several are those of Madry et al. 2018, "Towards Deep Learning Models Resistant to Adversarial Attacks",
     equation 2: each of 2.5 ε / steps, and every value is kept within ε of the original. The result is rounded to 8
-    bits, as a picture that is stored is; the altered images are judged so.
+    bits, as in a stored picture, before the discriminator classifies it.
 
     Args:
         discriminator: has a class head; in evaluation mode.

@@ -25,7 +25,7 @@ def build_score(run: Run, sampler: Sampler, checkpoint: str, by: By) -> Score:
     Where the generator takes no label, the confidence is that in the likeliest class of those that the regime keeps.
 
     Raises:
-        UserError: the run has no such thing; says what to write instead.
+        UserError: the run has no such thing.
     """
     device = next(sampler.generator.parameters()).device
     any_of = None if sampler.conditional or by == "discriminator" else kept_labels(run.omegaconf())
@@ -44,9 +44,9 @@ def build_score(run: Run, sampler: Sampler, checkpoint: str, by: By) -> Score:
 
     def head(pixels: Tensor) -> Tensor:
         with evaluating(discriminator):
-            found = class_logits(discriminator, from_uint8(pixels.to(device), sampler.value_range))
-        assert found is not None, "the config has a class head"
-        return found
+            logits = class_logits(discriminator, from_uint8(pixels.to(device), sampler.value_range))
+        assert logits is not None, "the config has a class head"
+        return logits
 
     return ClassConfidence(head, any_of, "class", "the discriminator's confidence in the class")
 
@@ -81,8 +81,8 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
 
 
 def _find_extractor(run: Run) -> Extractor:
-    found = build_extractors(run.omegaconf()).values()
-    ready = [extractor for extractor in found if extractor.knows_classes and not extractor.needs_fit]
+    extractors = build_extractors(run.omegaconf()).values()
+    ready = [extractor for extractor in extractors if extractor.knows_classes and not extractor.needs_fit]
     if not ready:
         raise UserError(
             f"--by extractor: none of the extractors of {run.directory} (evaluation.extractors) knows the classes of "

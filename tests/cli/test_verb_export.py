@@ -184,7 +184,7 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(
     network: type[nn.Module], to: exporting.Format, finished: Path, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    with pytest.raises(UserError, match=r"does not give the generator's images|cannot write this generator as a graph"):
+    with pytest.raises(UserError, match=r"do not generate the network's images|cannot write this generator as a graph"):
         exporting.export(with_network(finished, network()), Run.read(finished), to, None, tmp_path)
 
 

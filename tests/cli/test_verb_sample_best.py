@@ -307,7 +307,11 @@ def test_what_cannot_be_picked_is_said_and_nothing_is_written(
         (finished, ["--of", 4], ["--of", "add --best"]),
         (finished, ["--by", "class"], ["--by", "add --best"]),
         (finished, ["--judge"], ["--judge", "add --best"]),
-        (finished, ["--best", 1, "--by", "extractor", "--judge"], ["that judge pick the images", "--by discriminator"]),
+        (
+            finished,
+            ["--best", 1, "--by", "extractor", "--judge"],
+            ["already chooses by", "--by discriminator"],
+        ),
         (unconditional, ["--best", 1, "--judge"], ["any image would be recognised"]),
         (finished, ["--best", 2, "-n", 3], ["--num 3 and --best 2"]),
         (finished, ["--best", 0], ["--best"]),

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 from omegaconf import OmegaConf
-from test_sampling import TinyClassHead
+from test_evaluate import TinyClassHead
 from toys import TinyGenerator, images, protocol
 
 from gan_experiments.config.instantiate import instantiate

@@ -1,6 +1,5 @@
 """What values may depend on: not on batches, order, flags or streams, but on the seed."""
 
-import math
 import random
 from pathlib import Path
 from typing import Any, Literal
@@ -8,10 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
-from toys import LATENT_DIM, Probe, TinyGenerator, TwoOutputs, extractor, images, normal, protocol
+from toys import Probe, TinyGenerator, TwoOutputs, extractor, images, protocol
 
 from gan_experiments.datasets.base import TensorImageSet
 from gan_experiments.metrics.base import NO_GENERATOR, Metric
@@ -32,7 +29,7 @@ from gan_experiments.metrics.memorization import Memorization
 from gan_experiments.metrics.precision_recall import PrecisionRecall
 from gan_experiments.metrics.protocol import RealImages
 from gan_experiments.metrics.samples import noise
-from gan_experiments.sampling.sampler import BLOCK_SIZE, evaluating, generate, labels_like, shuffle
+from gan_experiments.sampling.sampler import BLOCK_SIZE, shuffle
 from gan_experiments.types import DiscriminatorOutput, UserError
 
 METRICS: dict[str, Metric] = {
@@ -163,33 +160,6 @@ def test_evaluating_leaves_no_trace(tmp_path: Path, training: bool) -> None:
     assert all(parameter.grad is None for parameter in networks.parameters())
 
 
-def test_flags_come_back_after_an_error() -> None:
-    network = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout())
-    network[1].eval()
-    inside: list[bool] = []
-
-    def fail() -> None:
-        with evaluating(network):
-            inside.extend([network[0].training, torch.is_grad_enabled()])
-            raise RuntimeError("midway")
-
-    with pytest.raises(RuntimeError, match="midway"):
-        fail()
-    assert inside == [False, False]
-    assert [module.training for module in network.modules()] == [True, True, False]
-    assert torch.is_grad_enabled()
-
-
-def test_samples_are_made_by_running_statistics_and_without_autocast() -> None:
-    generator = TinyGenerator().train()
-    latents, labels = normal(20, LATENT_DIM), torch.zeros(20, dtype=torch.int64)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        made = generate(generator, latents, labels, batch_size=3)
-    assert made.dtype == torch.float32
-    with torch.no_grad():
-        assert torch.allclose(made, generator.eval()(latents, labels), atol=1e-6)
-
-
 # Values that are no pixels
 
 
@@ -218,37 +188,6 @@ def test_noise_is_uniform_and_as_much_as_asked_for() -> None:
     assert len(values) == BLOCK_SIZE + 20
     assert values.mean().item() == pytest.approx(127.5, abs=1)
     assert values.std().item() == pytest.approx(73.9, abs=1)  # √((256² − 1) / 12)
-
-
-# Labels
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    counts=st.lists(st.integers(0, 1000), min_size=1, max_size=20).filter(lambda counts: sum(counts) > 0),
-    num_samples=st.integers(1, 400),
-)
-def test_labels_are_of_classes_that_the_reference_has(counts: list[int], num_samples: int) -> None:
-    labels = labels_like(counts, num_samples, seed=0)
-    assert labels.dtype == torch.int64
-    assert len(labels) == num_samples
-    assert set(labels.tolist()) <= {label for label, count in enumerate(counts) if count}
-
-
-def test_labels_are_drawn_independently_with_the_probabilities_of_the_reference() -> None:
-    drawn = torch.stack([torch.bincount(labels_like([50, 150], 40, seed), minlength=2) for seed in range(300)]).double()
-    assert drawn[:, 0].mean() == pytest.approx(10, abs=4 * math.sqrt(40 * 0.25 * 0.75 / 300))
-    assert drawn[:, 0].var() == pytest.approx(40 * 0.25 * 0.75, rel=0.35)  # binomial: 4 standard errors
-
-
-def test_labels_follow_from_the_seed() -> None:
-    first, again, other = (labels_like([50] * 4, 40, seed) for seed in (0, 0, 1))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-def test_labels_where_there_are_no_classes_are_zeros() -> None:
-    assert labels_like([], 5, 0).tolist() == [0] * 5
 
 
 def test_the_generator_is_asked_for_the_labels_that_samples_are_judged_by(tmp_path: Path) -> None:
@@ -442,31 +381,6 @@ def test_the_floor_is_of_all_classes_though_the_held_out_images_are_sorted(tmp_p
 def test_two_extractors_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="toy"):
         protocol({"fid": FrechetDistance()}, tmp_path, extractors={"a": extractor(seed=1), "b": extractor(seed=2)})
-
-
-class Blank(nn.Module):
-    """Gives black images of a size, and keeps how many it was asked for at once."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-        self.weight = nn.Parameter(torch.zeros(1))
-        self.asked: list[int] = []
-
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        self.asked.append(len(latents))
-        return self.weight.expand(len(latents), 1, self.size, self.size)
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"), [(64, [1, 60, 9]), (128, [1, 25, 25, 19]), (256, [1, 6]), (512, [1, 1, 1])]
-)
-def test_large_images_are_made_few_at_once(size: int, expected: list[int]) -> None:
-    generator = Blank(size)
-    count = sum(expected)
-    images = generate(generator, normal(count, 3), torch.zeros(count, dtype=torch.int64), batch_size=60)
-    assert generator.asked == expected
-    assert images.shape == (count, 1, size, size)
 
 
 def test_anchors_of_pixels_are_those_of_held_out_images_and_of_noise(tmp_path: Path) -> None:
