@@ -22,9 +22,9 @@ from gan_experiments.config.help import help_text
 from gan_experiments.config.keys import override_key
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.runs.launch import Launch, plan_launch
-from gan_experiments.sweeps.conduct import conduct
-from gan_experiments.sweeps.jobs import Task, run_job
-from gan_experiments.sweeps.place import find_sweep
+from gan_experiments.sweeps.directories import find_sweep
+from gan_experiments.sweeps.jobs import run_job
+from gan_experiments.sweeps.sweep import run_sweep
 from gan_experiments.types import RunFailedError, UserError
 
 STORAGE_ERRORS = {
@@ -42,7 +42,7 @@ def job(cfg: DictConfig, held: Sequence[str] = ()) -> Any:
     hydra_config = HydraConfig.get()
     composed = from_hydra(cfg, hydra_config, [*hydra_config.overrides.task, *held])
     if hydra_config.mode is RunMode.MULTIRUN:
-        return run_job(Task(cfg, hydra_config, composed.choices), _train)
+        return run_job(composed, hydra_config, _train)
     directory = Path(hydra_config.runtime.output_dir)
     try:
         return _train(plan_launch(composed.config, directory, composed.overrides, composed.choices))
@@ -91,7 +91,7 @@ def main() -> None:
         else:
             sys.argv[1:] = sweep.arguments
             try:
-                sys.exit(conduct(sweep, _launch))
+                sys.exit(run_sweep(sweep, _launch))
             finally:
                 _remove_if_empty(sweep.directory.absolute())
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
-"""One job of a sweep, in whichever process: train it, go on with it, or see that it is finished; fail alone."""
+"""One job of a sweep, in whichever process: train it, resume it, or find it finished; it fails alone."""
 
 import contextlib
-import ctypes
+import functools
 import gc
 import hashlib
 import logging
@@ -9,103 +9,65 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from gan_experiments.config.compose import Composition
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
 from gan_experiments.runs.launch import Launch, plan_launch
 from gan_experiments.runs.manifest import FILE
+from gan_experiments.runs.reading import Evaluation
 from gan_experiments.runs.run import RUN_FILES, Run, locked
-from gan_experiments.sweeps.place import identify, readable, varying_values
-from gan_experiments.sweeps.state import JOBS, Job, Session
-from gan_experiments.types import RunFailedError, UserError
+from gan_experiments.sweeps.directories import identify, job_name, varying_values
+from gan_experiments.sweeps.state import JOBS, Job, SweepSession, find_session
+from gan_experiments.types import MetricValue, RunFailedError, UserError
 
 log = logging.getLogger(__name__)
 STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM}
 """Exit codes of a run that a signal has stopped, and that has saved."""
-PR_SET_PDEATHSIG = 1  # of prctl(2), Linux
-Train = Callable[[Launch], Any]
+POLL_SECONDS = 0.5
+Train = Callable[[Launch], Mapping[str, Any]]
+"""Trains a run and returns its results."""
 
 
-class ElsewhereError(UserError):
-    """Another process is at the job's run."""
+class RunInUseError(UserError):
+    """Another process trains in the job's run directory."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """What Hydra hands to a job."""
+def run_job(composed: Composition, hydra: HydraConf, train: Train) -> float | None:
+    """Run one job and write its state; return the objective for the sweeper, None where there is none.
 
-    config: DictConfig
-    hydra: HydraConf
-    choices: dict[str, Any]
+    A failed job returns None too: Optuna's sweeper takes that for a failed trial, but ends the study at nan.
 
-    @property
-    def overrides(self) -> list[str]:
-        """The job's own, as the sweeper has made them of the sweep's."""
-        return [str(word) for word in self.hydra.overrides.task]
-
-
-def check(config: DictConfig, task: Task) -> None:
-    """Refuse what works in a run alone.
-
-    Raises:
-        UserError: says what to write.
-    """
-    devices = config.trainer.get("devices", 1)
-    count = len(devices) if isinstance(devices, ListConfig) else devices
-    if str(count) != "1":  # the processes of a run start its command again, and here that is the whole sweep's
-        raise UserError(f"trainer.devices={devices}: a job of a sweep trains on one device. Write trainer.devices=1.")
-    if "optuna" in str(task.hydra.sweeper.get("_target_")) and config.evaluation.best is None:
-        raise UserError(
-            "evaluation.best=null: Optuna needs a value to go by. Write evaluation=standard, or evaluation.best=NAME."
-        )
-
-
-def check_direction(task: Task, job: Job) -> None:
-    """Refuse to go on where Optuna minimizes what is better when higher, or the other way round.
-
-    Raises:
-        UserError: says what to write.
-    """
-    direction = str(task.hydra.sweeper.get("direction", "")).rpartition(".")[2].lower()
-    if job.measure is None or direction not in ("minimize", "maximize"):
-        return
-    right = "maximize" if job.measure["higher_is_better"] else "minimize"
-    if direction != right:
-        raise UserError(
-            f"the sweep would {direction} {job.measure['key']}, the value of evaluation.best: write "
-            f"hydra.sweeper.direction={right}."
-        )
-
-
-def run_job(task: Task, train: Train) -> float | None:
-    """Do one job and write down how it went; gives the sweeper its objective, None where there is none.
-
-    A failed job gives None too: Optuna's sweeper takes that for a failed trial, but breaks off at nan.
+    Args:
+        composed: the job's config, from the overrides that the sweeper has made of the sweep's.
+        hydra: Hydra's own config.
+        train: trains a run.
 
     Raises:
         SystemExit, KeyboardInterrupt: the sweep ends here, or the job is to be queued again.
         UserError: Optuna looks for the worst value.
     """
-    directory = Path(task.hydra.runtime.cwd, task.hydra.sweep.dir)
-    session = Session.read(directory)
+    directory = Path(hydra.runtime.cwd, hydra.sweep.dir)
+    session = find_session(directory)
     if session.stopped:
         return None
     is_worker = session.is_parent
     if is_worker:
-        _end_with_parent()
-    job = _new_job(task, session)
-    began = time.perf_counter()
+        _stop_when_ended(session.pid)
+    job = _new_job(composed.overrides, hydra, session)
     try:
-        with _leaving_on_sigterm():
-            _do(task, job, directory, train)
+        with _exiting_on_sigterm():
+            _run(composed, hydra, job, directory, train)
     except Exception as error:
         _fail(job, directory, error)
     except (KeyboardInterrupt, SystemExit) as stop:
@@ -117,96 +79,134 @@ def run_job(task: Task, train: Train) -> float | None:
         else:
             _fail(job, directory, RunFailedError(f"code of the run has left Python with exit code {code}"))
     finally:
-        _write_down(job, directory, time.perf_counter() - began)
+        job.write(directory)
         _clear_memory()
-    if is_worker and not session.is_parent:  # it was killed: no one is left to give this process another job
+    if is_worker and _has_ended(session.pid):  # nobody is left to start another job in this process
         os._exit(128 + signal.SIGTERM)
-    check_direction(task, job)
+    _check_direction(hydra, job)
     return job.objective
 
 
-def _end_with_parent() -> None:
-    """Let this process save and stop when the one that started it is killed, and not train on unseen."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+@functools.cache  # once in a process, whatever the number of its jobs
+def _stop_when_ended(pid: int) -> None:
+    """Let this process save and stop when the sweep's is killed, and not train on unnoticed."""
+
+    def wait() -> None:
+        while not _has_ended(pid):
+            time.sleep(POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
-def _new_job(task: Task, session: Session) -> Job:
-    varying = varying_values(task.overrides, session.overrides, task.hydra.sweeper.get("params"))
-    digest = hashlib.sha256("\n".join(task.overrides).encode()).hexdigest()[:8]  # until its identity is known
+def _has_ended(pid: int) -> bool:
+    """Whether a process has ended; its parent may not have collected its exit code yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _new_job(overrides: list[str], hydra: HydraConf, session: SweepSession) -> Job:
+    varying = varying_values(overrides, session.overrides, hydra.sweeper.get("params"))
+    digest = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8]  # until its identity is known
     return Job(
-        name=f"{readable(varying)}-{digest}",
-        overrides=task.overrides,
+        name=f"{job_name(varying)}-{digest}",
+        overrides=overrides,
         varying=varying,
-        number=int(task.hydra.job.num),
+        number=int(hydra.job.num),
         session=session.identity,
     )
 
 
-def _do(task: Task, job: Job, directory: Path, train: Train) -> None:
-    launch = _plan(task, job, directory)
-    if launch is None:
-        job.is_older = True
-        log.info("Job %d, %s, is finished already.", job.number, job.name)
-    elif Session.read(directory).stopped:
-        job.state = "interrupted"
-        return
-    else:
-        job.write(directory)
-        log.info("Job %d: %s", job.number, job.name)
-        train(launch)
-    job.state = "finished"
-
-
-def _plan(task: Task, job: Job, directory: Path) -> Launch | None:
-    """Find the job's run directory and say what is left to do there; None: nothing.
-
-    Raises:
-        UserError: the config cannot work, or the directory is not the job's alone.
-    """
-    planned = plan_launch(task.config, directory / JOBS, task.overrides, task.choices)  # where no run lies
-    check(planned.config, task)
+def _run(composed: Composition, hydra: HydraConf, job: Job, directory: Path, train: Train) -> None:
+    no_run = directory / JOBS
+    planned = plan_launch(composed.config, no_run, composed.overrides, composed.choices)
+    _check_config(planned.config, hydra)
     job.identity = identify(_plain(planned.config), job.varying)
     (directory / JOBS / f"{job.name}.json").unlink(missing_ok=True)
-    job.run = job.name = f"{readable(job.varying)}-{job.identity}"
-    run = directory / job.run
-    found = Run.read(run)
-    if found.state == "finished" and found.results:
-        return None
-    if found.state == "running":
-        raise ElsewhereError(f"another process is training in {run}: wait for it, or stop it first.")
-    if not (run / FILE).exists():
-        return replace(planned, directory=run)
-    if found.whole_checkpoints:
-        task.config.resume = str(run)
-        return plan_launch(task.config, run, task.overrides, task.choices)
-    _remove(run, found, job)
-    return replace(planned, directory=run)
+    job.run = job.name = f"{job_name(job.varying)}-{job.identity}"
+    run = Run.read(directory / job.run)
+    job.seconds = run.seconds
+    results: Mapping[str, Any] = run.results if run.state == "finished" else {}
+    if results:
+        job.finished_before = True
+        log.info("Job %d, %s, is finished already.", job.number, job.name)
+    else:
+        launch = _plan(planned, run, job)
+        if find_session(directory).stopped:
+            job.state = "interrupted"
+            return
+        job.write(directory)
+        log.info("Job %d: %s", job.number, job.name)
+        began = time.perf_counter()
+        try:
+            results = train(launch)
+        finally:
+            job.seconds += time.perf_counter() - began
+    job.state, job.best = "finished", best_value(results)
 
 
-def _remove(run: Path, found: Run, job: Job) -> None:
-    """Remove what is left of this very job where nothing can be gone on with.
+def _check_config(config: DictConfig, hydra: HydraConf) -> None:
+    """Raise `UserError` for what works in a run but not in a sweep."""
+    devices = config.trainer.get("devices", 1)
+    count = len(devices) if isinstance(devices, ListConfig) else devices
+    if str(count) != "1":  # the processes of a run start its command again, and here that is the whole sweep's
+        raise UserError(f"trainer.devices={devices}: a job of a sweep trains on one device. Write trainer.devices=1.")
+    if "optuna" in str(hydra.sweeper.get("_target_")) and config.evaluation.best is None:
+        raise UserError(
+            "evaluation.best=null: Optuna needs a value to optimize. Write evaluation=standard, or "
+            "evaluation.best=NAME."
+        )
+
+
+def _check_direction(hydra: HydraConf, job: Job) -> None:
+    """Raise `UserError` if Optuna minimizes what is better when higher, or the other way round."""
+    direction = str(hydra.sweeper.get("direction", "")).rpartition(".")[2].lower()
+    if job.best is None or direction not in ("minimize", "maximize"):
+        return
+    right = "maximize" if job.best.spec.higher_is_better else "minimize"
+    if direction != right:
+        raise UserError(
+            f"the sweep would {direction} {job.best.key}, the value of evaluation.best: write "
+            f"hydra.sweeper.direction={right}."
+        )
+
+
+def _plan(planned: Launch, run: Run, job: Job) -> Launch:
+    """Return what is to be trained in the job's run directory, where no finished run lies.
+
+    What is left there of a run without checkpoints is removed.
 
     Raises:
-        UserError: it is not certain that it is this job's.
+        UserError: the directory is in use, holds another run, or more than a run of this job.
     """
-    if identify(found.config, job.varying) != job.identity:
+    directory = run.directory
+    if run.state == "running":
+        raise RunInUseError(f"another process is training in {directory}: wait for it, or stop it first.")
+    if not (directory / FILE).exists():
+        return replace(planned, directory=directory)
+    if identify(run.config, job.varying) != job.identity:
         raise UserError(
-            f"{run} holds something else than this job's run ({found.problem or 'another config'}): move it."
+            f"{directory} holds something else than this job's run ({run.problem or 'another config'}): move it."
         )
-    entries = {path.name for path in run.iterdir()}
-    if not entries <= RUN_FILES or any(run.glob("checkpoints/*.pt")):
+    if run.whole_checkpoints:
+        return replace(planned, directory=directory, resumed=run)
+    entries = {path.name for path in directory.iterdir()}
+    if not entries <= RUN_FILES or any(directory.glob("checkpoints/*.pt")):
         raise UserError(
-            f"{run} cannot be gone on with, and holds more than a run without checkpoints leaves: move it, or what is "
+            f"{directory} cannot be resumed, and holds more than a run without checkpoints leaves: move it, or what is "
             "yours in it, and start the sweep again."
         )
-    with locked(run):
-        shutil.rmtree(run)
+    with locked(directory):
+        shutil.rmtree(directory)
+    return replace(planned, directory=directory)
 
 
 def _fail(job: Job, directory: Path, error: Exception) -> None:
-    job.state = "running" if isinstance(error, ElsewhereError) else "failed"
+    job.state = "running" if isinstance(error, RunInUseError) else "failed"
     has_begun = job.run is not None and (directory / job.run / FILE).exists()
-    job.is_mistake = isinstance(error, (UserError, *COMPOSITION_ERRORS)) and not has_begun
+    job.refused = isinstance(error, (UserError, *COMPOSITION_ERRORS)) and not has_begun
     if isinstance(error, COMPOSITION_ERRORS):
         text = explain(error)
     elif isinstance(error, UserError | RunFailedError):
@@ -218,25 +218,16 @@ def _fail(job: Job, directory: Path, error: Exception) -> None:
     log.error("Job %d, %s, failed: %s", job.number, job.name, job.error)
 
 
-def _write_down(job: Job, directory: Path, seconds: float) -> None:
-    job.seconds = seconds
-    if job.run is not None:
-        found = Run.read(directory / job.run)
-        if found.config:
-            job.seconds = found.seconds
-        if job.state == "finished":
-            job.objective, job.measure = measured(found)
-    job.write(directory)
-
-
-def measured(record: Run) -> tuple[float | None, dict[str, Any] | None]:
-    """Return a run's best value of `evaluation.best`, and what it is: key, protocol, which way is better."""
-    best = record.best
+def best_value(results: Mapping[str, Any]) -> MetricValue | None:
+    """Return the best value of `evaluation.best` during a run; None where nothing was measured."""
+    evaluation = Evaluation(**results.get("evaluation", {}))
+    best = evaluation.best
     if best.get("value") is None:
-        return None, None
-    entry = record.evaluation.values.get(best["key"], {})
-    measure = {"key": best["key"], "higher_is_better": entry.get("higher_is_better", False)}
-    return float(best["value"]), measure | {"protocol": entry.get("protocol", {})}
+        return None
+    last = evaluation.values.get(best["key"], {})  # the last value of the same measure
+    facts: dict[str, Any] = {name: last[name] for name in ("protocol", "higher_is_better", "part_of") if name in last}
+    content = {"protocol": {}, **facts, "value": best["value"], "kimg": best.get("kimg")}
+    return MetricValue.from_json(best["key"], content)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -245,7 +236,7 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _leaving_on_sigterm() -> Iterator[None]:
+def _exiting_on_sigterm() -> Iterator[None]:
     """Let SIGTERM end what is done before and after training too; while it trains, it saves first."""
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:

@@ -6,31 +6,32 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sweeping import pretend, result
 
 from gan_experiments.runs.run import locked
-from gan_experiments.sweeps.conduct import conduct
-from gan_experiments.sweeps.place import Sweep
-from gan_experiments.sweeps.state import Job, Session, read_jobs
+from gan_experiments.sweeps.directories import Sweep
+from gan_experiments.sweeps.state import Job, find_session, read_jobs
+from gan_experiments.sweeps.sweep import run_sweep
 from gan_experiments.sweeps.table import print_jobs, ranked
-from gan_experiments.types import RunFailedError, UserError
+from gan_experiments.types import MetricValue, RunFailedError, UserError
 
-FID = {"key": "fid/x", "higher_is_better": False, "protocol": {"num_samples": 100, "weights": "raw"}}
+FID = {"higher_is_better": False, "protocol": {"num_samples": 100, "weights": "raw"}}
 
 
-def job(number: int, objective: float | None = None, **about: object) -> Job:
-    measure = None if objective is None else FID
-    settings = {"state": "finished", "objective": objective, "measure": measure, "varying": {"seed": str(number)}}
-    return Job(f"job-{number}", overrides=[], number=number, session="now", **(settings | about))  # type: ignore[arg-type]
+def job(number: int, objective: float | None = None, key: str = "fid/x", measure: Any = FID, **about: Any) -> Job:
+    best = None if objective is None else MetricValue.from_json(key, {"value": objective, **measure})
+    settings = {"state": "finished", "best": best, "varying": {"seed": str(number)}}
+    return Job(f"job-{number}", overrides=[], number=number, session="now", **(settings | about))
 
 
 def doing(directory: Path, *jobs: Job) -> Callable[[], None]:
     """Stand in for Hydra: jobs that end as they are given."""
 
     def launch() -> None:
-        session = Session.read(directory)
+        session = find_session(directory)
         for done in jobs:
             done.session = session.identity
             done.write(directory)
@@ -49,24 +50,24 @@ def test_a_sweep_is_ranked_and_its_exit_code_tells_how_it_went(
     failed = job(2, state="failed", error="diverged [red]here[/red]")
     directory = sweep.directory
 
-    assert conduct(sweep, doing(directory, job(0, 3.0), job(1, 2.0))) == 0
-    assert conduct(sweep, doing(directory, job(0, 3.0, is_older=True), failed)) == 1
+    assert run_sweep(sweep, doing(directory, job(0, 3.0), job(1, 2.0))) == 0
+    assert run_sweep(sweep, doing(directory, job(0, 3.0, finished_before=True), failed)) == 1
 
     shown = capsys.readouterr().out
     lines = [line.split() for line in shown.splitlines()]
     assert lines.index(["2", "0", "3", "finished", "0", "s"]) > lines.index(["1", "1", "2", "finished", "0", "s"])
     assert "job-2: diverged [red]here[/red]" in shown
     assert "1 of 2 jobs were finished before" in shown
-    assert "The same command tries anew" in shown
+    assert "The same command tries again" in shown
     assert max(map(len, shown.splitlines()[:8])) <= 80
 
 
 def test_a_sweep_in_which_every_job_was_refused_leaves_nothing_but_the_message(
     sweep: Sweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused = job(0, state="failed", error="batch_size is too large", is_mistake=True)
+    refused = job(0, state="failed", error="batch_size is too large", refused=True)
 
-    assert conduct(sweep, doing(sweep.directory, refused)) == 2
+    assert run_sweep(sweep, doing(sweep.directory, refused)) == 2
     assert "batch_size is too large" in capsys.readouterr().out
     assert not list(sweep.directory.iterdir())
 
@@ -80,7 +81,7 @@ def test_jobs_with_pages_get_one_side_by_side(sweep: Sweep, capsys: pytest.Captu
     run = sweep.directory / "seed-1"
     pretend(result(2.0, num_samples=10))(Launch(run, config, [], choices))
 
-    assert conduct(sweep, doing(sweep.directory, job(1, 2.0, run="seed-1"), job(2, run="gone"))) == 0
+    assert run_sweep(sweep, doing(sweep.directory, job(1, 2.0, run="seed-1"), job(2, run="gone"))) == 0
     assert f"Side by side: {sweep.directory / 'comparison.html'}" in capsys.readouterr().out
     assert (sweep.directory / "comparison.html").exists()
 
@@ -89,7 +90,7 @@ def test_jobs_with_pages_get_one_side_by_side(sweep: Sweep, capsys: pytest.Captu
 def test_a_signal_before_any_job_trains_ends_the_sweep(number: signal.Signals, sweep: Sweep) -> None:
     before = signal.getsignal(number)
 
-    assert conduct(sweep, lambda: os.kill(os.getpid(), number)) == 128 + number
+    assert run_sweep(sweep, lambda: os.kill(os.getpid(), number)) == 128 + number
     assert signal.getsignal(number) == before
     assert not list(sweep.directory.iterdir())
 
@@ -104,9 +105,9 @@ def test_a_signal_reaches_the_jobs_in_other_processes_and_no_others_begin(number
         doing(sweep.directory, job(0, state="running", pid=child.pid), stranger)()
         os.kill(os.getpid(), number)
         child.wait(30)
-        stopped.append(Session.read(sweep.directory).stopped)
+        stopped.append(find_session(sweep.directory).stopped)
 
-    assert conduct(sweep, launch) == 128 + number
+    assert run_sweep(sweep, launch) == 128 + number
     assert child.returncode == -signal.SIGTERM
     assert stopped == [True]
     ended = read_jobs(sweep.directory, stranger.session)
@@ -123,7 +124,7 @@ def test_asked_twice_it_leaves_at_once(sweep: Sweep) -> None:
         raise AssertionError("it went on")
 
     try:
-        assert conduct(sweep, launch) == 128 + signal.SIGINT
+        assert run_sweep(sweep, launch) == 128 + signal.SIGINT
         assert child.wait(30) == -signal.SIGTERM
     finally:
         child.kill()
@@ -133,7 +134,7 @@ def test_asked_twice_it_leaves_at_once(sweep: Sweep) -> None:
 def test_another_process_at_the_sweep_keeps_it(sweep: Sweep) -> None:
     sweep.directory.mkdir()
     with locked(sweep.directory), pytest.raises(UserError, match="another process"):
-        conduct(sweep, lambda: None)
+        run_sweep(sweep, lambda: None)
 
 
 class WorkerLostError(Exception):
@@ -157,7 +158,7 @@ def test_what_ends_a_sweep_in_the_middle_is_told_after_the_table(
         raise error
 
     with pytest.raises(shown, match=said):
-        conduct(sweep, launch)
+        run_sweep(sweep, launch)
     assert "1.5" in capsys.readouterr().out
 
 
@@ -165,10 +166,10 @@ def test_values_by_different_protocols_are_not_ranked_together(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = FID | {"protocol": {"num_samples": 200, "weights": "raw"}}
-    score = {"key": "inception_score/x", "higher_is_better": True, "protocol": {}}
+    score = {"higher_is_better": True, "protocol": {}}
     jobs = [
-        job(0, 5.0, measure=score),
-        job(1, 6.0, measure=score),
+        job(0, 5.0, "inception_score/x", score),
+        job(1, 6.0, "inception_score/x", score),
         job(2, 0.5, measure=other),
         job(3, 4.0),
         job(4, 3.0),

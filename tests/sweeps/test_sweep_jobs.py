@@ -3,11 +3,11 @@
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from launching import launch
-from sweeping import jobs, pretend, result, session, task
+from sweeping import composed_job, jobs, pretend, result, session
 
 from gan_experiments.runs.launch import Launch
 from gan_experiments.runs.run import Run, locked
@@ -15,7 +15,7 @@ from gan_experiments.sweeps.jobs import run_job
 from gan_experiments.types import UserError
 
 
-def refuse(launched: Launch) -> None:
+def refuse(launched: Launch) -> NoReturn:
     raise AssertionError("nothing was to be trained")
 
 
@@ -26,43 +26,42 @@ def sweep(tmp_path: Path) -> Path:
 
 
 def test_a_job_gives_its_best_value_and_writes_down_how_it_went(sweep: Path) -> None:
-    value = run_job(task(sweep, "seed=1", number=1), pretend(result(12.5, num_samples=100)))
+    value = run_job(*composed_job(sweep, "seed=1", number=1), pretend(result(12.5, num_samples=100)))
 
     (job,) = jobs(sweep)
     assert value == job.objective == 12.5
-    assert (job.state, job.number, job.varying, job.seconds) == ("finished", 1, {"seed": "1"}, 2.5)
+    assert (job.state, job.number, job.varying) == ("finished", 1, {"seed": "1"})
     assert job.name == job.run == f"seed-1-{job.identity}"
-    assert job.measure == {
-        "key": "fid/digits_classifier",
-        "higher_is_better": False,
-        "protocol": {"num_samples": 100},
-    }
+    assert job.best is not None
+    assert (job.best.key, job.best.spec.higher_is_better) == ("fid/digits_classifier", False)
+    assert job.best.protocol == {"num_samples": 100}
     assert Run.read(sweep / job.run).manifest.config["seed"] == 1
 
 
 def test_a_finished_run_is_left_as_it_is_and_still_gives_its_value(sweep: Path) -> None:
-    run_job(task(sweep, "seed=0"), pretend(result(3.0)))
+    run_job(*composed_job(sweep, "seed=0"), pretend(result(3.0)))
     words = ["logger=wandb_offline", "sample_every_kimg=7"]
     session(sweep, "seed=0,1", *words)
 
-    assert run_job(task(sweep, "seed=0", *words), refuse) == 3.0
+    assert run_job(*composed_job(sweep, "seed=0", *words), refuse) == 3.0
     (job,) = jobs(sweep)
-    assert job.is_older
+    assert job.finished_before
+    assert job.seconds == 2.5
 
 
 def test_another_experiment_or_budget_is_another_run(sweep: Path) -> None:
-    run_job(task(sweep, "seed=0"), pretend(result(3.0)))
+    run_job(*composed_job(sweep, "seed=0"), pretend(result(3.0)))
     changes = ("budget.kimg=0.5", "evaluation=standard", "model.latent_dim=7", "seed=1", "alarms=none")
     for number, change in enumerate(changes, 4):
         session(sweep, "seed=0,1", *([change] if "seed" not in change else []))
-        run_job(task(sweep, "seed=0", change), pretend(result(float(number))))
+        run_job(*composed_job(sweep, "seed=0", change), pretend(result(float(number))))
 
         assert sorted(job.objective or 0 for job in jobs(sweep)) == [float(value) for value in range(3, number + 1)]
         assert len({job.run for job in jobs(sweep)}) == number - 2
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "is_mistake"),
+    ("error", "said", "refused"),
     [
         (RuntimeError("out of\nmemory"), "RuntimeError: out of memory", False),
         (SystemExit(3), "exit code 3", False),
@@ -70,19 +69,19 @@ def test_another_experiment_or_budget_is_another_run(sweep: Path) -> None:
     ],
 )
 def test_an_error_is_written_down_and_ends_the_job_alone(
-    error: BaseException | None, said: str, is_mistake: bool, sweep: Path
+    error: BaseException | None, said: str, refused: bool, sweep: Path
 ) -> None:
-    def train(launched: Launch) -> None:
+    def train(launched: Launch) -> NoReturn:
         assert error is not None
         raise error
 
     words = ["seed=0"] if error else ["seed=0", "batch_size=99999"]
 
-    assert run_job(task(sweep, *words), train) is None
+    assert run_job(*composed_job(sweep, *words), train) is None
     (job,) = jobs(sweep)
     assert job.state == "failed"
     assert said in str(job.error)
-    assert job.is_mistake == is_mistake
+    assert job.refused == refused
     assert (job.traceback is not None) == isinstance(error, RuntimeError)
 
 
@@ -92,45 +91,47 @@ def test_a_mistake_that_was_mended_leaves_no_trace(sweep: Path, monkeypatch: pyt
 
     with monkeypatch.context() as patch:
         patch.setattr("gan_experiments.sweeps.jobs.plan_launch", missing)
-        run_job(task(sweep, "seed=0"), refuse)
+        run_job(*composed_job(sweep, "seed=0"), refuse)
     assert [job.error for job in jobs(sweep)] == ["there is no file"]
 
-    run_job(task(sweep, "seed=0"), pretend(result(1.0)))
+    run_job(*composed_job(sweep, "seed=0"), pretend(result(1.0)))
 
     assert [job.state for job in jobs(sweep)] == ["finished"]
 
 
 def test_a_job_trains_on_one_device(sweep: Path) -> None:
     """Several processes would each start the command anew, and here that is the whole sweep's."""
-    run_job(task(sweep, "seed=0", "trainer=ddp"), refuse)
+    run_job(*composed_job(sweep, "seed=0", "trainer=ddp"), refuse)
 
     (job,) = jobs(sweep)
     assert "trainer.devices=1" in str(job.error)
 
 
 def test_optuna_is_told_at_once_that_nothing_is_measured(sweep: Path) -> None:
-    run_job(task(sweep, "hydra/sweeper=optuna", "seed=0"), refuse)
+    run_job(*composed_job(sweep, "hydra/sweeper=optuna", "seed=0"), refuse)
 
     (job,) = jobs(sweep)
     assert "evaluation.best=null" in str(job.error)
 
 
 def test_optuna_is_not_let_look_for_the_worst(sweep: Path) -> None:
-    asked = task(sweep, "hydra/sweeper=optuna", "evaluation=standard", "hydra.sweeper.direction=maximize", "seed=0")
+    asked = composed_job(
+        sweep, "hydra/sweeper=optuna", "evaluation=standard", "hydra.sweeper.direction=maximize", "seed=0"
+    )
 
     with pytest.raises(UserError, match=r"write hydra\.sweeper\.direction=minimize"):
-        run_job(asked, pretend(result(2.0)))
+        run_job(*asked, pretend(result(2.0)))
 
 
 def test_what_goes_wrong_after_the_beginning_is_no_mistake_of_the_command(sweep: Path) -> None:
-    def fail(launched: Launch) -> None:
+    def fail(launched: Launch) -> NoReturn:
         pretend({}, status="failed")(launched)
         raise UserError("a file has vanished")
 
-    run_job(task(sweep, "seed=0"), fail)
-    run_job(task(sweep, "seed=1", "trainer=ddp", number=1), refuse)
+    run_job(*composed_job(sweep, "seed=0"), fail)
+    run_job(*composed_job(sweep, "seed=1", "trainer=ddp", number=1), refuse)
 
-    assert [job.is_mistake for job in jobs(sweep)] == [False, True]
+    assert [job.refused for job in jobs(sweep)] == [False, True]
 
 
 @pytest.mark.parametrize("is_here", [True, False])
@@ -138,22 +139,26 @@ def test_an_interruption_ends_the_sweep_where_it_runs_and_the_job_elsewhere(is_h
     if not is_here:
         session(sweep, "seed=0,1", pid=1)
 
-    def stop(launched: Launch) -> None:
+    def stop(launched: Launch) -> NoReturn:
         raise SystemExit(128 + signal.SIGTERM)
 
     if is_here:
         with pytest.raises(SystemExit):
-            run_job(task(sweep, "seed=0"), stop)
+            run_job(*composed_job(sweep, "seed=0"), stop)
     else:
-        assert run_job(task(sweep, "seed=0"), stop) is None
+        assert run_job(*composed_job(sweep, "seed=0"), stop) is None
     assert [job.state for job in jobs(sweep)] == ["interrupted"]
 
 
 def test_sigterm_while_a_job_is_prepared_ends_it(sweep: Path) -> None:
+    def terminated(launched: Launch) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return {}
+
     before = signal.getsignal(signal.SIGTERM)
 
     with pytest.raises(SystemExit):
-        run_job(task(sweep, "seed=0"), lambda launched: os.kill(os.getpid(), signal.SIGTERM))
+        run_job(*composed_job(sweep, "seed=0"), terminated)
 
     assert signal.getsignal(signal.SIGTERM) == before
     assert [job.state for job in jobs(sweep)] == ["interrupted"]
@@ -162,68 +167,68 @@ def test_sigterm_while_a_job_is_prepared_ends_it(sweep: Path) -> None:
 def test_what_submitit_queues_again_is_no_failure(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUBMITIT_FOLDER", "there")
 
-    def leave(launched: Launch) -> None:
+    def leave(launched: Launch) -> NoReturn:
         raise SystemExit(-1)
 
     with pytest.raises(SystemExit):
-        run_job(task(sweep, "seed=0"), leave)
+        run_job(*composed_job(sweep, "seed=0"), leave)
     assert [job.state for job in jobs(sweep)] == ["interrupted"]
 
 
 def test_no_job_begins_in_a_sweep_that_was_stopped(sweep: Path) -> None:
     session(sweep, "seed=0,1", stopped=True)
 
-    assert run_job(task(sweep, "seed=0"), refuse) is None
+    assert run_job(*composed_job(sweep, "seed=0"), refuse) is None
     assert not jobs(sweep)
 
 
 @pytest.mark.slow
 def test_a_run_that_left_no_checkpoint_is_tried_anew_but_nothing_else_is_removed(sweep: Path) -> None:
-    def note(launched: Launch) -> None:
+    def note(launched: Launch) -> dict[str, Any]:
         assert launched.resumed is None
-        launched.directory.mkdir(exist_ok=True)
-        pretend(result(2.0))(launched)
+        return pretend(result(2.0))(launched)
 
-    run_job(task(sweep, "seed=0"), pretend({}, status="failed"))
+    run_job(*composed_job(sweep, "seed=0"), pretend({}, status="failed"))
     (job,) = jobs(sweep)
     run = sweep / str(job.run)
     (run / "losses.png").touch()
 
     with locked(run):
-        run_job(task(sweep, "seed=0"), refuse)
+        run_job(*composed_job(sweep, "seed=0"), refuse)
     assert "another process is training" in str(jobs(sweep)[0].error)
     assert (run / "losses.png").exists()
 
     for name in ("mine.txt", "checkpoints/iteration_000000004.pt"):  # the latter cannot be read
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("x")
-        run_job(task(sweep, "seed=0"), refuse)
-        assert "cannot be gone on with" in str(jobs(sweep)[0].error)
+        run_job(*composed_job(sweep, "seed=0"), refuse)
+        assert "cannot be resumed" in str(jobs(sweep)[0].error)
         (run / name).unlink()
 
-    assert run_job(task(sweep, "seed=0"), note) == 2.0
+    assert run_job(*composed_job(sweep, "seed=0"), note) == 2.0
     assert not (run / "losses.png").exists()
 
     (run / "manifest.json").write_text('{"config": {}, "status": "failed"}')
-    run_job(task(sweep, "seed=0"), refuse)
+    run_job(*composed_job(sweep, "seed=0"), refuse)
     assert "something else than this job's run" in str(jobs(sweep)[0].error)
     (run / "manifest.json").write_text("not ours")
-    run_job(task(sweep, "seed=0"), refuse)
+    run_job(*composed_job(sweep, "seed=0"), refuse)
     assert (run / "manifest.json").read_text() == "not ours"
 
 
 def test_an_unfinished_run_goes_on_from_its_newest_checkpoint(sweep: Path) -> None:
     from gan_experiments.training import run as train
 
-    def halfway(launched: Launch) -> None:
-        launch(launched.directory, *launched.overrides, "budget.kimg=0.16")
+    def halfway(launched: Launch) -> dict[str, Any]:
+        results = launch(launched.directory, *launched.overrides, "budget.kimg=0.16")
         manifest = Run.read(launched.directory).manifest
         manifest.status = "running"  # as a kill leaves it
         manifest.config["budget"]["kimg"] = 0.32
         manifest.write(launched.directory)
+        return results
 
-    run_job(task(sweep, "seed=0"), halfway)
-    run_job(task(sweep, "seed=0"), train)
+    run_job(*composed_job(sweep, "seed=0"), halfway)
+    run_job(*composed_job(sweep, "seed=0"), train)
 
     (job,) = jobs(sweep)
     manifest = Run.read(sweep / str(job.run)).manifest
@@ -232,11 +237,11 @@ def test_an_unfinished_run_goes_on_from_its_newest_checkpoint(sweep: Path) -> No
 
 
 def test_a_run_that_another_process_trains_is_no_failure(sweep: Path) -> None:
-    run_job(task(sweep, "seed=0"), pretend({}, status="running"))
+    run_job(*composed_job(sweep, "seed=0"), pretend({}, status="running"))
     run = sweep / str(jobs(sweep)[0].run)
 
     with locked(run):
-        assert run_job(task(sweep, "seed=0"), refuse) is None
+        assert run_job(*composed_job(sweep, "seed=0"), refuse) is None
         (job,) = jobs(sweep)
-    assert (job.state, job.is_mistake) == ("running", False)
+    assert (job.state, job.refused) == ("running", False)
     assert "another process is training" in str(job.error)

@@ -111,7 +111,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(launcher: str, tmp_path: 
 
     assert again.returncode == 0, again.stderr
     assert [job["state"] for job in read_jobs(sweep)] == ["finished"] * 3
-    assert [job["is_older"] for job in read_jobs(sweep)] == [True, False, False]
+    assert [job["finished_before"] for job in read_jobs(sweep)] == [True, False, False]
     assert times(first) == before
     assert len(Run.read(second).manifest.sessions) == 2
     for seed, job in enumerate(read_jobs(sweep)):
@@ -154,9 +154,7 @@ def test_two_processes_share_a_fresh_cache(tmp_path: Path) -> None:
     jobs = read_jobs(sweep)
     assert [job["state"] for job in jobs] == ["finished"] * 4
     assert len({job["pid"] for job in jobs}) == 2
-    assert {json.dumps(job["measure"], sort_keys=True) for job in jobs} == {
-        json.dumps(jobs[0]["measure"], sort_keys=True)
-    }
+    assert len({json.dumps([job["best"]["key"], job["best"]["protocol"]], sort_keys=True) for job in jobs}) == 1
     assert len(list((tmp_path / "cache").glob("*classifier*.safetensors"))) >= 1
     assert not list(tmp_path.rglob("*.partial"))
 
@@ -198,11 +196,11 @@ def test_a_study_of_optuna_goes_on_with_the_trials_it_has(tmp_path: Path) -> Non
     assert second.returncode == 0, second.stderr
     (sweep,) = tmp_path.glob("outputs/sweeps/*")
     jobs = read_jobs(sweep)
-    assert [job["is_older"] for job in jobs] == [True] * 2 + [False] * 4
+    assert [job["finished_before"] for job in jobs] == [True] * 2 + [False] * 4
     values = [
         json.loads((sweep / job["run"] / "results.json").read_text())["evaluation"]["best"]["value"] for job in jobs
     ]
-    assert [job["objective"] for job in jobs] == values
+    assert [job["best"]["value"] for job in jobs] == values
     best = (sweep / "optimization_results.yaml").read_text()
     assert f"best_value: {min(values)}" in best
 

@@ -10,7 +10,7 @@ from launching import composed
 
 from gan_experiments.config.compose import prepare, register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
-from gan_experiments.sweeps.place import Sweep, find_sweep, identify, readable, short_keys, varying_values
+from gan_experiments.sweeps.directories import Sweep, find_sweep, identify, job_name, short_keys, varying_values
 from gan_experiments.types import UserError
 
 SWEEPS = sorted(path.stem for path in (CONFIG_DIR / "sweep").glob("*.yaml"))
@@ -131,7 +131,7 @@ def test_keys_are_shortened_as_far_as_they_differ() -> None:
 
 @given(st.dictionaries(st.text(min_size=1), st.text(), max_size=4))
 def test_a_readable_name_needs_no_quotes(varying: dict[str, str]) -> None:
-    assert re.fullmatch(r"[A-Za-z0-9._+-]{1,80}", readable(varying))
+    assert re.fullmatch(r"[A-Za-z0-9._+-]{1,80}", job_name(varying))
 
 
 @pytest.mark.parametrize("name", SWEEPS)
