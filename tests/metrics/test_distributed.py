@@ -48,7 +48,7 @@ def process(rank: int, directory: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
-    multiprocessing.spawn(process, (tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]  # not in its stubs
+    multiprocessing.spawn(process, (tmp_path,), nprocs=2)  # type: ignore[attr-defined, no-untyped-call]  # not in its stubs
     alone = measure(tmp_path)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     for one, part, other in zip(alone, first, second, strict=True):
