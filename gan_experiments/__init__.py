@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gan_experiments.config.compose import compose
+    from gan_experiments.evaluation import evaluate
     from gan_experiments.runs.run import Run
     from gan_experiments.sampling.sampler import Sampler
     from gan_experiments.training import train
 
-__all__ = ["Run", "Sampler", "compose", "train"]
+__all__ = ["Run", "Sampler", "compose", "evaluate", "train"]
 _MODULES = {
     "Run": "runs.run",
     "Sampler": "sampling.sampler",
     "compose": "config.compose",
+    "evaluate": "evaluation",
     "train": "training",
 }
 

@@ -49,9 +49,10 @@ def train(composition: Composition, directory: str | Path | None = None) -> Run:
         RunFailedError: training diverged, or an alarm stopped it.
 
     Example:
-        >>> run = train(compose("digits_acgan", "budget.kimg=60"))  # doctest: +SKIP
-        >>> run.generator().sample(16, seed=1).pixels.shape  # doctest: +SKIP
-        torch.Size([16, 1, 8, 8])
+        >>> from gan_experiments import compose
+        >>> run = train(compose("digits_acgan", "budget.kimg=1", "evaluation=none", "trainer=cpu"), "runs/short")
+        >>> run.state, run.generator().sample(16, seed=1).pixels.shape
+        ('finished', torch.Size([16, 1, 8, 8]))
     """
     name = composition.choices.get("experiment") or composition.config.dataset.name
     path = Path(directory or Path("outputs") / str(name) / time.strftime("%Y-%m-%d_%H-%M-%S")).absolute()

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from gan_experiments.augment.operations import RandomCrop
 from gan_experiments.datasets.loader import CHUNK_SIZE, Pipeline, pixel_blocks
 from gan_experiments.datasets.regimes.base import Reconstructions
+from gan_experiments.datasets.tensors import default_device, from_uint8
 from gan_experiments.models.autoencoder import AutoencoderNetwork
 from gan_experiments.rng import seeded, stream_seed
-from gan_experiments.tensors import default_device, from_uint8
 from gan_experiments.types import Batch, ImageSet, UserError
 
 log = logging.getLogger(__name__)

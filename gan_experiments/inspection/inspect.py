@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gan_experiments.build import build_loggers, why_no_class_head
 from gan_experiments.datasets.data import kept_labels
+from gan_experiments.datasets.tensors import default_device, from_uint8, to_uint8
 from gan_experiments.inspection.figures import class_sheet, layer_sheet, perturbed_sheet
 from gan_experiments.inspection.layers import channel_means, check_layers, class_logits, default_layers
 from gan_experiments.inspection.maximization import Maximization, maximize_channels, maximize_classes
@@ -27,7 +28,6 @@ from gan_experiments.loggers.base import hooks
 from gan_experiments.metrics.extractors.base import logits_of
 from gan_experiments.runs.networks import TrainedDiscriminator
 from gan_experiments.runs.run import Run
-from gan_experiments.tensors import default_device, from_uint8, to_uint8
 from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)

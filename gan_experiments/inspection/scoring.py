@@ -7,13 +7,13 @@ from torch import Tensor
 
 from gan_experiments.build import build_extractors, why_no_class_head
 from gan_experiments.datasets.data import kept_labels
+from gan_experiments.datasets.tensors import from_uint8
 from gan_experiments.inspection.layers import class_logits
 from gan_experiments.inspection.reference import reference_classifiers
 from gan_experiments.metrics.extractors.base import Extractor, logits_of
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.best import ClassConfidence, DiscriminatorScore, Recognition, Score
 from gan_experiments.sampling.sampler import Sampler, evaluating
-from gan_experiments.tensors import from_uint8
 from gan_experiments.types import UserError
 
 By = Literal["discriminator", "class", "extractor"]

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from gan_experiments.datasets.loader import fingerprint, pixel_blocks
+from gan_experiments.datasets.tensors import Stored, cached_tensors
 from gan_experiments.metrics.extractors.base import Extractor, fit_pixels, weights_hash
-from gan_experiments.tensors import Stored, cached_tensors
 from gan_experiments.types import ImageSet, UserError
 
 BATCH_SIZE = 250

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gan_experiments.datasets.tensors import from_uint8
 from gan_experiments.sampling.images import Samples, join
 from gan_experiments.sampling.sampler import Sampler, evaluating
-from gan_experiments.tensors import from_uint8
 from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from gan_experiments.config.suggestions import suggest
 from gan_experiments.datasets.regimes.classes import find_class
+from gan_experiments.datasets.tensors import default_device, to_uint8
 from gan_experiments.models.latents import Latents, Normal
 from gan_experiments.models.styled import StyledGenerator, Truncated
 from gan_experiments.rng import stream_seed
 from gan_experiments.sampling.images import Samples, join
-from gan_experiments.tensors import default_device, to_uint8
 from gan_experiments.types import UserError
 
 log = logging.getLogger(__name__)

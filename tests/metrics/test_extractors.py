@@ -13,13 +13,13 @@ from torch_fidelity import feature_extractor_inceptionv3
 from toys import Raw, TwoOutputs, extractor, images
 
 from gan_experiments.datasets.base import TensorImageSet
+from gan_experiments.datasets.tensors import save_tensors
 from gan_experiments.metrics.extractors import classifier, inception
 from gan_experiments.metrics.extractors.base import Extractor, fit_pixels, fitting, weights_hash
 from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
 from gan_experiments.metrics.extractors.inception import InceptionExtractor
 from gan_experiments.metrics.extractors.module import ModuleExtractor
 from gan_experiments.metrics.features import compute_features, features_of
-from gan_experiments.tensors import save_tensors
 from gan_experiments.types import UserError
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_experiments.datasets.tensors import to_uint8
 from gan_experiments.sampling.images import save_grid
-from gan_experiments.tensors import to_uint8
 
 
 @pytest.mark.parametrize("value_range", [(-1.0, 1.0), (0.0, 1.0)])

@@ -13,7 +13,7 @@ from gan_experiments.types import ImageSet, TrainingFacts, UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan_experiments.tensors import Stored
+    from gan_experiments.datasets.tensors import Stored
 
 VERSION = 1  # of the network and its training; part of the name under which reconstructions are kept
 PAIRS = 30  # images in the picture, ten in a row
@@ -55,7 +55,7 @@ class Autoencoder(Regime):
 
     def _cached(self, image_set: ImageSet, context: FitContext) -> Reconstructions:
         from gan_experiments.datasets.loader import fingerprint
-        from gan_experiments.tensors import cached_tensors
+        from gan_experiments.datasets.tensors import cached_tensors
 
         held_out = context.held_out()
         facts = json.dumps([VERSION, asdict(self), None if held_out is None else fingerprint(held_out)])

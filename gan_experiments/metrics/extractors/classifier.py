@@ -9,11 +9,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from gan_experiments.datasets.loader import fingerprint
+from gan_experiments.datasets.tensors import Stored, cached_tensors, from_uint8, load_tensors, save_tensors
 from gan_experiments.engine.supervised import fit_classifier
 from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.models.small_cnn import SmallCNN
 from gan_experiments.rng import seeded
-from gan_experiments.tensors import Stored, cached_tensors, from_uint8, load_tensors, save_tensors
 from gan_experiments.types import ImageSet, ImageSource, UserError
 
 log = logging.getLogger(__name__)

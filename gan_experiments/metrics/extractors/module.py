@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from gan_experiments.datasets.tensors import from_uint8
 from gan_experiments.metrics.extractors.base import Extractor
-from gan_experiments.tensors import from_uint8
 from gan_experiments.types import UserError
 
 
