@@ -40,7 +40,7 @@ from gan_experiments.engine.optimization import NetworkOptimizer
 from gan_experiments.engine.state import load_networks, restore
 from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.io import is_rank_zero
-from gan_experiments.loggers.base import About
+from gan_experiments.loggers.base import RunInfo
 from gan_experiments.loggers.csv import LocalRecord
 from gan_experiments.loggers.naming import run_name
 from gan_experiments.losses.objective import Objective
@@ -471,7 +471,7 @@ def build_loggers(config: DictConfig, directory: Path, manifest: Manifest) -> li
     """
     choices = manifest.choices
     manifest.sweep = manifest.sweep or _sweep_name()
-    about = About(
+    about = RunInfo(
         directory=directory,
         name=config.name or run_name(choices, manifest.overrides, config.seed),
         group=manifest.sweep or str(choices.get("experiment") or choices.get("dataset")),

@@ -22,7 +22,7 @@ from gan_experiments.callbacks.errors import AlarmError, DivergenceError, Rollba
 from gan_experiments.config.compose import Composition
 from gan_experiments.datasets.loader import fingerprint
 from gan_experiments.io import is_rank_zero, write_atomically, write_json
-from gan_experiments.loggers.base import hooks
+from gan_experiments.loggers.base import run_loggers
 from gan_experiments.models.summary import count_parameters, format_table, table_facts
 from gan_experiments.reports.losses import plot_losses
 from gan_experiments.runs.checkpoints import BEST, list_checkpoints, load_checkpoint
@@ -116,7 +116,7 @@ class Session:
 
     def fit(self) -> dict[str, Any]:
         """Train, write the results and close the loggers, however it ends."""
-        config, loggers = self.launch.config, self.experiment.loggers
+        config, loggers = self.launch.config, run_loggers(self.experiment.loggers)
         status, code, error = "failed", 1, None
         results: dict[str, Any] = {}
         try:
@@ -124,8 +124,8 @@ class Session:
             log.info("Everything goes to %s; Ctrl-C saves and stops.", self.directory)
             self._write_parts()
             self._write_manifest("running", None)
-            for start in hooks(loggers, "start"):
-                start()
+            for logger in loggers:
+                logger.start()
             while not self._train():
                 pass
             signal = self.callbacks.status.stop_signal
@@ -143,8 +143,8 @@ class Session:
                 self._write_manifest(status, error)
             if code < 128:  # else it will go on
                 self._log_best_generator()
-            for close in hooks(loggers, "close"):
-                close(results, code)
+            for logger in loggers:
+                logger.close(results, code)
         self._log_end()
         self.finished = True
         return results
@@ -264,8 +264,8 @@ class Session:
         labels = samples.labels.tolist() if samples.conditional else []
         images = samples.newest.pixels.permute(0, 2, 3, 1).numpy()
         class_names = list(self.launch.config.dataset.class_names)
-        for hook in hooks(self.experiment.loggers, "log_samples"):
-            hook(images, labels, class_names, self.module.clock.kimg)
+        for logger in run_loggers(self.experiment.loggers):
+            logger.log_samples(images, labels, class_names, self.module.clock.kimg)
 
     def _log_best_generator(self) -> None:
         """Hand the best generator to the loggers that keep models; nothing where none was ever measured.
@@ -273,8 +273,8 @@ class Session:
         It is three files: `generator.safetensors`, the weights under the generator's own names; `config.json`, from
         which it can be built; `metrics.json`, all that was measured of it, with protocols.
         """
-        path, log_model = self.directory / "checkpoints" / BEST, hooks(self.experiment.loggers, "log_model")
-        if not log_model or not path.exists() or not is_rank_zero():
+        path, loggers = self.directory / "checkpoints" / BEST, run_loggers(self.experiment.loggers)
+        if not loggers or not path.exists() or not is_rank_zero():
             return
         try:
             state = load_checkpoint(path)
@@ -290,10 +290,10 @@ class Session:
                 "metrics.json": json.dumps({"chosen_by": chosen_by, "values": values}, indent=2).encode(),
             }
         except Exception as error:  # a damaged or older file: the run is what matters
-            log.warning("%s cannot be handed to %d loggers (%s).", path, len(log_model), error)
+            log.warning("%s cannot be handed to %d loggers (%s).", path, len(loggers), error)
             return
-        for hook in log_model:
-            hook(files, {**chosen_by, "weights": "EMA" if averaged else "raw", "values": values})
+        for logger in loggers:
+            logger.log_model(files, {**chosen_by, "weights": "EMA" if averaged else "raw", "values": values})
 
     def _write_manifest(self, status: str, error: str | None) -> None:
         """Write how the run stands; at its start already, so that a kill leaves a trace of this session."""

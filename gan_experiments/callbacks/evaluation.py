@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from gan_experiments.callbacks.checkpoints import check_state
 from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.engine.module import TrainingModule
-from gan_experiments.loggers.base import hooks
+from gan_experiments.loggers.base import run_loggers
 from gan_experiments.metrics.evaluate import Results, discriminator_scores, evaluate
 from gan_experiments.metrics.protocol import Protocol
 from gan_experiments.runs.metrics_csv import Row
@@ -142,13 +142,15 @@ class Evaluation(Callback):
             better = max if value.spec.higher_is_better else min
             best = better(best, number) if protocol == value.protocol_hash else number
             self.best_values[key] = (best, value.protocol_hash)
-        for hook in hooks(trainer.loggers, "log_best"):
-            hook({key: value for key, (value, _) in self.best_values.items()})
-        log_scores = hooks(trainer.loggers, "log_scores")
-        if log_scores and trainer.is_global_zero:
+        loggers = run_loggers(trainer.loggers)
+        for logger in loggers:
+            logger.log_best({key: value for key, (value, _) in self.best_values.items()})
+        if loggers and trainer.is_global_zero:
             scores = discriminator_scores(self.module.sampler, self.module.discriminator, self.protocol, SEED)
-            for hook in log_scores:
-                hook({name: of_set.double().numpy() for name, of_set in scores.items()}, self.module.clock.kimg)
+            for logger in loggers:
+                logger.log_scores(
+                    {name: of_set.double().numpy() for name, of_set in scores.items()}, self.module.clock.kimg
+                )
 
     def _keep_best(self, trainer: pl.Trainer, value: float, results: Results) -> None:
         if self.best and not (value > self.best["value"] if self.higher_is_better else value < self.best["value"]):

@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.engine.gan import GAN
-from gan_experiments.loggers.base import hooks
+from gan_experiments.loggers.base import run_loggers
 from gan_experiments.rng import stream_seed
 from gan_experiments.sampling.images import Samples, save_grid
 from gan_experiments.sampling.sampler import Sampler
@@ -100,5 +100,5 @@ class SampleGrids(Callback):
         self._hand_over(trainer, "samples", path, kimg)
 
     def _hand_over(self, trainer: pl.Trainer, key: str, path: Path, kimg: float) -> None:
-        for hook in hooks(trainer.loggers, "log_grid"):
-            hook(key, path, kimg)
+        for logger in run_loggers(trainer.loggers):
+            logger.log_grid(key, path, kimg)

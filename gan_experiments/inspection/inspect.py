@@ -24,7 +24,6 @@ from gan_experiments.inspection.maximization import Maximization, maximize_chann
 from gan_experiments.inspection.perturbation import perturb
 from gan_experiments.inspection.reference import real_images, recognized, reference_classifiers
 from gan_experiments.io import is_locked, write_json
-from gan_experiments.loggers.base import hooks
 from gan_experiments.metrics.extractors.base import logits_of
 from gan_experiments.runs.networks import TrainedDiscriminator
 from gan_experiments.runs.run import Run
@@ -229,13 +228,13 @@ def log_pictures(run: Run, directory: Path, kimg: float) -> bool:
     """
     if "wandb" not in run.manifest.tracker_ids or is_locked(run.directory):
         return False
-    loggers = build_loggers(run.omegaconf(), run.directory, run.manifest)
-    trackers = [one for one in loggers if hasattr(one, "log_model")]
-    for start in hooks(trackers, "start"):
-        start()
-    for picture in sorted(directory.glob("*.png")):
-        for log_grid in hooks(trackers, "log_grid"):
-            log_grid(f"inspection/{picture.stem}", picture, kimg)
-    for close in hooks(trackers, "close"):
-        close({}, exit_code=0 if run.manifest.status == "finished" else 1)
-    return bool(trackers)
+    from gan_experiments.loggers.wandb import WandbTracker
+
+    every = build_loggers(run.omegaconf(), run.directory, run.manifest)
+    loggers = [logger for logger in every if isinstance(logger, WandbTracker)]
+    for logger in loggers:
+        logger.start()
+        for picture in sorted(directory.glob("*.png")):
+            logger.log_grid(f"inspection/{picture.stem}", picture, kimg)
+        logger.close({}, exit_code=0 if run.manifest.status == "finished" else 1)
+    return bool(loggers)

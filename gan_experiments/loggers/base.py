@@ -1,13 +1,8 @@
-"""What trackers have in common: loggers that are told more than scalars, and that never end a run.
-
-A tracker has the hooks that it has use for: `start()`, `log_grid(key, path, kimg)`, `log_best(values)`,
-`log_scores(scores, kimg)`, `log_samples(pixels, labels, class_names, kimg)`, `log_model(files, facts)`,
-`alert(name, message)`, `close(results, exit_code)`. Any Lightning logger may stand beside them; it has none.
-"""
+"""What loggers have in common that take more than scalars, and that never end a run."""
 
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -22,8 +17,8 @@ NUM_BINS = 64
 
 
 @dataclass(frozen=True)
-class About:
-    """What a tracker is told of its run."""
+class RunInfo:
+    """What a logger knows of its run."""
 
     directory: Path  # the run's
     name: str
@@ -31,35 +26,62 @@ class About:
     config: Mapping[str, Any]  # the resolved config, with the group choices under `choices`
     tags: list[str]
     notes: str
-    run_ids: dict[str, str]  # identities by tracker: a resumed run finds its own there, a new one writes it
+    run_ids: dict[str, str]  # identities by logger: a resumed run finds its own there, a new one writes it
 
 
-class Tracker(Logger):
-    """A logger of this framework's own."""
+class RunLogger(Logger):
+    """A logger that takes more than scalars, and never ends a run; it overrides what it has use for.
 
-    def __init__(self, about: About) -> None:
+    Any Lightning logger may stand beside it.
+    """
+
+    def __init__(self, about: RunInfo) -> None:
         super().__init__()
         self.about = about
-        self.started = False  # hooks are called in between only
-        self.failed: set[str] = set()  # hooks that are no longer called
+        self.started = False  # whatever is logged, is between `start` and `close`
+        self.failed: set[str] = set()  # methods that are no longer called
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         pass
 
+    def start(self) -> None:
+        """Open the record."""
 
-SomeTracker = TypeVar("SomeTracker", bound=Tracker)
+    def log_grid(self, key: str, path: Path, kimg: float) -> None:
+        """Log a picture."""
+
+    def log_best(self, values: Mapping[str, float]) -> None:
+        """Log the best of each value so far."""
+
+    def log_scores(self, scores: Mapping[str, np.ndarray], kimg: float) -> None:
+        """Log the discriminator's scores of each set of images."""
+
+    def log_samples(self, pixels: np.ndarray, labels: Sequence[int], class_names: Sequence[str], kimg: float) -> None:
+        """Log single images (uint8, N×H×W×C)."""
+
+    def log_model(self, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
+        """Log the best generator: files by name, and what is known of it."""
+
+    def alert(self, name: str, message: str) -> None:
+        """Log an alarm."""
+
+    def close(self, results: Mapping[str, Any], exit_code: int) -> None:
+        """Close the record."""
+
+
+SomeLogger = TypeVar("SomeLogger", bound=RunLogger)
 Arguments = ParamSpec("Arguments")
 
 
-def harmless(
-    method: Callable[Concatenate[SomeTracker, Arguments], None],
-) -> Callable[Concatenate[SomeTracker, Arguments], None]:
-    """Let a hook act in the first process alone, and cost no more than itself when it fails: said once, then left."""
+def best_effort(
+    method: Callable[Concatenate[SomeLogger, Arguments], None],
+) -> Callable[Concatenate[SomeLogger, Arguments], None]:
+    """Let a method act in the first process alone; when it fails, that is logged, and it is called no more."""
 
     @rank_zero_only
     @functools.wraps(method)
-    def hook(self: SomeTracker, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    def hook(self: SomeLogger, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         name = method.__name__
         if not self.started or name in self.failed:
             return
@@ -73,9 +95,9 @@ def harmless(
     return hook
 
 
-def hooks(loggers: Iterable[object], name: str) -> list[Callable[..., None]]:
-    """Return the hook `name` of each logger that has it."""
-    return [hook for logger in loggers if (hook := getattr(logger, name, None)) is not None]
+def run_loggers(loggers: Iterable[object]) -> list[RunLogger]:
+    """Return those loggers that take more than scalars."""
+    return [logger for logger in loggers if isinstance(logger, RunLogger)]
 
 
 def bin_edges(sets: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -15,12 +15,12 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import FileWriter
 from torch.utils.tensorboard.summary import histogram, hparams, text
 
-from gan_experiments.loggers.base import About, Tracker, bin_edges, harmless
+from gan_experiments.loggers.base import RunInfo, RunLogger, best_effort, bin_edges
 
 log = logging.getLogger(__name__)
 
 
-class TensorBoardTracker(Tracker):
+class TensorBoardTracker(RunLogger):
     """Logs scalars, grids and histograms; the x axis, which TensorBoard calls step, counts real images drawn.
 
     `tensorboard --logdir outputs` shows runs side by side, each under the name of its directory.
@@ -30,7 +30,7 @@ class TensorBoardTracker(Tracker):
         flush_seconds: how long an event may wait before it is on disk, to be seen.
     """
 
-    def __init__(self, *, about: About, flush_seconds: float = 10) -> None:
+    def __init__(self, *, about: RunInfo, flush_seconds: float = 10) -> None:
         super().__init__(about)
         self._flush_seconds = flush_seconds
         self._writer: FileWriter  # there once started
@@ -56,26 +56,26 @@ class TensorBoardTracker(Tracker):
         self._show("about", f"{self.about.name}\n\n{', '.join(self.about.tags)}\n\n{self.about.notes}")
         self._show("config", textwrap.indent(config, "    "))  # which Markdown leaves as it is
 
-    @harmless
+    @best_effort
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log one row, as one event; kimg, which is among the metrics, is the axis."""
         values = [Summary.Value(tag=key, simple_value=value) for key, value in metrics.items() if key != "kimg"]
         self._add(Summary(value=values), metrics["kimg"])
 
-    @harmless
+    @best_effort
     def log_grid(self, key: str, path: Path, kimg: float) -> None:
         with Image.open(path) as image:
             width, height = image.size
         picture = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=path.read_bytes())
         self._add(Summary(value=[Summary.Value(tag=key, image=picture)]), kimg)
 
-    @harmless
+    @best_effort
     def log_scores(self, scores: Mapping[str, np.ndarray], kimg: float) -> None:
         edges = bin_edges(scores)
         for name, values in scores.items():
             self._add(histogram(f"scores/{name}", values, edges), kimg)  # type: ignore[no-untyped-call]
 
-    @harmless
+    @best_effort
     def alert(self, name: str, message: str) -> None:
         self._show(f"alarms/{name}", message)
 

@@ -11,7 +11,7 @@ import numpy as np
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
 
-from gan_experiments.loggers.base import About, Tracker, bin_edges, harmless
+from gan_experiments.loggers.base import RunInfo, RunLogger, best_effort, bin_edges
 from gan_experiments.types import MetricValue
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ SMALLEST_SIDE = 40  # pixels: smaller pictures are enlarged by whole factors, to
 MOST_VALUES = 50  # W&B takes 100 keys of metadata, and a protocol has some thirty
 
 
-class WandbTracker(Tracker):
+class WandbTracker(RunLogger):
     """Logs scalars, grids and histograms over kimg, a table of samples and the best generator at the end.
 
     Args:
@@ -37,7 +37,7 @@ class WandbTracker(Tracker):
     def __init__(
         self,
         *,
-        about: About,
+        about: RunInfo,
         project: str,
         entity: str | None = None,
         group: str | None = None,
@@ -107,27 +107,27 @@ class WandbTracker(Tracker):
             raise wandb.errors.UsageError("no API key; run `wandb login` once, or choose logger=wandb_offline")
         return wandb.init(mode=mode, settings=settings, reinit="finish_previous", **self._arguments)
 
-    @harmless
+    @best_effort
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log one row; kimg, which is among the metrics, is the axis of all others."""
         self._run.log(dict(metrics))
 
-    @harmless
+    @best_effort
     def log_best(self, values: Mapping[str, float]) -> None:
         """Show the best of each value so far in the summary, as `best.<key>` beside the newest as `<key>`."""
         self._run.summary.update({"best": dict(values)})
 
-    @harmless
+    @best_effort
     def log_grid(self, key: str, path: Path, kimg: float) -> None:
         self._run.log({key: wandb.Image(str(path)), "kimg": kimg})
 
-    @harmless
+    @best_effort
     def log_scores(self, scores: Mapping[str, np.ndarray], kimg: float) -> None:
         edges = bin_edges(scores)
         counts = {f"scores/{name}": np.histogram(values, edges) for name, values in scores.items()}
         self._run.log({**{key: wandb.Histogram(np_histogram=found) for key, found in counts.items()}, "kimg": kimg})
 
-    @harmless
+    @best_effort
     def log_samples(self, pixels: np.ndarray, labels: Sequence[int], class_names: Sequence[str], kimg: float) -> None:
         """Log a table: a row for each class with its samples side by side, or for each sample where there are none.
 
@@ -151,7 +151,7 @@ class WandbTracker(Tracker):
         table = wandb.Table(columns=columns, data=[[*row[:-1], wandb.Image(row[-1])] for row in rows])
         self._run.log({"samples_by_class" if labels else "single_samples": table, "kimg": kimg})
 
-    @harmless
+    @best_effort
     def log_model(self, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
         """Log the best generator as a version of the artifact `generator-<run>`, with the alias `best`.
 
@@ -168,7 +168,7 @@ class WandbTracker(Tracker):
                 file.write(content)
         self._run.log_artifact(artifact, aliases=["best"])
 
-    @harmless
+    @best_effort
     def alert(self, name: str, message: str) -> None:
         self._run.alert(title=name, text=message)
 

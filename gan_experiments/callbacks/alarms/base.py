@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from gan_experiments.callbacks.errors import AlarmError, RollbackError
 from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.engine.module import TrainingModule
-from gan_experiments.loggers.base import hooks
+from gan_experiments.loggers.base import run_loggers
 
 log = logging.getLogger(__name__)
 
@@ -151,8 +151,8 @@ class Alarms(Callback):
         )
         text = f"Alarm {name} at {clock.kimg:,.1f} kimg: {message}"
         log.warning("%s", text)
-        for alert in hooks(loggers, "alert"):
-            alert(name, message)
+        for logger in run_loggers(loggers):
+            logger.alert(name, message)
         for listener in self.status.on_alarm:
             listener()
         return action, text
