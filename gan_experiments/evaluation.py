@@ -22,6 +22,7 @@ from gan_experiments.models.latents import Normal
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.images import save_grid
 from gan_experiments.sampling.sampler import Sampler, generate
+from gan_experiments.tensors import default_device
 from gan_experiments.types import MetricValue, UserError, protocol_hash
 
 
@@ -152,7 +153,7 @@ def evaluate_run(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, d
     run.check_data(data.fingerprint)
     protocol = build_protocol(config, data, measures, build_augmentations(config))
     assert protocol is not None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = default_device()
     for network in (generator, discriminator.network):
         if network is not None:
             network.to(device)
