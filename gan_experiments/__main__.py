@@ -59,7 +59,7 @@ def _train(launch: Launch) -> Any:
 
 
 def _remove_if_empty(directory: Path) -> None:
-    """Take back the directory that Hydra has made, where nothing was run in it, and its empty parents below ours."""
+    """Remove the directory that Hydra has made, if nothing was run in it, and its empty parents below ours."""
     with contextlib.suppress(OSError):  # not empty, or gone
         directory.rmdir()
         for parent in directory.parents:
@@ -72,8 +72,8 @@ def main() -> None:
     """Run the command line; 2 is the exit code of a mistake that the user can mend."""
     words = sys.argv[1:]
     if "--help" in words or "-h" in words:
-        own = [path for flag, path in itertools.pairwise(words) if flag in ("--config-dir", "-cd")]
-        sys.stdout.write(f"{help_text(own)}\n")
+        directories = [path for flag, path in itertools.pairwise(words) if flag in ("--config-dir", "-cd")]
+        sys.stdout.write(f"{help_text(directories)}\n")
         return
     # Hydra then raises instead of printing, so that a message can name the remedy.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
@@ -120,8 +120,8 @@ def _report(error: Exception) -> int:
                 "\njoblib, submitit and optuna come with the extra sweeps: in the checkout of gan_experiments, run pip "
                 "install -c constraints.txt '.[sweeps]'."
             )
-    elif isinstance(error, ValueError | TypeError) and (said := explain_plain(error, sys.argv[1:])):
-        message = said
+    elif isinstance(error, ValueError | TypeError) and (explanation := explain_plain(error, sys.argv[1:])):
+        message = explanation
     elif isinstance(error, OSError) and (error.errno in STORAGE_ERRORS or _cannot_be_made(error)):
         message = (
             f"cannot write: {error}. Make room, or write hydra.run.dir=DIRECTORY (with -m, hydra.sweep.dir), a place "

@@ -107,7 +107,7 @@ def check_choices(choices: Mapping[str, Any]) -> None:
 
 
 def check_unused(unused: Sequence[str], overrides: Sequence[str]) -> None:
-    """Find what the command line says of keys that the task has no use for.
+    """Find overrides of keys that the task has no use for.
 
     Args:
         unused: keys that the task's yaml declares so.
@@ -142,7 +142,7 @@ def cross_check(cfg: DictConfig) -> None:
     expected = VALUE_RANGES.get(model.output)
     if expected is not None and list(model.value_range) != expected:
         raise UserError(
-            f"model.output={model.output} gives values in {expected}, but model.value_range is "
+            f"model.output={model.output} has values in {expected}, but model.value_range is "
             f"{list(model.value_range)}: the data would not fit the generator. Write model.value_range={expected}, "
             f"or model.output=linear, which fits any range."
         )
@@ -254,7 +254,7 @@ def check_labels(cfg: DictConfig, regimes: Mapping[str, Any]) -> None:
     """Find a new run that has too few classes, or whose regime changes labels which nothing reads.
 
     Raises:
-        UserError: says which, and what to choose instead.
+        UserError: names the mistake, and what to choose instead.
     """
     facts, least = training_facts(cfg, regimes), cfg.task.get("min_classes") or 0
     task = f"this task learns to tell classes apart and needs {least}, but"
@@ -275,15 +275,15 @@ def check_labels(cfg: DictConfig, regimes: Mapping[str, Any]) -> None:
 
 
 def trains_class_head(cfg: DictConfig) -> bool:
-    """Whether the task or a term of the loss trains a class head; one of the user's own may, whatever it says."""
+    """Whether the task or a term of the loss trains a class head; one of the user's own may, whatever it declares."""
     parts = [part for part in (cfg.task, *cfg.loss.values()) if part.get("weight") != 0]
     return any("class_head" in _needs(part) or _is_own(part) for part in parts)
 
 
 def _reads_labels(cfg: DictConfig) -> bool:
     networks = (cfg.model.generator, cfg.model.discriminator)
-    told = any(network.get("condition") is not None or _is_own(network) for network in networks)
-    return bool(cfg.model.conditional) or told or trains_class_head(cfg)
+    conditional = any(network.get("condition") is not None or _is_own(network) for network in networks)
+    return bool(cfg.model.conditional) or conditional or trains_class_head(cfg)
 
 
 def _is_own(part: DictConfig) -> bool:

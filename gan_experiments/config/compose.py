@@ -184,7 +184,7 @@ def prepare(config: DictConfig) -> tuple[DictConfig, DataParts]:
     num_images = training_facts(resolved, regimes).num_images
     if resolved.batch_size > num_images:
         raise UserError(
-            f"batch_size={resolved.batch_size} is larger than the data set: dataset {resolved.dataset.name!r} gives "
+            f"batch_size={resolved.batch_size} is larger than the data set: dataset {resolved.dataset.name!r} has "
             f"{num_images} training images. Write batch_size={num_images} or less."
         )
     return resolved, DataParts(regimes, source)

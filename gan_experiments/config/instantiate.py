@@ -196,7 +196,7 @@ def check_type(key: str, value: Any, hint: Any) -> None:
     """
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
-    except Exception:  # an annotation that pydantic does not know says nothing about a yaml value
+    except Exception:  # an annotation that pydantic does not know tells nothing about a yaml value
         return
     try:
         # The values of a yaml are those of JSON, for which pydantic's strict mode takes a list for a tuple or a
@@ -206,12 +206,12 @@ def check_type(key: str, value: Any, hint: Any) -> None:
         errors = [item for item in error.errors() if item["type"] != "needs_python_object"]
         if errors:
             reasons = list(dict.fromkeys(item["msg"] for item in errors))
-            # One for each member of a union; a single reason says more than the description does.
+            # One for each member of a union; a single reason is clearer than the description does.
             described = _described(hint) if len(reasons) > 1 else ""
             raise UserError(f"{key}={value!r} has a wrong type or value: {described or '; '.join(reasons)}") from error
 
 
 def _described(hint: Any) -> str:
-    """Return what a type says that it takes in its own words, the description of a pydantic Field; empty for others."""
+    """Return the description of a pydantic Field among the annotations of a type; empty where there is none."""
     descriptions = (getattr(fact, "description", None) for fact in getattr(hint, "__metadata__", ()))
     return next((f"it should be {words}" for words in descriptions if words), "")

@@ -1,4 +1,4 @@
-"""Keys of a config by what they say: of the experiment, of its places, of how a run is kept and watched."""
+"""Keys of a config by what they describe: the experiment, its paths, how a run is kept and watched."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,13 +38,13 @@ def override_key(word: object) -> str:
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return a nested config as dotted keys and plain values."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict) and value:
-            found |= flat(value, f"{prefix}{key}.")
+            values |= flat(value, f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = value
-    return found
+            values[f"{prefix}{key}"] = value
+    return values
 
 
 class Configured(Protocol):

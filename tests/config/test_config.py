@@ -23,6 +23,7 @@ FACTS = [
     *("dataset.num_train=100", "dataset.num_test=10"),
 ]
 BESIDE = {
+    "dataset/source/torchvision": ["dataset=mnist"],
     "dataset/npz": FACTS,
     "dataset/image_folder": FACTS,
     "experiment/images512": FACTS[2:],
@@ -50,7 +51,7 @@ LARGE = {"images512"}
 
 def override(option: Path) -> str:
     """Name an option as the command line does; groups outside the defaults list are added."""
-    added = option.parent.as_posix() in ("experiment", "loss/term", "sweep")
+    added = option.parent.as_posix() in ("dataset/source", "experiment", "loss/term", "sweep")
     return f"{'+' if added else ''}{option.parent.as_posix()}={option.name}"
 
 
