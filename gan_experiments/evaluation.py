@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gan_experiments.build import build_augmentations, build_measures, build_protocol
 from gan_experiments.config.compose import compose
 from gan_experiments.datasets.data import Data
+from gan_experiments.datasets.tensors import default_device
 from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.io import write_json
 from gan_experiments.metrics.evaluate import anchors, summarize
@@ -22,7 +23,6 @@ from gan_experiments.models.latents import Normal
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.images import save_grid
 from gan_experiments.sampling.sampler import Sampler, generate
-from gan_experiments.tensors import default_device
 from gan_experiments.types import MetricValue, UserError, protocol_hash
 
 
