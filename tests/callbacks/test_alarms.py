@@ -1,4 +1,4 @@
-"""Designed failures of training: each rings its own alarm, and none other."""
+"""Designed failures of training: each triggers its own alarm, and no other."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,11 @@ FAST = ["optimizer.discriminator.lr=2e-3", "optimizer.generator.lr=2e-3"]
 
 def alarms(run: Path) -> list[tuple[str, float]]:
     manifest = json.loads((run / "manifest.json").read_text())
-    return [(said["alarm"], said["kimg"]) for said in manifest["alarms"]]
+    return [(entry["alarm"], entry["kimg"]) for entry in manifest["alarms"]]
 
 
 @pytest.mark.slow
-def test_healthy_training_rings_nothing(tmp_path: Path) -> None:
+def test_healthy_training_triggers_none(tmp_path: Path) -> None:
     launch(tmp_path / "run", *TINY, *PLAIN)
 
     assert alarms(tmp_path / "run") == []
@@ -84,7 +84,7 @@ def test_a_generator_that_collapses_within_an_interval(tmp_path: Path, monkeypat
     ]
     launch(tmp_path / "run", *TRAINING, *PLAIN, *collapsing)
 
-    rung = [kimg for name, kimg in alarms(tmp_path / "run") if name == "mode_collapse"]
+    kimgs = [kimg for name, kimg in alarms(tmp_path / "run") if name == "mode_collapse"]
     collapsed = 40 * 64 / 1000  # two passes in each iteration
-    assert len(rung) == 1
-    assert collapsed <= rung[0] <= collapsed + interval
+    assert len(kimgs) == 1
+    assert collapsed <= kimgs[0] <= collapsed + interval

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,9 +35,35 @@ MEASURED = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GAN_EXPERIMENTS_CACHE", str(tmp_path / "cache"))
+DEAD = ["model.initialization.std=0", "alarms.dead_generator.every_kimg=0.1", "optimizer.generator.lr=1e-30"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAN_EXPERIMENTS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that measures nothing. Tests that write into a run copy it."""
+    run = tmp_path_factory.mktemp("plain") / "run"
+    launch(run, *TINY)
+    return run
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run, measured three times."""
+    run = tmp_path_factory.mktemp("measured") / "run"
+    launch(run, *TRAINING, *MEASURED)
+    return run
+
+
+def manifest_of(run: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((run / "manifest.json").read_text())
+    return manifest
 
 
 def weights(run: Path, name: str = "iteration_000000020.pt") -> dict[str, Any]:
@@ -53,30 +80,25 @@ def rows(run: Path, losses: bool) -> list[dict[str, float]]:
     ]
 
 
-def test_evaluating_changes_nothing_in_training(tmp_path: Path) -> None:
-    launch(tmp_path / "plain", *TINY)
-    launch(tmp_path / "measured", *TRAINING, *MEASURED)
-
-    plain, measured = weights(tmp_path / "plain"), weights(tmp_path / "measured")
-    assert plain.keys() == measured.keys()
-    assert all(torch.equal(plain[key], measured[key]) for key in plain)
-    assert rows(tmp_path / "plain", losses=True) == rows(tmp_path / "measured", losses=True)
+def test_evaluating_changes_nothing_in_training(plain: Path, measured: Path) -> None:
+    before, after = weights(plain), weights(measured)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert rows(plain, losses=True) == rows(measured, losses=True)
 
 
-def test_values_and_their_protocol_are_written_and_the_best_checkpoint_is_the_best(tmp_path: Path) -> None:
-    results = launch(tmp_path / "run", *TRAINING, *MEASURED)
+def test_values_and_their_protocol_are_written_and_the_best_checkpoint_is_the_best(measured: Path) -> None:
+    results = json.loads((measured / "results.json").read_text())
 
-    evaluated = [row["fid/digits_classifier"] for row in rows(tmp_path / "run", losses=False)]
+    evaluated = [row["fid/digits_classifier"] for row in rows(measured, losses=False)]
     assert len(evaluated) == 3  # at 8 and 16 iterations, and at the end
     entry = results["evaluation"]["values"]["fid/digits_classifier"]
     assert entry["value"] == results["fid/digits_classifier"] == evaluated[-1]
     assert entry["protocol"]["num_samples"] == 300
     assert len(entry["protocol"]["extractor"]["weights"]) == 16
-    chosen = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.pt")["chosen_by"]
+    chosen = load_checkpoint(measured / "checkpoints" / "best.pt")["chosen_by"]
     assert chosen["value"] == min(evaluated)
     assert chosen["protocol"] == entry["protocol"]
-    written = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert written["evaluation"]["values"]["fid/digits_classifier"] == entry
 
 
 @pytest.mark.slow
@@ -109,9 +131,9 @@ def test_the_verb_gives_the_same_values_as_training(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.slow
-def test_a_run_that_is_extended_equals_a_longer_one(tmp_path: Path) -> None:
+def test_a_run_that_is_extended_equals_a_longer_one(measured: Path, tmp_path: Path) -> None:
     launch(tmp_path / "long", *TRAINING, *MEASURED, "budget.kimg=0.64")
-    launch(tmp_path / "short", *TRAINING, *MEASURED)
+    shutil.copytree(measured, tmp_path / "short")
     launch(tmp_path / "short", f"resume={tmp_path / 'short'}", "budget.kimg=0.64")
 
     for losses in (True, False):
@@ -139,26 +161,26 @@ def test_exploding_weights_stop_the_run_with_a_checkpoint(tmp_path: Path) -> Non
         launch(tmp_path / "run", *TINY, "loss=wgan_gp", "optimizer.discriminator.lr=10")
 
     assert list((tmp_path / "run" / "checkpoints").glob("iteration_*.pt"))
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert [said["alarm"] for said in manifest["alarms"]] == ["divergence"]
+    manifest = manifest_of(tmp_path / "run")
+    assert [entry["alarm"] for entry in manifest["alarms"]] == ["divergence"]
 
 
-def test_a_dead_generator_is_said(tmp_path: Path) -> None:
-    dead = ["model.initialization.std=0", "alarms.dead_generator.every_kimg=0.1"]
-    launch(tmp_path / "run", *TINY, *dead, "optimizer.generator.lr=1e-30")
+def test_a_dead_generator_is_reported_once_also_when_the_run_goes_on(tmp_path: Path) -> None:
+    launch(tmp_path / "run", *TINY, *DEAD)
+    assert [entry["alarm"] for entry in manifest_of(tmp_path / "run")["alarms"]] == ["dead_generator"]
 
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert [said["alarm"] for said in manifest["alarms"]] == ["dead_generator"]
+    launch(tmp_path / "run", f"resume={tmp_path / 'run'}", "budget.kimg=0.64")
+    assert [entry["alarm"] for entry in manifest_of(tmp_path / "run")["alarms"]] == ["dead_generator"]
 
 
 def test_a_rollback_goes_back_to_the_best_and_on_with_another_stream_then_stops(tmp_path: Path) -> None:
     diverging = ["alarms.divergence.action=rollback", "alarms.divergence.max_rollbacks=2", "budget.kimg=0.64"]
-    always = ["alarms.divergence.loss_limit=0.0001", "log_every_iterations=15"]  # rings at iteration 15, whatever it is
+    always = ["alarms.divergence.loss_limit=0.0001", "log_every_iterations=15"]  # at iteration 15, whatever the loss is
 
     with pytest.raises(AlarmError, match="rolled back 2 times already"):
         launch(tmp_path / "run", *TRAINING, *MEASURED, *diverging, *always)
 
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    manifest = manifest_of(tmp_path / "run")
     assert [back["from"] for back in manifest["rollbacks"]] == [15, 15]
     assert [back["to"] for back in manifest["rollbacks"]] == [8, 8]
     losses = [row["discriminator/loss"] for row in rows(tmp_path / "run", losses=True)]
@@ -175,31 +197,22 @@ class SometimesNan(LossTerm):
         return step.fake.images.mean() * (math.nan if next(self.calls) % 6 == 0 else 0.0)
 
 
-def test_a_loss_that_is_no_number_is_rolled_back_and_said(tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_is_rolled_back_and_reported(tmp_path: Path) -> None:
     fault = [f"+loss.fault._target_={__name__}.SometimesNan", "log_every_iterations=1", "checkpoint_every_kimg=0.016"]
     rollback = ["alarms.divergence.action=rollback", "alarms.divergence.max_rollbacks=1"]
     with pytest.raises(DivergenceError, match="generator/fault became nan"):
         launch(tmp_path / "run", *TINY, *fault, *rollback)
 
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert [(said["alarm"], said["action"]) for said in manifest["alarms"]] == [
+    manifest = manifest_of(tmp_path / "run")
+    assert [(entry["alarm"], entry["action"]) for entry in manifest["alarms"]] == [
         ("divergence", "rollback"),
         ("divergence", "stop"),
     ]
     assert len(manifest["rollbacks"]) == 1
 
 
-def test_what_an_alarm_said_is_still_known_when_the_run_goes_on(tmp_path: Path) -> None:
-    dead = ["model.initialization.std=0", "alarms.dead_generator.every_kimg=0.1", "optimizer.generator.lr=1e-30"]
-    launch(tmp_path / "run", *TINY, *dead)
-    launch(tmp_path / "run", f"resume={tmp_path / 'run'}", "budget.kimg=0.64")
-
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert [said["alarm"] for said in manifest["alarms"]] == ["dead_generator"]
-
-
-def test_a_best_by_another_measure_is_no_rival(tmp_path: Path) -> None:
-    launch(tmp_path / "run", *TRAINING, *MEASURED)
+def test_a_best_by_another_measure_is_not_compared_with(measured: Path, tmp_path: Path) -> None:
+    shutil.copytree(measured, tmp_path / "run")
     results = launch(
         tmp_path / "run", f"resume={tmp_path / 'run'}", "budget.kimg=0.64", "evaluation.best=feature_diversity"
     )
@@ -208,14 +221,14 @@ def test_a_best_by_another_measure_is_no_rival(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "run" / "checkpoints" / "best.pt")["chosen_by"] == results["evaluation"]["best"]
 
 
-def test_a_regime_leaves_the_images_that_samples_are_judged_by(tmp_path: Path) -> None:
+def test_a_regime_leaves_the_images_that_samples_are_compared_with(tmp_path: Path) -> None:
     few = ["regime=first_n", "regime.first_n.num_images=100", "evaluation/metric=[fid,memorization]"]
     results = launch(tmp_path / "run", *TRAINING, *MEASURED, *few)
 
     protocols = {key: entry["protocol"] for key, entry in results["evaluation"]["values"].items()}
     assert protocols["fid/digits_classifier"]["reference"]["count"] == 1500
     assert protocols["memorization_ratio/digits_classifier"]["training"]["count"] == 100
-    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["data"]["num_train"] == 100
+    assert manifest_of(tmp_path / "run")["data"]["num_train"] == 100
 
 
 def test_a_regime_of_more_images_than_there_are(tmp_path: Path) -> None:
@@ -223,25 +236,24 @@ def test_a_regime_of_more_images_than_there_are(tmp_path: Path) -> None:
         launch(tmp_path / "run", *TINY, "regime=first_n", "regime.first_n.num_images=2000")
 
 
-def test_the_verb_measures_the_best_checkpoint_by_other_metrics(tmp_path: Path) -> None:
-    launch(tmp_path / "run", *TRAINING, *MEASURED)
+def test_the_verb_measures_the_best_checkpoint_by_other_metrics(measured: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(measured, tmp_path / "run")
 
-    chosen = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.pt")["chosen_by"]["iteration"]
-    found = CliRunner().invoke(
-        app, ["evaluate", str(tmp_path / "run"), "--checkpoint=best", "--json", "evaluation/metric=[kid]", KID]
+    chosen = load_checkpoint(run / "checkpoints" / "best.pt")["chosen_by"]["iteration"]
+    answer = CliRunner().invoke(
+        app, ["evaluate", str(run), "--checkpoint=best", "--json", "evaluation/metric=[kid]", KID]
     )
-    assert found.exit_code == 0, found.exception
-    measured = json.loads(found.stdout)
-    assert measured["iteration"] == chosen
-    assert measured["num_samples"] == 300  # as the run has it
-    assert measured["values"].keys() == {"kid/digits_classifier"}
+    assert answer.exit_code == 0, answer.exception
+    content = json.loads(answer.stdout)
+    assert content["iteration"] == chosen
+    assert content["num_samples"] == 300  # as the run has it
+    assert content["values"].keys() == {"kid/digits_classifier"}
 
 
-def test_the_verb_refuses_what_cannot_be_measured(tmp_path: Path) -> None:
-    launch(tmp_path / "run", *TINY)
+@pytest.mark.parametrize("override", ["seed=1", "evaluation.num_samples=-5", "evaluation.num_seeds=0"])
+def test_the_verb_refuses_what_cannot_be_measured(override: str, plain: Path) -> None:
+    answer = CliRunner().invoke(app, ["evaluate", str(plain), override])
 
-    for override in ("seed=1", "evaluation.num_samples=-5", "evaluation.num_seeds=0"):
-        found = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), override])
-        assert isinstance(found.exception, UserError)
-        assert override.partition("=")[0] in str(found.exception)
-        assert not (tmp_path / "run" / "evaluation").exists()
+    assert isinstance(answer.exception, UserError)
+    assert override.partition("=")[0] in str(answer.exception)
+    assert not (plain / "evaluation").exists()

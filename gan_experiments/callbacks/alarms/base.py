@@ -96,9 +96,8 @@ class Alarms(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, alarm in self.alarms.items():
             alarm.state = dict(state["alarms"].get(name, {}))
-        # "ringing" and "written": in checkpoints of version 1.
-        self.triggered = set(state["triggered"] if "triggered" in state else state["ringing"])
-        self.history[:] = state["history"] if "history" in state else state["written"]
+        self.triggered = set(state["triggered"])
+        self.history[:] = state["history"]
         self._losses = dict(state["losses"])
 
     def handle_divergence(self, loggers: Iterable[Any], message: str) -> bool:
