@@ -84,8 +84,8 @@ def _note(pair: Pair) -> str:
     if first.protocol_hash != second.protocol_hash:
         facts = [flat(value.protocol) for value in (first, second)]
         keys = [key for key in dict.fromkeys([*facts[0], *facts[1]]) if facts[0].get(key) != facts[1].get(key)]
-        told = ", ".join(f"{key} {facts[0].get(key)} / {facts[1].get(key)}" for key in keys)
-        notes.append(f"not comparable, protocols differ: {told}")
+        values = ", ".join(f"{key} {facts[0].get(key)} / {facts[1].get(key)}" for key in keys)
+        notes.append(f"not comparable, protocols differ: {values}")
     if first.kimg != second.kimg:
         notes.append(f"at {short(first.kimg)} / {short(second.kimg)} kimg")
     return "; ".join(notes)

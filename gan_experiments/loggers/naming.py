@@ -31,7 +31,7 @@ def run_name(choices: Mapping[str, object], overrides: Iterable[str], seed: int)
 
 
 def _phrase(key: str, value: str, is_group: bool) -> str:
-    """Say one override: a choice by its name, another value by its key without the group."""
+    """Return one override as text: a choice by its name, another value by its key without the group."""
     parts = key.replace("/", ".").split(".")
     if value in ("null", "none"):
         return "" if parts[0] == "budget" else f"no_{parts[-1]}"  # a budget's unit gives way to another, which is named

@@ -64,7 +64,7 @@ def thin(values: Sequence[float], limit: int) -> list[int]:
 
 
 def _clock(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float] | None]:
-    """Tell iterations and training seconds at some kimg; seconds sum images over images per second."""
+    """Return iterations and training seconds at some kimg; seconds sum images over images per second."""
     points = [(0.0, 0.0, 0.0)]
     # Rows of evaluations tell no speed, and stand beside rows of losses, which do.
     for row in [row for row in rows if row.get(SPEED, 0) > 0] or rows:
