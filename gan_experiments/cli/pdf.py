@@ -9,7 +9,7 @@ from gan_experiments.io import write_atomically
 from gan_experiments.types import UserError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 300  # seconds
+TIMEOUT = 300  # seconds
 MARK = b"\n% report of gan-experiments\n"
 """Ends a file of ours; readers of PDF skip it."""
 
@@ -44,27 +44,19 @@ def print_page(page: Path, pdf: Path, browser: str) -> None:
     """Print a page, with all its figures drawn, to a PDF.
 
     Raises:
-        UserError: the browser fails; gives its last words.
+        UserError: the browser fails; quotes its last lines.
         OSError: the PDF cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="gan_experiments_pdf_") as name:
         printed = Path(name) / "printed.pdf"
         command = [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            f"--user-data-dir={name}/profile",  # one that is open on the screen is not asked
-            "--no-pdf-header-footer",
-            "--virtual-time-budget=20000",  # figures draw themselves before it prints
-            f"--print-to-pdf={printed}",
-            f"{page.absolute().as_uri()}#print",
-        ]
+            browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer",
+            f"--user-data-dir={name}/profile",  # that of an open browser is left alone
+            "--virtual-time-budget=20000",  # figures are drawn before it prints
+            f"--print-to-pdf={printed}", f"{page.absolute().as_uri()}#print",
+        ]  # fmt: skip
         try:
-            ended = subprocess.run(
-                command, capture_output=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL
-            )
+            ended = subprocess.run(command, capture_output=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UserError(f"{browser} could not print {page}: {error}") from error
         content = printed.read_bytes() if printed.exists() else b""

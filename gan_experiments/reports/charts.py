@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gan_experiments.runs.metrics_csv import CLOCKS, SPEED
@@ -98,34 +97,29 @@ def _short(value: float, digits: int = 7) -> float:
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e9 else rounded
 
 
-@dataclass(frozen=True)
-class Dimension:
-    """An axis of parallel coordinates: one value for each run."""
-
-    name: str
-    values: Sequence[Any]  # numbers, or anything that can be written
+Dimension = tuple[str, Sequence[Any]]
+"""An axis of parallel coordinates: its name, and one value for each run, numbers or anything that can be written."""
 
 
 def parallel_coordinates(dimensions: Sequence[Dimension], higher_is_better: bool) -> dict[str, Any]:
     """Draw each run as a line across its settings and values; the last dimension, all numbers, gives the colour."""
-    colour = list(dimensions[-1].values)
+    name, colour = dimensions[-1]
     line = {
-        "color": colour,
+        "color": list(colour),
         "colorscale": "Viridis",
         "reversescale": not higher_is_better,  # the best are bright
         "showscale": True,
-        "colorbar": {"title": {"text": escape(dimensions[-1].name), "side": "right"}, "thickness": 12},
+        "colorbar": {"title": {"text": escape(name), "side": "right"}, "thickness": 12},
     }
-    axes = [_axis(dimension) for dimension in dimensions]
+    axes = [_axis(*dimension) for dimension in dimensions]
     first = max((len(text) for text in axes[0].get("ticktext", ())), default=0)
     data = {"type": "parcoords", "line": line, "dimensions": axes, "labelangle": -18, "labelfont": {"size": 12}}
     return figure([data], margin={"l": 60 + 6 * first, "r": 40, "t": 90, "b": 30})
 
 
-def _axis(dimension: Dimension) -> dict[str, Any]:
+def _axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
     """Return numbers an axis of numbers (logarithmic over more than a factor of 50), all else one of categories."""
-    values = dimension.values
-    axis: dict[str, Any] = {"label": escape(_fit(dimension.name, 28))}
+    axis: dict[str, Any] = {"label": escape(_fit(name, 28))}
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         if min(values) <= 0 or max(values) / min(values) < 50:
             return axis | {"values": list(values)}

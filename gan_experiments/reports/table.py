@@ -30,12 +30,10 @@ class MetricColumn:
 
     @property
     def spec(self) -> MetricSpec:
-        """What all its values are."""
         return self.values[0].spec
 
     @property
     def protocol(self) -> Mapping[str, Any]:
-        """How all its values were measured."""
         return self.values[0].protocol
 
     @property
@@ -45,7 +43,6 @@ class MetricColumn:
 
     @property
     def arrow(self) -> str:
-        """Which way is better."""
         return "↑" if self.spec.higher_is_better else "↓"
 
     def sort_key(self, value: MetricValue | None) -> float:
@@ -103,7 +100,6 @@ class Comparison:
 
     @property
     def keys(self) -> list[str]:
-        """The keys in which the runs differ."""
         return list(self.settings.columns)
 
     @cached_property

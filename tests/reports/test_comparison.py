@@ -415,10 +415,10 @@ def test_training_time_is_images_over_speed() -> None:
 def test_parallel_coordinates_are_a_figure_that_plotly_takes() -> None:
     from plotly.graph_objects import Figure  # type: ignore[import-untyped]
 
-    dimensions = [
-        charts.Dimension("loss", ["hinge", "<b>", "hinge"]),
-        charts.Dimension("lr", [1e-4, 1e-2, 1e-3]),
-        charts.Dimension("fid ↓", [3.0, 1.0, 2.0]),
+    dimensions: list[charts.Dimension] = [
+        ("loss", ["hinge", "<b>", "hinge"]),
+        ("lr", [1e-4, 1e-2, 1e-3]),
+        ("fid ↓", [3.0, 1.0, 2.0]),
     ]
 
     spec = charts.parallel_coordinates(dimensions, higher_is_better=False)

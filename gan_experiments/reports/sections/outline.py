@@ -44,7 +44,7 @@ def facts(run: Run) -> dict[str, str]:
         **{group: choices.get(group) for group in SHOWN_GROUPS},
         "seed": run.config.get("seed"),
         "trained": ", ".join(f"{short(reached[key], 5)} {unit}" for key, unit in CLOCKS.items() if key in reached),
-        "parameters": ", ".join(f"{name} {count}" for name, count in parameters(run).items()),
+        "parameters": "; ".join(f"{name} {count}" for name, count in parameters(run).items()),
         "time": _time(run),
         "device": ", ".join(dict.fromkeys(one.device for one in sessions if one.device)),
         "started": moment(run.manifest.started),

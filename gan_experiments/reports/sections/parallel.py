@@ -21,20 +21,16 @@ def section(comparison: Comparison) -> Section | None:
     keys = [key for key in differing if key != "seed"][:MOST_KEYS] or differing
     if best is None or not keys or len(ranked) < 3:
         return None
-    axes = []
+    axes: list[charts.Dimension] = []
     for key, label in zip(keys, short_keys(keys), strict=True):
-        values = [comparison.runs[at].settings.get(key) for at in ranked]
-        axes.append(
-            charts.Dimension(
-                label, [v if is_number(v) else text for v, text in zip(values, settings[key], strict=True)]
-            )
-        )
+        values = [(comparison.runs[at].settings.get(key), settings.at[at, key]) for at in ranked]
+        axes.append((label, [value if is_number(value) else text for value, text in values]))
     metrics = [column for column in comparison.main_columns(MOST_METRICS) if column is not best]
     for column in [*metrics, best]:
         numbers = [comparison.number(at, column) for at in ranked]
         if None not in numbers:
             name = column.spec.name if column.number == 1 else column.heading
-            axes.append(charts.Dimension(f"{name} {column.arrow}", numbers))
+            axes.append((f"{name} {column.arrow}", numbers))
     text = (
         f"A line is a run with a value of {best.heading}; bright is good. Drag along an axis to keep the runs of a "
         "range, drag an axis by its name to move it."
