@@ -76,7 +76,11 @@ def test_translation_goes_an_eighth_of_a_side(side: int, limit: int) -> None:
     assert (int(rows.min()), int(rows.max())) == (0, limit)
 
 
-OPERATIONS: dict[str, Color | Translation | Cutout] = {"color": Color(), "translation": Translation(), "cutout": Cutout()}
+OPERATIONS: dict[str, Color | Translation | Cutout] = {
+    "color": Color(),
+    "translation": Translation(),
+    "cutout": Cutout(),
+}
 
 
 def test_each_image_has_its_own_draws_and_a_gradient() -> None:
