@@ -13,15 +13,15 @@ ratios and the share are medians of what they are within a round.
   training takes from one evaluation to the next at the default interval. Training is timed without evaluation, as
   `same_arithmetic_with_ema` of `training.py` is. The checkpoint that follows on a better value is not counted.
 - `torch_fidelity`: the same images and the same extractor for `evaluate()` and for torch-fidelity's
-  `calculate_metrics`. Samples are held-out images with noise, made beforehand; on both sides a generator gives them
-  back. Of them all, both compute the inception score, and FID and KID against all training images. For precision and
+  `calculate_metrics`. Samples are held-out images with noise, made beforehand; on both sides a generator returns them.
+  Of them all, both compute the inception score, and FID and KID against all training images. For precision and
   recall both compare them with as many training images, the same ones: distances among all 60,000 would take 14 GB.
   torch-fidelity is therefore called twice, and takes the samples' features from its own cache the second time. Batches
   are of 250 images. `ratio` is ours / theirs with features of the training images read from each side's files; ours
-  also hashes the images to find the file, and gives FID for a half and a quarter of the samples.
+  also hashes the images to find the file, and computes FID for a half and a quarter of the samples.
   `ratio_in_training` is the same but with ours in memory, as in training; torch-fidelity has no such mode.
 
-If FID, inception score or KID of the two sides differ by more than 0.1%, it says so and fails: the work differs, too.
+If FID, inception score or KID of the two sides differ by more than 0.1%, it fails: the work differs, too.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ class Times:
     """Seconds and other figures by name, one of each in a round."""
 
     def __init__(self) -> None:
-        self.found: dict[str, list[float]] = {}
+        self.values: dict[str, list[float]] = {}
 
     def add(self, name: str, value: float) -> None:
-        """Note a figure."""
-        self.found.setdefault(name, []).append(value)
+        """Add a figure."""
+        self.values.setdefault(name, []).append(value)
 
-    def take(self, name: str, function: Callable[[], Any]) -> Any:
-        """Note the seconds that a function takes; gives what it gives."""
+    def time(self, name: str, function: Callable[[], Any]) -> Any:
+        """Add the seconds that a function takes; return what it returns."""
         began = time.perf_counter()
         value = function()
         self.add(name, time.perf_counter() - began)
@@ -97,30 +97,30 @@ class Times:
 
     def median(self, name: str) -> float:
         """Return the median over the rounds."""
-        return statistics.median(self.found[name])
+        return statistics.median(self.values[name])
 
     def parts(self, name: str) -> dict[str, float]:
-        """Return the medians of what is noted as `<name> <part>`, by part."""
-        return {key.removeprefix(f"{name} "): self.median(key) for key in self.found if key.startswith(f"{name} ")}
+        """Return the medians of the figures named `<name> <part>`, by part."""
+        return {key.removeprefix(f"{name} "): self.median(key) for key in self.values if key.startswith(f"{name} ")}
 
     def ratio(self, above: str, below: str) -> float:
         """Return the median of the ratios within a round."""
-        pairs = zip(self.found[above], self.found[below], strict=True)
+        pairs = zip(self.values[above], self.values[below], strict=True)
         return statistics.median(one / other for one, other in pairs)
 
 
 def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
-    """Measure everything, and give its results."""
+    """Measure everything and return the results."""
     gan, standard, every_kimg = prepared(options.num_samples, options.overrides, directory / "cache")
     quick = replace(standard, metrics={name: standard.metrics[name] for name in QUICK})
     workload = WORKLOADS["report_e"]
     synthetic = workload.write_data(directory)
 
-    def by(protocol: Protocol) -> Results:
+    def evaluated(protocol: Protocol) -> Results:
         return evaluate(gan.sampler, protocol, SEED, gan.discriminator)
 
     times = Times()
-    times.take("first", partial(by, standard))
+    times.time("first", partial(evaluated, standard))
     both = SideBySide(standard, directory / "torch_fidelity", DEVICE)
     sides = {"ours": both.ours, "theirs": both.theirs, "ours_in_memory": both.ours_in_memory}
     values = {name: side() for name, side in sides.items()}
@@ -129,11 +129,11 @@ def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         framework.train(workload, synthetic, [])
         times.add("interval", every_kimg * 1000 * stopwatch.seconds / (options.iterations * workload.batch_size))
         for name, protocol in (("standard", standard), ("quick", quick)):
-            results: Results = times.take(name, partial(by, protocol))
+            results: Results = times.time(name, partial(evaluated, protocol))
             for part, seconds in results.seconds.items():
                 times.add(f"{name} {part.partition('/')[0]}", seconds)
         for name in [*sides][number % 3 :] + [*sides][: number % 3]:
-            times.take(name, sides[name])
+            times.time(name, sides[name])
     interval = times.median("interval")
     return {
         "evaluation": {
@@ -196,7 +196,7 @@ def rounded(value: Any) -> Any:
 
 
 def main() -> int:
-    """Measure and write down."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num-samples", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -218,10 +218,10 @@ def main() -> int:
     options.output.write_text(json.dumps(rounded({"machine": facts, **results}), indent=2) + "\n", encoding="utf-8")
     print(f"\nwritten to {options.output}")
     compared = results["torch_fidelity"]["values"]
-    apart = [name for name in EQUAL if not compared[name]["difference"] <= TOLERANCE]
-    if apart:
-        print(f"the two sides differ in {', '.join(apart)}: they do not measure the same", file=sys.stderr)
-    return 1 if apart else 0
+    differing = [name for name in EQUAL if not compared[name]["difference"] <= TOLERANCE]
+    if differing:
+        print(f"the two sides differ in {', '.join(differing)}: they do not measure the same", file=sys.stderr)
+    return 1 if differing else 0
 
 
 if __name__ == "__main__":

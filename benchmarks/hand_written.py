@@ -19,7 +19,7 @@ from gan_experiments.models.layers import PointConvTranspose2d
 
 
 class Images(Dataset[tuple[Tensor, int]]):
-    """Holds uint8 arrays and gives transformed PIL images, as torchvision's FashionMNIST and CIFAR10 do."""
+    """Holds uint8 arrays and returns transformed PIL images, as torchvision's FashionMNIST and CIFAR10 do."""
 
     def __init__(self, path: Path, transform: Callable[[Image.Image], Tensor]) -> None:
         with np.load(path) as data:
@@ -67,7 +67,7 @@ def train(workload: Workload, data: Path, plain_layers: bool = False, share_fake
     zeros = torch.zeros(workload.batch_size, device=device)
     losses_d, losses_g = [], []
 
-    def judge(pictures: Tensor, target: Tensor, labels: Tensor) -> Tensor:
+    def loss_of(pictures: Tensor, target: Tensor, labels: Tensor) -> Tensor:
         output = discriminator(pictures, labels)
         loss: Tensor = bce(output.scores, target)
         return loss + cross_entropy(output.class_logits, labels) if workload.class_loss else loss
@@ -78,7 +78,7 @@ def train(workload: Workload, data: Path, plain_layers: bool = False, share_fake
             random_labels = torch.randint(0, NUM_CLASSES, (len(real),), device=device)
             optimizer_d.zero_grad()
             fake = generator(torch.randn(len(real), LATENT_DIM, device=device), labels)
-            loss_d = judge(real, ones, labels) + judge(fake.detach(), zeros, random_labels)
+            loss_d = loss_of(real, ones, labels) + loss_of(fake.detach(), zeros, random_labels)
             loss_d.backward()  # type: ignore[no-untyped-call]
             optimizer_d.step()
 
@@ -86,7 +86,7 @@ def train(workload: Workload, data: Path, plain_layers: bool = False, share_fake
             if not share_fakes:
                 fake = generator(torch.randn(len(real), LATENT_DIM, device=device), labels)
             random_labels = torch.randint(0, NUM_CLASSES, (len(real),), device=device)
-            loss_g = judge(fake, ones, random_labels)
+            loss_g = loss_of(fake, ones, random_labels)
             loss_g.backward()  # type: ignore[no-untyped-call]
             optimizer_g.step()
 

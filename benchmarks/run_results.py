@@ -14,7 +14,7 @@ from typing import Any
 from gan_experiments.runs.metrics_csv import read_metrics
 
 LOCAL = ("hydra.", "data_dir=", "cache_dir=", "logger=")
-MADE_AT = re.compile(r"iteration_\d+-([0-9a-f]{8}/)?")  # what names of pictures tell beside what they show
+MADE_AT = re.compile(r"iteration_\d+-([0-9a-f]{8}/)?")  # what names of pictures hold beside what they show
 CURVE_POINTS = 300
 LARGEST_PICTURE = 300_000  # bytes
 
@@ -22,9 +22,9 @@ LARGEST_PICTURE = 300_000  # bytes
 def write_result(
     directory: Path, target: Path, name: str, curves: list[str], grids: int | None, full: list[str] | None = None
 ) -> str:
-    """Write a run's JSON and, where `grids` says how many sample grids to show, its pictures; give a line about it.
+    """Write a run's JSON and, where `grids` says how many sample grids to show, its pictures; return a line about it.
 
-    `full` are the overrides of its long form, of whose budget it says how much the run had.
+    `full` are the overrides of its long form; the result holds the share of that budget that the run had.
     """
     manifest = read_json(directory / "manifest.json")
     results = read_json(directory / "results.json") if (directory / "results.json").exists() else {}
@@ -57,12 +57,12 @@ def write_result(
     if full:
         result["share_of_full"] = _share_of(full, results)
     for place in ("inspection", "drawn"):
-        if found := _found_by_verbs(directory, place):
-            result[place] = found
+        if numbers := _numbers_of_verbs(directory, place):
+            result[place] = numbers
     if curves:
         result["curves"] = _curves(directory, curves)
     if grids is not None:
-        _forget_pictures(target, name)
+        _remove_pictures(target, name)
         result["pictures"] = _pictures(directory, target, name, grids)
         _write_networks(directory, manifest, full or [], target / f"{name.rpartition('-s')[0]}-networks.json")
     (target / f"{name}.json").write_text(json.dumps(_rounded(result), indent=1) + "\n")
@@ -99,7 +99,7 @@ def networks_of(full: list[str], dataset: dict[str, Any]) -> dict[str, Any]:
 
 
 def portable(overrides: list[str], data_dir: str) -> list[str]:
-    """Leave out what says where things are on one machine, such as its directory of data sets."""
+    """Leave out what depends on one machine, such as its directory of data sets."""
     return [word.replace(f"={data_dir}/", "=${data_dir}/") for word in overrides if not word.startswith(LOCAL)]
 
 
@@ -127,16 +127,16 @@ def _values(directory: Path, target: Path) -> tuple[dict[str, Any], dict[str, An
     return values, measured
 
 
-def _found_by_verbs(directory: Path, place: str) -> dict[str, float]:
+def _numbers_of_verbs(directory: Path, place: str) -> dict[str, float]:
     """Return the numbers that verbs have left in a run, each under the path that leads to it, joined by slashes.
 
-    What was drawn is told apart by the file's name, of inspections the newest counts.
+    Several drawings are distinguished by the file's name; of inspections the newest counts.
     """
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for path in _oldest_first(directory / place, "**/*.json"):
         drawing = re.sub(MADE_AT, "", path.name.removesuffix(".json").removesuffix(".png").removesuffix(".npz"))
-        found |= _numbers(read_json(path), f"{place}/{drawing}" if place == "drawn" else place)
-    return found
+        numbers |= _numbers(read_json(path), f"{place}/{drawing}" if place == "drawn" else place)
+    return numbers
 
 
 def _oldest_first(directory: Path, pattern: str) -> list[Path]:
@@ -163,10 +163,10 @@ def _curve(rows: list[dict[str, float]], key: str) -> dict[str, Any]:
     step = max(1, -(-len(rows) // CURVE_POINTS))
     kept = rows[::-1][::step][::-1]  # the last one is always among them
     curve: dict[str, Any] = {name: [row.get(column) for row in kept] for name, column in columns.items()}
-    found = [row[key] for row in rows]
-    if found and not any(map(math.isnan, found)):
+    values = [row[key] for row in rows]
+    if values and not any(map(math.isnan, values)):
         late = [row[key] for row in rows if row["kimg"] >= rows[-1]["kimg"] * 2 / 3]
-        curve |= {"min": min(found), "last_third": fmean(late)}
+        curve |= {"min": min(values), "last_third": fmean(late)}
         if key.endswith("/loss"):
             curve["epoch_means"] = _epoch_means(rows, key)
     return curve
@@ -182,12 +182,12 @@ def _epoch_means(rows: list[dict[str, float]], key: str) -> list[float]:
 
 
 def _pictures(directory: Path, target: Path, name: str, grids: int) -> dict[str, str]:
-    """Copy a run's pictures; give the file of each by its title."""
-    found: dict[str, str] = {}
+    """Copy a run's pictures; return the file of each by its title."""
+    files: dict[str, str] = {}
     real = directory / "samples" / "real.png"
     if real.exists():  # one for all runs that show the same
-        found["real"] = f"real-{hashlib.sha256(real.read_bytes()).hexdigest()[:8]}.png"
-        shrink(real, target / found["real"])
+        files["real"] = f"real-{hashlib.sha256(real.read_bytes()).hexdigest()[:8]}.png"
+        shrink(real, target / files["real"])
     sources: dict[str, Path] = {}
     samples = sorted((directory / "samples").glob("kimg_*.png"))
     for number in range(1, grids):
@@ -204,12 +204,12 @@ def _pictures(directory: Path, target: Path, name: str, grids: int) -> dict[str,
             sources[re.sub(MADE_AT, "", str(path.relative_to(directory).with_suffix("")))] = path
     for title, path in sources.items():
         plain = re.sub(r"[^\w.+-]+", "_", title)
-        found[title] = f"{name}.png" if title == "samples" else f"{name}-{plain}.png"
-        shrink(path, target / found[title])
-    return found
+        files[title] = f"{name}.png" if title == "samples" else f"{name}-{plain}.png"
+        shrink(path, target / files[title])
+    return files
 
 
-def _forget_pictures(target: Path, name: str) -> None:
+def _remove_pictures(target: Path, name: str) -> None:
     """Remove the pictures of an earlier result, whose names may differ; those of real images serve other runs too."""
     path = target / f"{name}.json"
     for title, file in (read_json(path).get("pictures", {}) if path.exists() else {}).items():

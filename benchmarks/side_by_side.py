@@ -43,7 +43,7 @@ def stand_ins(held_out: ImageSet, count: int) -> Tensor:
 
 
 class Replay(nn.Module):
-    """A generator that gives images (uint8, N×C×H×W) back one after the other, in [0, 1], and then from the start."""
+    """A generator that returns stored images (uint8, N×C×H×W) in [0, 1], one after the other, and then again."""
 
     def __init__(self, images: Tensor) -> None:
         super().__init__()
@@ -81,17 +81,17 @@ class SameExtractor(FeatureExtractorBase):  # type: ignore[misc] # torch-fidelit
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
-        """Name what there is."""
+        """Return the names of the outputs."""
         return ("features", "logits")
 
     @staticmethod
     def get_default_feature_layer_for_metric(metric: str) -> str:
-        """Name what a metric takes."""
+        """Return the output that a metric takes."""
         return "logits" if metric == "isc" else "features"
 
     @staticmethod
     def can_be_compiled() -> bool:
-        """Say no, as ours is not compiled either."""
+        """Return False, as ours is not compiled either."""
         return False
 
     @staticmethod
@@ -111,7 +111,7 @@ class SideBySide:
     """Measures the same on both sides; the first call of each fills its cache.
 
     Args:
-        protocol: gives the real images, the extractor, and the number of samples.
+        protocol: has the real images, the extractor, and the number of samples.
         cache_root: a directory for torch-fidelity's cache.
         device: where both extractors run.
     """
@@ -152,11 +152,11 @@ class SideBySide:
         }
 
     def ours(self) -> dict[str, float]:
-        """Measure with what is kept of the real images on disk."""
+        """Measure with the features of the real images read from disk."""
         return self._evaluate(replace(self.protocol, _features={}, _facts={}))
 
     def ours_in_memory(self) -> dict[str, float]:
-        """Measure with what is kept of the real images in memory."""
+        """Measure with the features of the real images in memory."""
         return self._evaluate(self.protocol)
 
     def _evaluate(self, protocol: Protocol) -> dict[str, float]:
@@ -164,26 +164,26 @@ class SideBySide:
         return {name: values[protocol.key(name)].value or 0.0 for name in THEIR_NAMES}
 
     def theirs(self) -> dict[str, float]:
-        """Measure with what is kept of the real images on disk."""
+        """Measure with the features of the real images read from disk."""
         self.calls += 1
         # A new name for each time: the second call alone finds features of the samples, those of the first.
         settings = self.settings | {"input1_cache_name": f"samples-{self.calls}"}
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         for images, name, metrics in ((self.all, "all", ("isc", "fid", "kid")), (self.matched, "matched", ("prc",))):
-            found |= calculate_metrics(
+            values |= calculate_metrics(
                 **settings,
                 **dict.fromkeys(metrics, True),
                 input2=images,
                 input2_model_num_samples=len(images.images),
                 input2_cache_name=f"{self.reference_name}-{name}",
             )
-        return {name: float(found[theirs]) for name, theirs in THEIR_NAMES.items()}
+        return {name: float(values[theirs]) for name, theirs in THEIR_NAMES.items()}
 
 
 def differences(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, dict[str, float]]:
     """Return the values of both sides, and how they differ as a share of theirs."""
-    found = {}
+    compared = {}
     for name, value in ours.items():
         share = abs(value - theirs[name]) / max(abs(theirs[name]), 1e-9)  # precision can be 0
-        found[name] = {"ours": value, "theirs": theirs[name], "difference": share}
-    return found
+        compared[name] = {"ours": value, "theirs": theirs[name], "difference": share}
+    return compared

@@ -78,7 +78,7 @@ class Job:
 
     @property
     def calls(self) -> Path:
-        """The file that says which verbs have been called."""
+        """The file that lists which verbs have been called."""
         return self.directory.parent / f"{self.name}.calls.json"
 
 
@@ -108,7 +108,7 @@ def read_study(path: Path) -> list[Job]:
 
 
 def run(job: Job) -> str:
-    """Bring one run to its end, measure it, call its verbs, and write its result; give a line about it."""
+    """Bring one run to its end, measure it, call its verbs, and write its result; return a line about it."""
     directory = job.directory
     directory.parent.mkdir(parents=True, exist_ok=True)
     with (directory.parent / f"{job.name}.log").open("a") as log:
@@ -152,7 +152,7 @@ def _due(job: Job) -> list[list[str]]:
 
 
 def _called(job: Job, words: list[str], call: Any) -> bool:
-    """Call a verb on a run, and note it where that went well."""
+    """Call a verb on a run, and list it where that succeeded."""
     if not call(*VERB, words[0], str(job.directory), *words[1:]):
         return False
     done = read_json(job.calls) if job.calls.exists() else []

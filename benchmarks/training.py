@@ -88,7 +88,7 @@ def train(workload: Workload, data: Path, candidate: str) -> None:
 
 
 def peak_memory(workload: str, data: Path, candidate: str, iterations: int) -> int:
-    """Train in this process and give its peak resident size in bytes."""
+    """Train in this process and return its peak resident size in bytes."""
     stopwatch.start(iterations, 1)
     train(WORKLOADS[workload], data, candidate)
     status = Path("/proc/self/status")
@@ -131,7 +131,7 @@ def median_ratio(above: list[float], below: list[float]) -> float:
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure one workload, print its table, give its results."""
+    """Measure one workload, print its table, return its results."""
     workload = WORKLOADS[name]
     candidates = ALWAYS + (list(VARIANTS) if options.variants else [])
     with tempfile.TemporaryDirectory() as directory:
@@ -203,7 +203,7 @@ def _git(*arguments: str) -> str:
 
 
 def main() -> None:
-    """Measure and write down."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--iterations", type=int, default=20, help="timed iterations of a candidate in a round")
     parser.add_argument("--warm-up", type=int, default=5, help="iterations before those")

@@ -90,10 +90,10 @@ WORKLOADS = {
 
 
 class Stopwatch:
-    """Times `iterations` iterations after `warm_up` ones; whoever trains says `tick` at the end of each."""
+    """Times `iterations` iterations after `warm_up` ones; the training loop calls `tick` at the end of each."""
 
     def start(self, iterations: int, warm_up: int, profiler: Any = None) -> None:
-        """Begin to count; `profiler`, where given, watches the timed iterations."""
+        """Begin to count; `profiler`, if any, watches the timed iterations."""
         self.iterations, self.warm_up = iterations, warm_up
         self.profiler = profiler
         self.count = 0
@@ -105,7 +105,7 @@ class Stopwatch:
         return self.warm_up + self.iterations
 
     def tick(self) -> bool:
-        """Count an iteration; says whether there are more to come."""
+        """Count an iteration; return whether there are more to come."""
         self.count += 1
         if self.count == self.warm_up:
             if self.profiler is not None:
