@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -24,8 +25,14 @@ from gan_experiments.config.instantiate import check_type
 from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
 
-LIMIT_SECONDS = 8.0
-"""Of what composition tells: under 2 s on an idle machine, several times that under load."""
+LIMIT_SECONDS = 4.0
+"""Of the processor, for what composition tells: about 1 s on an idle machine, more where its cores are shared."""
+
+
+def processor_seconds() -> float:
+    """Return what the ended children of this process have used, however busy the machine is."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def message(directory: Path, *overrides: str, to_the_end: bool = False) -> str:
@@ -481,11 +488,11 @@ def test_the_command_says_so_at_once_with_exit_code_2_and_leaves_nothing(
     arguments: list[str], part: str, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("mine")
-    began = time.monotonic()
+    began = processor_seconds()
 
     result = command(*arguments, cwd=tmp_path)
 
-    assert time.monotonic() - began < LIMIT_SECONDS
+    assert processor_seconds() - began < LIMIT_SECONDS
     ended_badly(result, tmp_path, "file")
     assert part in result.stderr
 
@@ -544,10 +551,10 @@ sys.exit(" ".join(sorted(heavy & set(sys.modules))) or 0)
 
 
 def test_help_shows_how_and_what_in_a_screenful_at_once(tmp_path: Path) -> None:
-    began = time.monotonic()
+    began = processor_seconds()
     result = command("--help", cwd=tmp_path)
 
-    assert time.monotonic() - began < LIMIT_SECONDS
+    assert processor_seconds() - began < LIMIT_SECONDS
     assert result.returncode == 0
     assert not list(tmp_path.iterdir())
     assert len(result.stdout.splitlines()) <= 40
@@ -558,10 +565,10 @@ def test_help_shows_how_and_what_in_a_screenful_at_once(tmp_path: Path) -> None:
 
 
 def test_the_config_is_shown_at_once_and_nothing_is_run(tmp_path: Path) -> None:
-    began = time.monotonic()
+    began = processor_seconds()
     result = command("+experiment=fmnist_acgan", "seed=7", "--cfg", "job", cwd=tmp_path)
 
-    assert time.monotonic() - began < LIMIT_SECONDS
+    assert processor_seconds() - began < LIMIT_SECONDS
     assert result.returncode == 0
     assert "seed: 7\n" in result.stdout
     assert "name: report_e" in result.stdout
