@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from omegaconf import DictConfig
@@ -128,7 +128,15 @@ def _depends_on_labels(sampler: Sampler) -> bool:
     return not torch.equal(first, second)
 
 
-def evaluate_run(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[str, Any]]:
+class RunEvaluation(NamedTuple):
+    """What was measured of a run's networks."""
+
+    path: Path  # of the file in the run's directory
+    content: dict[str, Any]  # of that file
+    values: dict[str, MetricValue]
+
+
+def evaluate_run(run: Run, config: DictConfig, checkpoint: str) -> RunEvaluation:
     """Evaluate a run's networks with `evaluation.num_seeds` seeds; also floor and ceiling of each value.
 
     Writes the result into the run's directory, and the pictures that metrics draw beside it.
@@ -137,9 +145,6 @@ def evaluate_run(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, d
         run: the run.
         config: its config, whose evaluation group says how to measure.
         checkpoint: `last`, `best`, or the number of an iteration.
-
-    Returns:
-        The file in the run's directory, and its content.
 
     Raises:
         UserError: a checkpoint, weights or data are missing, or the data have changed since.
@@ -187,4 +192,4 @@ def evaluate_run(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, d
     write_json(path, content)
     for name, picture in results[0].pictures.items():
         save_grid(picture.pixels, picture.columns, path.with_name(f"{path.stem}-{name}.png"))
-    return path, content
+    return RunEvaluation(path, content, values)

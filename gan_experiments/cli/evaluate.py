@@ -1,6 +1,7 @@
 """`evaluate` and `fit-extractor`."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,11 +34,11 @@ def evaluate(
     from gan_experiments.evaluation import evaluate_run  # torch takes seconds to import, and --help must not
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # which its import sets
-    path, found = evaluate_run(opened, config, checkpoint)
+    path, content, values = evaluate_run(opened, config, checkpoint)
     if as_json:
-        print_json(found)
+        print_json(content)
     else:
-        _print(found, parts)
+        _print(content, list(values.values()), parts)
         say(f"Written to {path}")
 
 
@@ -91,9 +92,8 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
     return config
 
 
-def _print(found: dict[str, Any], parts: bool) -> None:
-    say(f"{found['run']}, {found['checkpoint']}: {_drawn(found)}")
-    values = [MetricValue.from_json(key, entry) for key, entry in found["values"].items()]
+def _print(found: dict[str, Any], values: Sequence[MetricValue], parts: bool) -> None:
+    say(f"{found['run']}, {found['checkpoint']}: {_drawn(found, values)}")
     for measure in dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]]):
         rows = [
             [value.name, *_cells(value)]
@@ -124,9 +124,8 @@ def _cells(value: MetricValue) -> list[str]:
     return [short(value.value) or "undefined", short(value.half_width, 2), floor(value), short(value.ceiling), better]
 
 
-def _drawn(found: dict[str, Any]) -> str:
-    protocols = [entry["protocol"] for entry in found["values"].values()]
-    weights = {protocol["weights"] for protocol in protocols if "weights" in protocol}
+def _drawn(found: dict[str, Any], values: Sequence[MetricValue]) -> str:
+    weights = {value.protocol["weights"] for value in values if "weights" in value.protocol}
     seeds = len(found["seeds"])
     if not weights:
         return f"the discriminator, with {seeds} seed{'s' * (seeds > 1)}"

@@ -50,10 +50,10 @@ class DiscriminatorProbe:
                 for augmentation in self.protocol.augmentations.values():
                     images = augmentation(images, stream)
             scaled = images * (high - low) + low
-            for part, wanted in zip(torch.split(scaled, BATCH_SIZE), torch.split(labels, BATCH_SIZE), strict=True):
+            for part, own in zip(torch.split(scaled, BATCH_SIZE), torch.split(labels, BATCH_SIZE), strict=True):
                 with evaluating(self.discriminator):
-                    output = self.discriminator(part.to(device), wanted.to(device))
-                yield output, wanted
+                    output = self.discriminator(part.to(device), own.to(device))
+                yield output, own
 
     def _blocks(self, name: ImagesName, count: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Return pixels (uint8) and labels, block by block."""

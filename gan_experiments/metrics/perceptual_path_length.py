@@ -48,7 +48,10 @@ class PerceptualPathLength(Metric):
         generator = inputs.sampler.generator
         has_styles = hasattr(generator, "mapping") and hasattr(generator, "synthesis")
         spaces = ("z", "w") if has_styles else ("z",)
-        with evaluating(generator), torch.autocast(next(generator.parameters()).device.type, enabled=False):
+        kind = next(generator.parameters()).device.type
+        # TF32, with which a GPU convolves by default, has fewer digits than the step.
+        exact = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
+        with evaluating(generator), torch.autocast(kind, enabled=False), exact:
             return {f"path_length_{space}": self._length(inputs, space) for space in spaces}
 
     def _length(self, inputs: MetricInputs, space: str) -> float:

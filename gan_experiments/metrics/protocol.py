@@ -47,7 +47,7 @@ def check_metrics(extractors: Mapping[str, Extractor], metrics: Mapping[str, Met
 
 @dataclass(eq=False)
 class RealImages:
-    """The real images that samples are judged by."""
+    """The real images that samples are compared with."""
 
     dataset: str
     class_names: Sequence[str]  # none where unlabelled

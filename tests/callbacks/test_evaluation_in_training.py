@@ -24,7 +24,7 @@ from gan_experiments.losses.objective import LossTerm
 from gan_experiments.losses.step import Step
 from gan_experiments.runs.checkpoints import load_checkpoint
 from gan_experiments.runs.metrics_csv import SPEED, read_metrics
-from gan_experiments.types import UserError
+from gan_experiments.types import MetricValue, UserError
 
 TRAINING = [key for key in TINY if key != "evaluation=none"]
 KID = "evaluation.metrics.kid.subset_size=100"
@@ -119,7 +119,8 @@ def test_the_verb_gives_the_same_values_as_training(tmp_path: Path, capsys: pyte
     assert fid["floor"] < fid["ceiling"]
     assert fid["floor_count"] == 297
     odd = {"run": "/runs/[red] x", "not_applicable": {"kid/digits_classifier": "it has [bold]no[/bold] images"}}
-    _print(content | odd, parts=False)
+    values = [MetricValue.from_json(key, entry) for key, entry in found.items()]
+    _print(content | odd, values, parts=False)
     said = capsys.readouterr().out
     (row,) = (line.split() for line in said.splitlines() if line.split()[:1] == ["fid"])
     low, high = fid["interval"]
