@@ -237,6 +237,7 @@ def test_five_hundred_runs_open_at_once(browser: Any, tmp_path: Path) -> None:
     assert len(reader.curves()) == 12
     assert len(reader.shown()) == 500
     assert len(reader.captions()) == 12
+    assert reader.page.locator("#runs th:visible").count() == 13  # check, run, rank, state, kimg, 3 settings, 5 metrics
     assert "no room for 25 metrics" in reader.page.locator("#runs-section").inner_text()
     assert reader.wrong == []
     reader.page.close()

@@ -82,7 +82,6 @@ def _data(comparison: Comparison) -> dict[str, Any]:
     shown = {*keys, *(metric.heading for metric in comparison.main_columns(SHOWN_METRICS))}
     headings = enumerate([*comparison.keys, *(metric.heading for metric in metrics)], 6)
     choices = [{"position": at, "heading": heading, "shown": heading in shown} for at, heading in headings]
-    hidden = ", ".join(f"#runs tr > :nth-child({choice['position']})" for choice in choices if not choice["shown"])
     words = [
         " ".join([name, run.state, *(f"{key}={value}" for key, value in comparison.settings.loc[at].items())])
         for at, (run, name) in enumerate(zip(comparison.runs, comparison.names, strict=True))
@@ -90,7 +89,6 @@ def _data(comparison: Comparison) -> dict[str, Any]:
     return {
         "columns": _columns(comparison, metrics), "rows": _rows(comparison, metrics), "words": words,
         "runs": _runs(comparison), "checked": CHECKED, "choices": choices,
-        "hidden": f"{hidden} {{ display: none; }}" if hidden else "",
     }  # fmt: skip
 
 
