@@ -1,4 +1,4 @@
-"""The data module: gives each process its pipeline, on its device, from where the clock stands."""
+"""The data module: for each process its pipeline, on its device, from the iteration of the clock."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -20,7 +20,7 @@ class LabelSmoothing(LossTerm):
     which smooths the real side only.
     """
 
-    real_target: Probability = 0.9  # probability of being real that D is to give real images
+    real_target: Probability = 0.9  # target probability of being real, for real images
     fake_target: Probability = 0.0  # the same for fake images; 0 is one-sided smoothing
 
     def discriminator_loss(self, step: Step) -> Tensor:

@@ -24,7 +24,7 @@ class Schedule:
     """Iterations between two readings of both losses, paused networks included; None where losses do not matter."""
 
     def plan(self, progress: Progress) -> Updates:
-        """Return which networks this iteration updates; at least one. Calling it twice gives the same answer."""
+        """Return which networks this iteration updates; at least one. Two calls return the same."""
         raise NotImplementedError
 
     def observe(self, discriminator_loss: float, generator_loss: float) -> None:

@@ -13,8 +13,8 @@ class LossThreshold(Schedule):
     """Train a network only while its last observed loss is above its level.
 
     Paused networks are observed too, so they wake as soon as their loss is above the level again. If both would pause,
-    the one with the higher loss is trained. A loss that is unknown (nothing was observed yet) or not finite says
-    nothing, so its network is trained, and so is one whose level is None. Both losses are observed every
+    the one with the higher loss is trained. A network whose loss is unknown (nothing was observed yet) or
+    not finite is trained, and so is one whose level is None. Both losses are observed every
     `measure_every` iterations.
 
     Raises:
@@ -53,7 +53,7 @@ class LossThreshold(Schedule):
         self._losses = {name: loss if math.isfinite(loss) else None for name, loss in losses.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the last observation; None where it says nothing."""
+        """Return the last observation; None where it is unknown or not finite."""
         return dict(self._losses)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
