@@ -121,14 +121,14 @@ def test_the_verb_gives_the_same_values_as_training(tmp_path: Path, capsys: pyte
     odd = {"run": "/runs/[red] x", "not_applicable": {"kid/digits_classifier": "it has [bold]no[/bold] images"}}
     values = [MetricValue.from_json(key, entry) for key, entry in found.items()]
     _print(content | odd, values, parts=False)
-    said = capsys.readouterr().out
-    (row,) = (line.split() for line in said.splitlines() if line.split()[:1] == ["fid"])
+    printed = capsys.readouterr().out
+    (row,) = (line.split() for line in printed.splitlines() if line.split()[:1] == ["fid"])
     low, high = fid["interval"]
     cells = [short(fid["value"]), short((high - low) / 2, 2), f"{short(fid['floor'])}*", short(fid["ceiling"]), "lower"]
     assert row == ["fid", *cells]
-    assert ["kid", "n/a"] in [line.split() for line in said.splitlines()]
+    assert ["kid", "n/a"] in [line.split() for line in printed.splitlines()]
     for part in ("/runs/[red] x, ", "is not applicable: it has [bold]no[/bold] images.", "* of fewer images", "297"):
-        assert part in said, part
+        assert part in printed, part
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def test_what_is_no_sweep_or_cannot_be_read_is_left_to_hydra(words: list[str]) -
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["-m", "resume=run", "seed=0,1"], "start the sweep's own command again"),
         (["+sweep=seeds,learning_rates"], r"\+sweep=\[one,other\]"),
@@ -74,8 +74,8 @@ def test_what_is_no_sweep_or_cannot_be_read_is_left_to_hydra(words: list[str]) -
         (["-m", "seed=0,1", "hydra.sweep.dir=${now:%H}"], "plain path"),
     ],
 )
-def test_words_that_do_not_go_together_are_refused(words: list[str], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_words_that_do_not_go_together_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         find_sweep(words)
 
 

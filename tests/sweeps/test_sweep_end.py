@@ -1,5 +1,6 @@
 """How a sweep ends: exit codes, signals, the ranked table, and nothing left where nothing was done."""
 
+import json
 import os
 import signal
 import subprocess
@@ -105,7 +106,7 @@ def test_a_signal_reaches_the_jobs_in_other_processes_and_no_others_begin(number
         doing(sweep.directory, job(0, state="running", pid=child.pid), stranger)()
         os.kill(os.getpid(), number)
         child.wait(30)
-        stopped.append(find_session(sweep.directory).stopped)
+        stopped.append(json.loads((sweep.directory / "sweep.json").read_text())["stopped"])
 
     assert run_sweep(sweep, launch) == 128 + number
     assert child.returncode == -signal.SIGTERM
@@ -142,7 +143,7 @@ class WorkerLostError(Exception):
 
 
 @pytest.mark.parametrize(
-    ("error", "shown", "said"),
+    ("error", "shown", "message"),
     [
         (WorkerLostError("terminated\nsee there"), RunFailedError, "a process ended before its job did .terminated."),
         (ValueError("No trials are completed yet."), RunFailedError, "no trial gave a value"),
@@ -150,14 +151,14 @@ class WorkerLostError(Exception):
         (KeyError("a bug"), KeyError, "a bug"),
     ],
 )
-def test_what_ends_a_sweep_in_the_middle_is_told_after_the_table(
-    error: Exception, shown: type[Exception], said: str, sweep: Sweep, capsys: pytest.CaptureFixture[str]
+def test_what_ends_a_sweep_in_the_middle_comes_after_the_table(
+    error: Exception, shown: type[Exception], message: str, sweep: Sweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def launch() -> None:
         doing(sweep.directory, job(0, 1.5))()
         raise error
 
-    with pytest.raises(shown, match=said):
+    with pytest.raises(shown, match=message):
         run_sweep(sweep, launch)
     assert "1.5" in capsys.readouterr().out
 

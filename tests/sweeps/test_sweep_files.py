@@ -33,9 +33,9 @@ def draw(parameter: dict[str, Any], last: bool) -> Any:
 def agent_command(sweep: dict[str, Any], last: bool = False) -> list[str]:
     """Make the command line of a run as `Agent._command_run` of wandb.wandb_agent does."""
     drawn = {name: {"value": draw(parameter, last)} for name, parameter in sweep["parameters"].items()}
-    told = {"args": drawn, "program": sweep["program"]}
-    macros = create_sweep_command_args(told)
-    macros |= {"interpreter": ["python"], "program": [told["program"]], "env": ["/usr/bin/env"]}
+    settings = {"args": drawn, "program": sweep["program"]}
+    macros = create_sweep_command_args(settings)
+    macros |= {"interpreter": ["python"], "program": [settings["program"]], "env": ["/usr/bin/env"]}
     words = [str(word) for word in create_sweep_command(sweep["command"])]
     filled = (macros.get(word[2:-1]) or [] if word.startswith("${") else [word] for word in words)
     return list(itertools.chain.from_iterable(filled))

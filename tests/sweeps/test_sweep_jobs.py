@@ -61,7 +61,7 @@ def test_another_experiment_or_budget_is_another_run(sweep: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "refused"),
+    ("error", "message", "refused"),
     [
         (RuntimeError("out of\nmemory"), "RuntimeError: out of memory", False),
         (SystemExit(3), "exit code 3", False),
@@ -69,7 +69,7 @@ def test_another_experiment_or_budget_is_another_run(sweep: Path) -> None:
     ],
 )
 def test_an_error_is_written_down_and_ends_the_job_alone(
-    error: BaseException | None, said: str, refused: bool, sweep: Path
+    error: BaseException | None, message: str, refused: bool, sweep: Path
 ) -> None:
     def train(launched: Launch) -> NoReturn:
         assert error is not None
@@ -80,7 +80,7 @@ def test_an_error_is_written_down_and_ends_the_job_alone(
     assert run_job(*composed_job(sweep, *words), train) is None
     (job,) = jobs(sweep)
     assert job.state == "failed"
-    assert said in str(job.error)
+    assert message in str(job.error)
     assert job.refused == refused
     assert (job.traceback is not None) == isinstance(error, RuntimeError)
 
@@ -99,19 +99,19 @@ def test_a_mistake_that_was_mended_leaves_no_trace(sweep: Path, monkeypatch: pyt
     assert [job.state for job in jobs(sweep)] == ["finished"]
 
 
-def test_a_job_trains_on_one_device(sweep: Path) -> None:
-    """Several processes would each start the command anew, and here that is the whole sweep's."""
-    run_job(*composed_job(sweep, "seed=0", "trainer=ddp"), refuse)
+@pytest.mark.parametrize(
+    ("overrides", "remedy"),
+    [
+        (["trainer=ddp"], "trainer.devices=1"),  # several processes would each start the whole sweep again
+        (["hydra/sweeper=optuna"], "evaluation.best=null"),
+    ],
+)
+def test_what_cannot_work_in_a_sweep_is_refused_at_once(overrides: list[str], remedy: str, sweep: Path) -> None:
+    run_job(*composed_job(sweep, "seed=0", *overrides), refuse)
 
     (job,) = jobs(sweep)
-    assert "trainer.devices=1" in str(job.error)
-
-
-def test_optuna_is_told_at_once_that_nothing_is_measured(sweep: Path) -> None:
-    run_job(*composed_job(sweep, "hydra/sweeper=optuna", "seed=0"), refuse)
-
-    (job,) = jobs(sweep)
-    assert "evaluation.best=null" in str(job.error)
+    assert job.refused
+    assert remedy in str(job.error)
 
 
 def test_optuna_is_not_let_look_for_the_worst(sweep: Path) -> None:
