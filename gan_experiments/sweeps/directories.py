@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 
-from gan_experiments.config.keys import PASSING, flat, override_key, within
+from gan_experiments.config.keys import PASSING, flat, override_key, short_keys, within
 from gan_experiments.types import UserError
 
 LONGEST_NAME = 80
@@ -145,21 +145,10 @@ def identify(config: Mapping[str, Any], varying: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def short_keys(keys: Sequence[str]) -> dict[str, str]:
-    """Shorten dotted keys to their last two parts, or as many as make them differ."""
-    parts = {key: re.split(r"[./]", key) for key in keys}
-    longest = max(map(len, parts.values()), default=2)
-    for count in range(2, longest + 1):
-        short = {key: ".".join(words[-count:]) for key, words in parts.items()}
-        if len(set(short.values())) == len(short):
-            return short
-    return dict(zip(keys, keys, strict=True))
-
-
 def job_name(varying: Mapping[str, str]) -> str:
     """Name a job after what varies, in characters that need no quotes."""
     short = short_keys(list(varying))
-    return safe_name("_".join(f"{short[key]}-{value}" for key, value in varying.items())) or "job"
+    return safe_name("_".join(f"{key}-{value}" for key, value in zip(short, varying.values(), strict=True))) or "job"
 
 
 def safe_name(text: str) -> str:

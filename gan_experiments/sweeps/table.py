@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from gan_experiments.config.keys import flat
+from gan_experiments.config.keys import flat, short_keys
 from gan_experiments.formatting import duration, print_table, say, short
-from gan_experiments.sweeps.directories import short_keys
 from gan_experiments.sweeps.state import JOBS, Job
 from gan_experiments.types import MetricValue
 
@@ -38,7 +37,6 @@ def print_jobs(jobs: Sequence[Job], directory: Path) -> None:
     measures = _describe_measures(order)
     columns = [heading for heading, _ in measures.values()]
     keys = list(dict.fromkeys(key for job in jobs for key in job.varying))
-    names = short_keys(keys)
     ranks: Counter[Measure] = Counter()
     rows = []
     for job in order:
@@ -49,7 +47,7 @@ def print_jobs(jobs: Sequence[Job], directory: Path) -> None:
         values = [short(job.objective) if measure == other else "" for other in measures]
         rank = "" if measure is None else ranks[measure]
         rows.append([rank, *settings, *values, job.state, duration(job.seconds)])
-    headers = ["#", *(names[key] for key in keys), *columns, "state", "time"]
+    headers = ["#", *short_keys(keys), *columns, "state", "time"]
     print_table(headers, rows, title=str(directory), right=",".join(["#", "time", *columns]))
     for heading, description in measures.values():
         say(f"{heading}: {description}")

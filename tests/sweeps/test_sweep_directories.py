@@ -10,7 +10,7 @@ from launching import composed
 
 from gan_experiments.config.compose import prepare, register_schema
 from gan_experiments.config.suggestions import CONFIG_DIR
-from gan_experiments.sweeps.directories import Sweep, find_sweep, identify, job_name, short_keys, varying_values
+from gan_experiments.sweeps.directories import Sweep, find_sweep, identify, job_name, varying_values
 from gan_experiments.types import UserError
 
 SWEEPS = sorted(path.stem for path in (CONFIG_DIR / "sweep").glob("*.yaml"))
@@ -115,18 +115,6 @@ def test_of_a_path_the_name_counts_but_a_data_set_is_told_by_the_whole() -> None
     other = config | {"dataset": {"path": "/there/a.npz", "source": {"path": "/there/a.npz"}}}
 
     assert identify(config, {}) == identify(moved, {}) != identify(other, {})
-
-
-def test_keys_are_shortened_as_far_as_they_differ() -> None:
-    assert short_keys(["optimizer.discriminator.lr", "optimizer.generator.lr", "loss/term", "seed"]) == {
-        "optimizer.discriminator.lr": "discriminator.lr",
-        "optimizer.generator.lr": "generator.lr",
-        "loss/term": "loss.term",
-        "seed": "seed",
-    }
-    assert set(short_keys(["a.b.c", "d.b.c"]).values()) == {"a.b.c", "d.b.c"}
-    assert len(set(short_keys(["b.c", "b/c"]).values())) == 2
-    assert short_keys([]) == {}
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text(), max_size=4))
