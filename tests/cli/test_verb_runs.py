@@ -162,7 +162,7 @@ def test_all_that_is_known_of_a_run_is_shown(verb: Verb, copy_of: Copy, finished
     assert facts["losses"]["generator/loss"] == loss
     assert facts["metrics"][0]["value"] == value.value
     assert facts["metrics"][0]["protocol"]["num_samples"] == 300
-    assert set(facts["checkpoints"]) == {str(path) for path in (run / "checkpoints").iterdir()}
+    assert set(facts["checkpoints"]) == {str(path) for path in (run / "checkpoints").glob("*.pt")}
 
 
 def test_a_run_without_checkpoints_of_its_state_cannot_go_on(verb: Verb, copy_of: Copy, unconditional: Path) -> None:
