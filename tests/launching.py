@@ -9,9 +9,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import hydra
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from gan_experiments.config.compose import composition
+from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.runs.launch import Launch, plan_launch
 from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue
@@ -44,6 +47,14 @@ def composed(*overrides: str) -> tuple[DictConfig, dict[str, Any]]:
     """Compose the root config as the command line does; give it and the group choices."""
     made = composition(*overrides)
     return made.config, made.choices
+
+
+def option(group: str, name: str) -> DictConfig:
+    """Return what an option of a group composes to by itself."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        config: DictConfig = hydra.compose(overrides=[f"+{group}={name}"])
+    return config
 
 
 def planned(directory: Path, *overrides: str) -> Launch:

@@ -33,6 +33,7 @@ MOVED = {
     "models.keras.": "models.layers.",
     "schedules.": "engine.schedules.",
     "tracking.": "loggers.",
+    "training.learning_rate.": "engine.hyperparameters.",
     "training.": "engine.",
 }
 """Where the modules of the first versions are now, for messages; the first prefix that fits."""

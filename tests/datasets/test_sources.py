@@ -5,7 +5,8 @@ from typing import Any, get_type_hints
 import pytest
 import torch
 from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig, OmegaConf
+from launching import option
+from omegaconf import OmegaConf
 
 from gan_experiments.datasets.base import TensorImageSet
 from gan_experiments.datasets.digits import DigitsSource
@@ -18,8 +19,7 @@ FACTS = {"image_size", "channels", "num_classes", "class_names", "num_train", "n
 
 def build(name: str, data_dir: str | None, **changes: Any) -> Any:
     """The source of a yaml of conf/dataset."""
-    config = OmegaConf.create({"data_dir": data_dir, "dataset": OmegaConf.load(CONF / "dataset" / f"{name}.yaml")})
-    config.dataset.update(changes)
+    config = OmegaConf.merge({"data_dir": data_dir}, option("dataset", name), {"dataset": changes})
     return instantiate(config.dataset.source, _convert_="all")
 
 
@@ -27,12 +27,11 @@ def build(name: str, data_dir: str | None, **changes: Any) -> Any:
 def test_yaml_of_a_data_set(path: Path) -> None:
     text = path.read_text().splitlines()
     assert text[0].startswith("# ")
-    config = OmegaConf.load(path)
-    assert isinstance(config, DictConfig)
+    config = option("dataset", path.stem).dataset
     assert path.stem in (config.name, f"{config.name}_{config.num_train}")  # another split of the same data
     keys = {"name", "source", *FACTS} | ({"path"} if path.stem in ("image_folder", "npz") else set())
     assert set(config) == keys
-    get_type_hints(get_object(config.source._target_).__init__)
+    get_type_hints(get_object(config.source["_target_"]).__init__)
     source = build(path.stem, None)
     if "path" in keys:
         assert all(config[key] is None for key in FACTS)

@@ -8,6 +8,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 from hydra.utils import instantiate
+from launching import option
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -19,8 +20,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 def build(name: str, data_dir: str | None, **changes: Any) -> Any:
     """The source of a yaml of conf/dataset."""
-    config = OmegaConf.create({"data_dir": data_dir, "dataset": OmegaConf.load(CONF / "dataset" / f"{name}.yaml")})
-    config.dataset.update(changes)
+    config = OmegaConf.merge({"data_dir": data_dir}, option("dataset", name), {"dataset": changes})
     return instantiate(config.dataset.source, _convert_="all")
 
 
