@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from gan_experiments.metrics.base import Dependency, Metric, MetricInputs
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -28,14 +28,14 @@ class CenterPatch(Metric):
     side: Annotated[float, Field(gt=0, le=1)] = 0.25
     tail: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
+    specs = (
         MetricSpec("center_darkness"),
         MetricSpec("center_contrast"),
         MetricSpec("center_outliers"),
         MetricSpec("center_dark_outliers"),
         *(MetricSpec(name, part_of="center_darkness") for name in SHAPE),
     )
-    depends_on: ClassVar[tuple[Dependency, ...]] = ("samples", "reference")
+    depends_on = ("samples", "reference")
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `center_darkness`, `center_outliers`, `center_dark_outliers` and percentiles of darkness, all 0 to 1.

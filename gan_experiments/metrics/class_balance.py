@@ -1,7 +1,6 @@
 """Which classes are made, and how evenly."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 
@@ -20,13 +19,13 @@ class ClassBalance(Metric):
 
     present: float = 0.1
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
+    specs = (
         MetricSpec("class_coverage", higher_is_better=True),
         MetricSpec("missing_classes"),
         MetricSpec("class_entropy", higher_is_better=True),
         MetricSpec("class_kl"),
     )
-    requires: ClassVar[tuple[Literal["classes", "labels"], ...]] = ("classes",)
+    requires = ("classes",)
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `class_coverage` (0 to 1), `missing_classes` (a count), `class_entropy` (nats) and `class_kl` (nats).

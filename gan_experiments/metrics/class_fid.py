@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.metrics.fid import frechet_distance
@@ -18,8 +17,8 @@ class ClassFrechetDistance(Metric):
     too, to the class that the extractor sees in them. A class of fewer than two samples has no value, nor has the mean.
     """
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("class_fid"),)
-    requires: ClassVar[tuple[Literal["classes", "labels"], ...]] = ("classes",)
+    specs = (MetricSpec("class_fid"),)
+    requires = ("classes",)
 
     def spec(self, name: str) -> MetricSpec:
         """Return the spec of the mean, or of the value of one class, which is a part of it."""

@@ -1,12 +1,11 @@
 """How well the discriminator's class head classifies real images."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from pydantic import PositiveInt
 from torch import Tensor
 
-from gan_experiments.metrics.base import Dependency, Metric, MetricInputs
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 NO_CLASS_HEAD = "the discriminator has no class head"
@@ -22,12 +21,12 @@ class ClassHeadAccuracy(Metric):
 
     num_images: PositiveInt = 10000
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
+    specs = (
         MetricSpec("class_head_accuracy", higher_is_better=True, depends_on=("held_out", "discriminator")),
         MetricSpec("class_head_training_accuracy", higher_is_better=True),
         MetricSpec("class_head_gap"),
     )
-    depends_on: ClassVar[tuple[Dependency, ...]] = ("training", "held_out", "discriminator", "augmentations")
+    depends_on = ("training", "held_out", "discriminator", "augmentations")
 
     def not_applicable(self, inputs: MetricInputs) -> str:
         reason = super().not_applicable(inputs) or inputs.protocol.no_class_head

@@ -1,11 +1,10 @@
 """What a classifier learns from samples alone."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 from gan_experiments.datasets.base import TensorImageSet
 from gan_experiments.engine.supervised import fit_classifier
-from gan_experiments.metrics.base import Dependency, Metric, MetricInputs
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.models.small_cnn import SmallCNN
 from gan_experiments.rng import seeded
 from gan_experiments.types import MetricSpec
@@ -19,10 +18,10 @@ class ClassificationAccuracyScore(Metric):
     network at each evaluation, so it is no part of the defaults.
     """
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("classification_accuracy", higher_is_better=True),)
-    depends_on: ClassVar[tuple[Dependency, ...]] = ("samples", "held_out", "extractor")
-    requires: ClassVar[tuple[Literal["classes", "labels"], ...]] = ("classes", "labels")
-    has_anchors: ClassVar[bool] = False
+    specs = (MetricSpec("classification_accuracy", higher_is_better=True),)
+    depends_on = ("samples", "held_out", "extractor")
+    requires = ("classes", "labels")
+    has_anchors = False
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `classification_accuracy`, 0 to 1, higher is better."""

@@ -1,7 +1,6 @@
 """Density and coverage: precision and recall that an outlier cannot spoil."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 
@@ -23,7 +22,7 @@ class DensityCoverage(Metric):
     neighborhood: int = 5  # k
     num_images: int = 5000
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
+    specs = (
         MetricSpec("density", higher_is_better=True),
         MetricSpec("coverage", higher_is_better=True),
     )

@@ -1,9 +1,8 @@
 """Does the discriminator overfit its training images."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from gan_experiments.metrics.base import Dependency, Metric, MetricInputs
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
 
 
@@ -16,8 +15,8 @@ class DiscriminatorOverfitting(Metric):
 
     num_images: int = 2000
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("discriminator_overfitting"),)
-    depends_on: ClassVar[tuple[Dependency, ...]] = ("samples", "training", "held_out", "discriminator")
+    specs = (MetricSpec("discriminator_overfitting"),)
+    depends_on = ("samples", "training", "held_out", "discriminator")
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `discriminator_overfitting`: 0, none; 1, held-out images are taken for generated ones."""

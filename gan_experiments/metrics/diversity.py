@@ -1,7 +1,6 @@
 """How much samples differ from each other."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
@@ -14,7 +13,7 @@ class FeatureDiversity(Metric):
     Ours, for the mode-collapse alarm: one number that needs no labels and falls to 0 when all samples are one.
     """
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("feature_diversity", higher_is_better=True),)
+    specs = (MetricSpec("feature_diversity", higher_is_better=True),)
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `feature_diversity`: 0 for one image over and over, 1 as varied as the data."""

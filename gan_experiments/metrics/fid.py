@@ -1,7 +1,6 @@
 """Fréchet distance between features of generated and of real images."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
@@ -20,7 +19,7 @@ class FrechetDistance(Metric):
     through the values at N, N/2 and N/4 gives the value at 1/N = 0.
     """
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
+    specs = (
         MetricSpec("fid"),
         MetricSpec("fid_half", part_of="fid"),
         MetricSpec("fid_quarter", part_of="fid"),

@@ -1,7 +1,6 @@
 """Inception score: sharp predictions over many classes."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 
@@ -19,7 +18,7 @@ class InceptionScore(Metric):
 
     splits: int = 10
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("inception_score", higher_is_better=True),)
+    specs = (MetricSpec("inception_score", higher_is_better=True),)
 
     @property
     def min_images(self) -> int:

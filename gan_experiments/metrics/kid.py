@@ -1,7 +1,6 @@
 """Kernel distance between features of generated and of real images."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
@@ -20,7 +19,7 @@ class KernelDistance(Metric):
     subset_size: int = 250
     subsets: int = 100
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("kid"),)
+    specs = (MetricSpec("kid"),)
 
     @property
     def min_images(self) -> int:

@@ -1,7 +1,6 @@
 """Does the generator make the class that it is asked for."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.types import MetricSpec
@@ -14,8 +13,8 @@ class LabelAccuracy(Metric):
     Real images reach the extractor's own accuracy, which is beside the value as the floor.
     """
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("label_accuracy", higher_is_better=True),)
-    requires: ClassVar[tuple[Literal["classes", "labels"], ...]] = ("classes", "labels")
+    specs = (MetricSpec("label_accuracy", higher_is_better=True),)
+    requires = ("classes", "labels")
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `label_accuracy`, 0 to 1, higher is better."""

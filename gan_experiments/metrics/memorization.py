@@ -2,12 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from gan_experiments.metrics.base import Dependency, Metric, MetricInputs, Picture
+from gan_experiments.metrics.base import Metric, MetricInputs, Picture
 from gan_experiments.metrics.features import Features
 from gan_experiments.types import MetricSpec
 
@@ -26,11 +25,11 @@ class Memorization(Metric):
     num_images: int = 2000
     quantile: float = 0.01  # a sample is a copy if it is nearer than this share of held-out images
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
+    specs = (
         MetricSpec("memorization_ratio", higher_is_better=True),
         MetricSpec("memorized_share"),
     )
-    depends_on: ClassVar[tuple[Dependency, ...]] = ("samples", "training", "held_out", "extractor")
+    depends_on = ("samples", "training", "held_out", "extractor")
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `memorization_ratio` and `memorized_share`.

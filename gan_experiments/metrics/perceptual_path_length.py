@@ -1,14 +1,14 @@
 """How far images move, step by step, along a path between two latents."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_experiments.metrics.base import Dependency, Metric, MetricInputs
+from gan_experiments.metrics.base import Metric, MetricInputs
 from gan_experiments.metrics.extractors.base import Extractor, fit_pixels
 from gan_experiments.rng import stream_seed
 from gan_experiments.sampling.sampler import evaluating
@@ -32,8 +32,8 @@ class PerceptualPathLength(Metric):
     num_pairs: PositiveInt = 5000
     epsilon: Annotated[float, Field(gt=0, lt=1)] = 1e-4
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("path_length_z"), MetricSpec("path_length_w"))
-    depends_on: ClassVar[tuple[Dependency, ...]] = ("generator", "extractor")
+    specs = (MetricSpec("path_length_z"), MetricSpec("path_length_w"))
+    depends_on = ("generator", "extractor")
 
     def parameters(self) -> dict[str, Any]:
         return {**super().parameters(), "distance": "squared, features at unit length, pixels not rounded"}

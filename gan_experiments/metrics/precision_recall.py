@@ -1,7 +1,6 @@
 """Precision and recall: are samples like real images, and real images like samples."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
@@ -22,7 +21,7 @@ class PrecisionRecall(Metric):
     neighborhood: int = 3  # k
     num_images: int = 5000
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
+    specs = (
         MetricSpec("precision", higher_is_better=True),
         MetricSpec("recall", higher_is_better=True),
     )

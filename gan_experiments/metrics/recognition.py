@@ -1,7 +1,6 @@
 """Are samples recognised as what a generator was trained on, where that is a part of the classes."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -20,8 +19,8 @@ class Recognition(Metric):
     reach the extractor's own accuracy on these classes, which is beside the value as the floor.
     """
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (MetricSpec("recognition", higher_is_better=True),)
-    requires: ClassVar[tuple[Literal["classes", "labels"], ...]] = ("classes",)
+    specs = (MetricSpec("recognition", higher_is_better=True),)
+    requires = ("classes",)
 
     def not_applicable(self, inputs: MetricInputs) -> str:
         reason = super().not_applicable(inputs)
