@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +15,6 @@ from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help must not
-    from gan_experiments.sampling.best import BestOf
-    from gan_experiments.sampling.images import Samples
     from gan_experiments.sampling.sampler import Sampler
 
 COUNT = {True: 10, False: 100}  # of each class; of all where there are none
@@ -31,6 +28,13 @@ class By(StrEnum):
     discriminator = "discriminator"
     confidence = "class"
     extractor = "extractor"
+
+
+DESCRIPTIONS = {
+    By.discriminator: "the discriminator's score",
+    By.confidence: "the discriminator's confidence in the class",
+    By.extractor: "the extractor's confidence in the class",
+}
 
 
 class Layout(StrEnum):
@@ -112,7 +116,7 @@ def sample(
         _check_output(output, to, force, best is not None)
     from gan_experiments.inspection.scoring import build_recognition, build_score
     from gan_experiments.sampling.best import keep_best
-    from gan_experiments.sampling.images import join
+    from gan_experiments.sampling.images import join, remove_files
 
     sampler = opened.generator(checkpoint, "raw" if raw else "averaged").to()
     labels = list(dict.fromkeys(map(sampler.label_of, classes or []))) or sampler.labels
@@ -123,14 +127,25 @@ def sample(
     name = _name(sampler, labels if classes else [], amount, seed, truncation)
     target = output or opened.directory / "drawn" / f"{name}{SUFFIXES.get(to, '')}"
     _check_output(target, to, force, best is not None)
-    chosen: BestOf | None = None
+    scores = picked = None
     if best:
         score = build_score(opened, sampler, checkpoint, by.value)
         recognition = build_recognition(opened, sampler) if judge else None
-        chosen = keep_best(sampler, score, labels, best, of, seed, truncation, recognition)
-    samples = chosen.samples if chosen else join(list(sampler.class_blocks(labels, count, seed, truncation)))
-    columns = count if sampler.conditional else math.ceil(math.sqrt(count))
-    _write(samples, chosen, to, target, force, sampler.class_names, columns)
+        samples, scores, picked = keep_best(sampler, score, labels, best, of, seed, truncation, recognition)
+        picked["by"] = by.value
+    else:
+        samples = join(list(sampler.class_blocks(labels, count, seed, truncation)))
+    if to is Layout.files:
+        with new_directory(target, force) as directory:
+            samples.save_files(directory, sampler.class_names)
+            remove_files(target.expanduser())
+    else:
+        file = new_file(target, force)
+        with writing(file):
+            if to is Layout.npz:
+                samples.save_npz(file, sampler.class_names, scores)
+            else:
+                samples.save_grid(file, count if sampler.conditional else math.ceil(math.sqrt(count)))
     facts = {
         "images": len(samples),
         "seed": seed,
@@ -140,17 +155,17 @@ def sample(
         "kimg": sampler.kimg,
         "value_range": list(sampler.value_range),
         "share_clipped": samples.share_clipped,
-        "picked": chosen.to_json(sampler.class_names) if chosen else None,
+        "picked": picked,
     }
     with writing(_scores_file(target)):
-        if chosen:
+        if picked:
             write_json(_scores_file(target), facts)
         elif force:  # those of what was overwritten
             _scores_file(target).unlink(missing_ok=True)
     if as_json:
         print_json({"path": str(target), **facts})
     else:
-        _report(facts, chosen, target)
+        _report(facts, target)
 
 
 def _check_best(num: int | None, best: int | None, of: int | None, by: By | None, judge: bool) -> None:
@@ -185,47 +200,23 @@ def _scores_file(target: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _write(
-    samples: "Samples",
-    chosen: "BestOf | None",
-    to: Layout,
-    target: Path,
-    force: bool,
-    class_names: Sequence[str],
-    columns: int,
-) -> None:
-    from gan_experiments.sampling.images import remove_files
-
-    if to is Layout.files:
-        with new_directory(target, force) as directory:
-            samples.save_files(directory, class_names)
-            remove_files(target.expanduser())
-        return
-    file = new_file(target, force)
-    with writing(file):
-        if to is Layout.npz:
-            samples.save_npz(file, class_names, chosen.scores if chosen else None)
-        else:
-            samples.save_grid(file, columns)
-
-
-def _report(facts: dict[str, Any], chosen: "BestOf | None", target: Path) -> None:
+def _report(facts: dict[str, Any], target: Path) -> None:
     say(f"{facts['images']:,} images of the {facts['weights']} generator at {facts['kimg']:,.1f} kimg: {target}")
-    if chosen:
-        scores = facts["picked"]["scores"]
+    if picked := facts["picked"]:
+        scores = picked["scores"]
         each = " of each class" if scores[0]["class"] is not None else ""
-        say(f"The best {chosen.best:,} of {chosen.of:,}{each}, best first, by {chosen.score.description}:")
+        say(f"The best {picked['best']:,} of {picked['of']:,}{each}, best first, by {DESCRIPTIONS[picked['by']]}:")
         columns = {"best": "best", "worst kept": "worst_kept", "median of all": "median_of_all"}
         rows = [[one["class"] or "all", *(f"{one[key]:.4g}" for key in columns.values())] for one in scores]
         headers = ["class", *columns]
-        if recognized := facts["picked"].get("recognized"):
+        if recognized := picked.get("recognized"):
             headers += ["recognised", "of all"]
             for row, one in zip(rows, scores, strict=True):
                 row.extend([f"{one['recognized']:.1%}", f"{one['recognized_of_all']:.1%}"])
         print_table(headers, rows, right=",".join(headers[1:]))
         if recognized:
             say(
-                f"{facts['picked']['judge']['name']}, trained separately, recognises {recognized['kept']:.1%} of these "
+                f"{picked['judge']['name']}, trained separately, recognises {recognized['kept']:.1%} of these "
                 f"and {recognized['all']:.1%} of all as {recognized['as']}."
             )
     if facts["share_clipped"]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -41,8 +42,8 @@ def perturbed_sheet(
     Args:
         run: name of the run.
         pixels: uint8, N×C×H×W, of the rows `real`, `first step`, `altered` and `alteration`.
-        predicted: the discriminator's classes (int64 N) of the rows `real` and `altered`.
-        labels: the true classes, int64 N.
+        predicted: the discriminator's classes (int64, N) of the rows `real` and `altered`.
+        labels: the true classes (int64, N).
         class_name: from labels to names.
         facts: the numbers of the notes; `factor`, by how much the alteration is amplified.
     """
@@ -79,15 +80,9 @@ def perturbed_sheet(
 def class_sheet(
     run: str, pixels: Tensor, asked: Tensor, predicted: Tensor | None, class_name: ClassName, facts: Mapping[str, Any]
 ) -> Figure:
-    """Draw the images made for each class in its row, the first ten where there are more.
+    """Draw the images (uint8, N×C×H×W) made for each class in its row, the first ten where there are more.
 
-    Args:
-        run: name of the run.
-        pixels: uint8, N×C×H×W.
-        asked: the class that each was made for, int64 N.
-        predicted: the classes (int64 N) of a separately trained classifier; None where there is none.
-        class_name: from labels to names.
-        facts: the numbers of the notes; the first entry of `judged` is that of `predicted`.
+    `predicted` holds the classes by a separately trained classifier, whose numbers are the first of `facts["judged"]`.
     """
     rows = []
     for label in sorted(set(asked.tolist())):
@@ -109,11 +104,8 @@ def class_sheet(
 
 def layer_sheet(run: str, pixels: Tensor, facts: Mapping[str, Any]) -> Figure:
     """Draw one image for each channel of a layer (uint8, N×C×H×W), with its number."""
-    numbers = [str(number) for number in range(len(pixels))]
-    rows = [
-        Row("", pixels[start : start + COLUMNS], numbers[start : start + COLUMNS])
-        for start in range(0, len(pixels), COLUMNS)
-    ]
+    parts = zip(torch.split(pixels, COLUMNS), torch.split(torch.arange(len(pixels)), COLUMNS), strict=True)
+    rows = [Row("", part, [str(number) for number in numbers.tolist()]) for part, numbers in parts]
     title = f"{run}: images that maximise the channels of layer {facts['name']} ({facts['kind']})"
     notes = [f"One image for each channel, {len(pixels)} of {facts['channels']}; the number of the channel below."]
     return draw_rows(title, notes, rows)

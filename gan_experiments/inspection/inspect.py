@@ -115,7 +115,13 @@ class Inspection:
         if num < settings.num and "perturbation" in parts:
             log.info("--num %s: there are only %s %s images; all are altered.", f"{settings.num:,}", f"{num:,}", split)
         real = from_uint8(pixels.to(self.device), trained.value_range)
-        self._check_finite(real)
+        with torch.no_grad():
+            output = trained.network(real[:2], torch.zeros(2, dtype=torch.long, device=self.device))
+        if not all(part.isfinite().all() for part in (output.scores, output.class_logits) if part is not None):
+            raise UserError(
+                f"{trained.checkpoint}: the discriminator returns values that are not finite: training has diverged. "
+                "Choose an earlier checkpoint (--checkpoint)."
+            )
         facts: dict[str, Any] = {
             "checkpoint": trained.checkpoint.name,
             "iteration": trained.iteration,
@@ -141,30 +147,29 @@ class Inspection:
                 pictures[entry["picture"]] = picture
         return facts, pictures
 
-    def _check_finite(self, real: Tensor) -> None:
-        with torch.no_grad():
-            output = self.trained.network(real[:2], torch.zeros(2, dtype=torch.long, device=real.device))
-        if not all(part.isfinite().all() for part in (output.scores, output.class_logits) if part is not None):
-            raise UserError(
-                f"{self.trained.checkpoint}: the discriminator returns values that are not finite: training has "
-                "diverged. Choose an earlier checkpoint (--checkpoint)."
-            )
-
     def _perturb(self, real: Tensor, labels: Tensor, split: str) -> tuple[dict[str, Any], Figure]:
         step, steps, (low, high) = self.settings.step, self.settings.steps, self.trained.value_range
         labels = labels.to(self.device)
-        altered = perturb(self.trained.network, real, labels, (low, high), step, steps)
-        facts: dict[str, Any] = {"split": split, "step": step, "steps": steps, **altered.shares(labels)}
+        perturbed = perturb(self.trained.network, real, labels, (low, high), step, steps)
+        facts: dict[str, Any] = {
+            "split": split,
+            "step": step,
+            "steps": steps,
+            "num_images": len(labels),
+            "accuracy_before": (perturbed.before == labels).float().mean().item(),
+            "accuracy_after": (perturbed.after == labels).float().mean().item(),
+            "share_led_to_the_other_class": (perturbed.after == perturbed.towards).float().mean().item(),
+        }
         factor = math.ceil(0.5 / step)  # a whole step becomes half the range, from mid-grey both ways
         middle, half = (low + high) / 2, (high - low) / 2
         rows = {
-            "real": altered.images,
-            "first step": middle + half * altered.signs,
-            "altered": altered.altered,
-            "alteration": middle + factor * (altered.altered - altered.images),
+            "real": real,
+            "first step": middle + half * perturbed.signs,
+            "altered": perturbed.altered,
+            "alteration": middle + factor * (perturbed.altered - real),
         }
         pixels = {name: to_uint8(images[:NUM_SHOWN].cpu(), (low, high))[0] for name, images in rows.items()}
-        predicted = {"real": altered.before[:NUM_SHOWN], "altered": altered.after[:NUM_SHOWN]}
+        predicted = {"real": perturbed.before[:NUM_SHOWN], "altered": perturbed.after[:NUM_SHOWN]}
         shown = facts | {"factor": factor}
         return facts, perturbed_sheet(self.run_name, pixels, predicted, labels[:NUM_SHOWN], self.class_name, shown)
 
@@ -175,7 +180,6 @@ class Inspection:
         images, asked = maximize_classes(network, real, value_range, kept, self.settings.per_class, self.settings)
         with torch.no_grad():
             logits = class_logits(network, images)
-        assert logits is not None, "the images maximise its class logits"
         num_classes = logits.shape[1]
         pixels, asked = to_uint8(images.cpu(), value_range)[0], asked.cpu()
         classifiers, reason = reference_classifiers(self.config, num_classes)
@@ -211,21 +215,14 @@ class Inspection:
 
 
 def write(facts: dict[str, Any], pictures: dict[str, Figure], directory: Path) -> None:
-    """Write the pictures and inspection.json into a directory.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write the pictures and inspection.json into a directory."""
     for name, picture in pictures.items():
         picture.savefig(directory / name)
     write_json(directory / "inspection.json", facts)
 
 
 def log_pictures(run: Run, directory: Path, kimg: float) -> bool:
-    """Add the pictures to the run in W&B, where it has one; return whether it was tried.
-
-    A run that is training is left alone: it logs there itself.
-    """
+    """Add the pictures to the run in W&B, where it has one and is not training; return whether it was tried."""
     if "wandb" not in run.manifest.tracker_ids or is_locked(run.directory):
         return False
     from gan_experiments.loggers.wandb import WandbTracker

@@ -1,6 +1,6 @@
 """What a discriminator returns for images, and what its layers hold meanwhile."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,37 +10,40 @@ from gan_experiments.types import UserError
 PARAMETRIZATIONS = "parametrizations"  # where torch keeps those of a layer's weights, such as spectral normalisation
 
 
-def class_logits(discriminator: nn.Module, images: Tensor) -> Tensor | None:
-    """Return the class logits (N×K) of images (N×C×H×W in its value range); None where it has no class head."""
+def class_logits(discriminator: nn.Module, images: Tensor) -> Tensor:
+    """Return the class logits (N×K) of images (N×C×H×W in its value range) by a discriminator with a class head."""
     logits: Tensor | None = discriminator(images, _no_labels(images)).class_logits
+    assert logits is not None, "asked of a discriminator with a class head only"
     return logits
 
 
-def layer_names(network: nn.Module) -> list[str]:
-    """Return the names of all layers that hold no others, in the order in which they were made."""
-    return [name for name, _ in _leaves(network)]
+def leaf_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Return all layers that hold no others by name, in the order in which they were made."""
+    return {
+        name: layer
+        for name, layer in network.named_modules()
+        if name
+        and PARAMETRIZATIONS not in name.split(".")
+        and all(child == PARAMETRIZATIONS for child, _ in layer.named_children())
+    }
 
 
 def default_layers(network: nn.Module) -> list[str]:
-    """Choose two layers: the middle and the last convolution with more than one channel.
+    """Choose the middle and the last convolution with more than one channel; without convolutions, dense layers.
 
-    Of eight convolutions these are the fourth and the eighth. Without convolutions two of its dense layers are
-    chosen in the same way, with neither the first layer alone; a single candidate stands alone.
+    Of eight convolutions these are the fourth and the eighth; without either kind, the first layer of all.
     """
-    for kind in (nn.modules.conv._ConvNd, nn.Linear):
-        names = [name for name, layer in _leaves(network) if isinstance(layer, kind) and _width(layer) > 1]
+    layers = leaf_layers(network)
+    for kind, width in ((nn.modules.conv._ConvNd, "out_channels"), (nn.Linear, "out_features")):
+        names = [name for name, layer in layers.items() if isinstance(layer, kind) and getattr(layer, width) > 1]
         if names:
             return list(dict.fromkeys([names[(len(names) - 1) // 2], names[-1]]))
-    return layer_names(network)[:1]
+    return list(layers)[:1]
 
 
 def check_layers(network: nn.Module, names: Sequence[str]) -> None:
-    """Make sure that the named layers exist.
-
-    Raises:
-        UserError: one does not; lists those that do.
-    """
-    known = layer_names(network)
+    """Raise a UserError that lists the layers where one of the named ones does not exist."""
+    known = list(leaf_layers(network))
     for name in names:
         if name not in known:
             raise UserError(f"--layer {name}: the discriminator has no such layer; its layers are: {', '.join(known)}.")
@@ -73,16 +76,4 @@ def channel_means(network: nn.Module, name: str, images: Tensor) -> Tensor:
 
 
 def _no_labels(images: Tensor) -> Tensor:
-    """Return labels for images without any: zeros."""
     return torch.zeros(len(images), dtype=torch.long, device=images.device)
-
-
-def _leaves(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    for name, layer in network.named_modules():
-        inside = PARAMETRIZATIONS in name.split(".")
-        if name and not inside and all(child == PARAMETRIZATIONS for child, _ in layer.named_children()):
-            yield name, layer
-
-
-def _width(layer: nn.Module) -> int:
-    return int(getattr(layer, "out_channels", 0) or getattr(layer, "out_features", 0))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -45,23 +46,9 @@ def maximize_classes(
     per_class: int,
     settings: Maximization,
 ) -> tuple[Tensor, Tensor]:
-    """Make images that maximise class logits; return them (class by class) and the classes asked for.
-
-    Args:
-        discriminator: has a class head; in evaluation mode, on the device of `real`.
-        real: images of these classes, N×C×H×W in the value range: their mean, and the spread of the logits on them.
-        value_range: the values of black and white.
-        labels: the classes that it was trained on.
-        per_class: images of each class, each from its own noise.
-        settings: iterations, λ and the seed.
-    """
-
-    def logits(images: Tensor) -> Tensor:
-        class_scores = class_logits(discriminator, images)
-        assert class_scores is not None, "it has a class head"
-        return class_scores
-
+    """Make images that maximise the logits of these classes; return them, class by class, and the classes asked for."""
     asked = torch.tensor(labels, device=real.device).repeat_interleave(per_class)
+    logits = partial(class_logits, discriminator)
     return maximize(logits, asked, real, value_range, settings, "class images"), asked
 
 
@@ -69,10 +56,7 @@ def maximize_channels(
     network: nn.Module, layer: str, real: Tensor, value_range: Sequence[float], most: int, settings: Maximization
 ) -> Tensor:
     """Make one image for each of the first `most` channels of a layer, which maximises the channel's mean."""
-
-    def means(images: Tensor) -> Tensor:
-        return channel_means(network, layer, images)
-
+    means = partial(channel_means, network, layer)
     with torch.no_grad():
         channels = means(real[:1]).shape[1]
     asked = torch.arange(min(channels, most), device=real.device)
@@ -101,32 +85,28 @@ def maximize(
     noise, and Adam (rate 0.05) moves it.
 
     Args:
-        outputs: images (N×C×H×W in the value range) to outputs (N×K).
-        asked: which output each image is to maximise, int64 N, on the device.
-        real: real images, in the value range, on the device.
-        value_range: the values of black and white.
+        outputs: images (N×C×H×W in the value range) to outputs (N×K), of a network in evaluation mode.
+        asked: which output each image is to maximise, int64 N; like `real`, on the network's device.
+        real: real images in the value range.
+        value_range: the values of black and white; the result (float32, N×C×H×W) lies between.
         settings: iterations, λ and the seed.
         purpose: names the random stream.
-
-    Returns:
-        float32, N×C×H×W in the value range.
     """
     low, high = value_range
     mean = ((real - low) / (high - low)).mean(0)
     with torch.no_grad():
-        spread = (
-            torch.cat([outputs(block) for block in torch.split(real, BLOCK_SIZE)])
-            .std(0)
-            .clamp_min(SMALLEST_SPREAD)[asked]
-        )
+        spread = torch.cat([outputs(block) for block in torch.split(real, BLOCK_SIZE)]).std(0)
+    spread = spread.clamp_min(SMALLEST_SPREAD)[asked]
     random = torch.Generator().manual_seed(stream_seed(purpose, settings.seed))
-    blocks = zip(torch.split(asked, BLOCK_SIZE), torch.split(spread, BLOCK_SIZE), strict=True)
-    return low + (high - low) * torch.cat(
-        [
-            _ascend(lambda images: outputs(low + (high - low) * images), *block, mean, settings, random)
-            for block in blocks
-        ]
-    )
+
+    def outputs_of_unit_range(images: Tensor) -> Tensor:
+        return outputs(low + (high - low) * images)
+
+    images = [
+        _ascend(outputs_of_unit_range, *block, mean, settings, random)
+        for block in zip(torch.split(asked, BLOCK_SIZE), torch.split(spread, BLOCK_SIZE), strict=True)
+    ]
+    return low + (high - low) * torch.cat(images)
 
 
 def _ascend(
@@ -153,9 +133,7 @@ def _ascend(
 
 def total_variation(images: Tensor) -> Tensor:
     """Return the mean difference of neighbours down plus that across, for each of N images (N×C×H×W)."""
-    down = (images[..., 1:, :] - images[..., :-1, :]).abs().mean((1, 2, 3))
-    across = (images[..., 1:] - images[..., :-1]).abs().mean((1, 2, 3))
-    return down + across
+    return images.diff(dim=-2).abs().mean((1, 2, 3)) + images.diff(dim=-1).abs().mean((1, 2, 3))
 
 
 class _Spectrum:
@@ -183,11 +161,8 @@ def _shaken(images: Tensor, random: torch.Generator) -> Tensor:
         return torch.rand(shape, generator=random) * 2 - 1
 
     count = len(images)
-    angle, size, shift = (
-        TURN * uniform(count),
-        1 + ZOOM * uniform(count),
-        2 * JITTER * uniform(count, 2),
-    )  # a side is 2 long
+    angle, size = TURN * uniform(count), 1 + ZOOM * uniform(count)
+    shift = 2 * JITTER * uniform(count, 2)  # a side is 2 long
     across = torch.stack([size * angle.cos(), -size * angle.sin(), shift[:, 0]], 1)
     down = torch.stack([size * angle.sin(), size * angle.cos(), shift[:, 1]], 1)
     matrices = torch.stack([across, down], 1).to(images.device)

@@ -19,15 +19,9 @@ from gan_experiments.types import UserError
 
 
 def real_images(config: DictConfig, num: int, seed: int) -> tuple[Tensor, Tensor, str]:
-    """Draw real images that the run did not train on, or of its training split where nothing is held out.
+    """Draw up to `num` held-out images of the classes that the run keeps; training images where none are held out.
 
-    Args:
-        config: the run's; only classes that its regime keeps are drawn.
-        num: how many; all where there are fewer.
-        seed: of the choice.
-
-    Returns:
-        Pixels (uint8, N×C×H×W), labels (int64, N) and the split in words.
+    Returns pixels (uint8, N×C×H×W), labels (int64, N) and the split in words.
 
     Raises:
         UserError: the data are missing, or hold none of these classes.
@@ -74,20 +68,17 @@ def reference_classifiers(config: DictConfig, num_classes: int) -> tuple[list[Ex
 
 
 def recognized(predicted: Tensor, asked: Tensor, num_classes: int) -> Mapping[str, Any]:
-    """Compare predicted classes with those asked for, both int64 N.
+    """Compare predicted classes with those asked for, both int64 N on the CPU.
 
-    Returns:
-        `share`; `interval`, 95% for a share of N independent draws (Wilson 1927: good for few draws and for shares
-        near 0 or 1); `chance`, of a guess; `by_class`, the share of the images of each class that was asked for, in
-        ascending order.
+    Returns the `share` that agrees; `interval`, 95% for a share of N independent draws (Wilson 1927: good for few draws
+    and for shares near 0 or 1); `chance`, of a guess; `by_class`, the share of each class, in ascending order.
     """
-    correct = (predicted == asked).cpu()
-    by_class = [correct[(asked == label).cpu()].float().mean().item() for label in sorted(set(asked.tolist()))]
+    correct = predicted == asked
     test = binomtest(int(correct.sum()), len(correct))
     interval = test.proportion_ci(method="wilson")
     return {
         "share": test.statistic,
         "interval": [float(interval.low), float(interval.high)],
         "chance": 1 / num_classes,
-        "by_class": by_class,
+        "by_class": [correct[asked == label].float().mean().item() for label in sorted(set(asked.tolist()))],
     }

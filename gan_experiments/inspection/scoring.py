@@ -1,8 +1,10 @@
 """What scores or recognises a run's samples: its discriminator, its class head, or a classifier of its data."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from gan_experiments.build import build_extractors, why_no_class_head
@@ -10,16 +12,16 @@ from gan_experiments.datasets.data import kept_labels
 from gan_experiments.datasets.tensors import from_uint8
 from gan_experiments.inspection.layers import class_logits
 from gan_experiments.inspection.reference import reference_classifiers
-from gan_experiments.metrics.extractors.base import Extractor, logits_of
+from gan_experiments.metrics.extractors.base import logits_of
 from gan_experiments.runs.run import Run
-from gan_experiments.sampling.best import ClassConfidence, DiscriminatorScore, Recognition, Score
+from gan_experiments.sampling.best import Recognition, Score
 from gan_experiments.sampling.sampler import Sampler, evaluating
 from gan_experiments.types import UserError
 
-By = Literal["discriminator", "class", "extractor"]
 
-
-def build_score(run: Run, sampler: Sampler, checkpoint: str, by: By) -> Score:
+def build_score(
+    run: Run, sampler: Sampler, checkpoint: str, by: Literal["discriminator", "class", "extractor"]
+) -> Score:
     """Build what scores images: the run's discriminator at that checkpoint, its class head, or the run's extractor.
 
     Where the generator takes no label, the confidence is that in the likeliest class of those that the regime keeps.
@@ -27,28 +29,49 @@ def build_score(run: Run, sampler: Sampler, checkpoint: str, by: By) -> Score:
     Raises:
         UserError: the run has no such thing.
     """
+    config = run.omegaconf()
     device = next(sampler.generator.parameters()).device
-    any_of = None if sampler.conditional or by == "discriminator" else kept_labels(run.omegaconf())
+    any_of = None if sampler.conditional or by == "discriminator" else kept_labels(config)
     if by == "extractor":
-        extractor = _find_extractor(run).to(device)
-        logits = partial(logits_of, extractor)
-        return ClassConfidence(logits, any_of, "extractor", "the extractor's confidence in the class")
-    if by == "class" and (reason := why_no_class_head(run.omegaconf())):
+        extractors = build_extractors(config).values()
+        ready = [extractor for extractor in extractors if extractor.knows_classes and not extractor.needs_fit]
+        if not ready:
+            raise UserError(
+                f"--by extractor: none of the extractors of {run.directory} (evaluation.extractors) knows the classes "
+                "of its data with weights that are there already. Write --by discriminator, or train with "
+                "evaluation.extractors.classifier.weights=FILE, which `gan-experiments fit-extractor` makes."
+            )
+        return _confidence(partial(logits_of, ready[0].eval().to(device)), any_of)
+    if by == "class" and (reason := why_no_class_head(config)):
         raise UserError(
             f"--by class, for {run.directory}: {reason}. Write --by discriminator, or --by extractor for a classifier "
             "of the data."
         )
     discriminator = run.discriminator(checkpoint).network.to(device)
-    if by == "discriminator":
-        return DiscriminatorScore(discriminator, sampler.value_range)
 
-    def head(pixels: Tensor) -> Tensor:
+    def score(pixels: Tensor, labels: Tensor) -> Tensor:
         with evaluating(discriminator):
-            logits = class_logits(discriminator, from_uint8(pixels.to(device), sampler.value_range))
-        assert logits is not None, "the config has a class head"
-        return logits
+            output = discriminator(from_uint8(pixels.to(device), sampler.value_range), labels.to(device))
+        scores: Tensor = output.scores.double().cpu()
+        return scores
 
-    return ClassConfidence(head, any_of, "class", "the discriminator's confidence in the class")
+    def logits(pixels: Tensor) -> Tensor:
+        with evaluating(discriminator):
+            return class_logits(discriminator, from_uint8(pixels.to(device), sampler.value_range))
+
+    return score if by == "discriminator" else _confidence(logits, any_of)
+
+
+def _confidence(logits: Callable[[Tensor], Tensor], any_of: Sequence[int] | None) -> Score:
+    """Score by the probability of the class asked for, or of the likeliest of `any_of`."""
+
+    def score(pixels: Tensor, labels: Tensor) -> Tensor:
+        shares = logits(pixels).double().softmax(1).cpu()
+        if any_of is not None:
+            return shares[:, list(any_of)].amax(1)
+        return shares.gather(1, labels[:, None]).squeeze(1)
+
+    return score
 
 
 def build_recognition(run: Run, sampler: Sampler) -> Recognition:
@@ -59,7 +82,8 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
     Raises:
         UserError: there is none, or whatever is drawn would be recognised.
     """
-    kept, num_classes = kept_labels(run.omegaconf()), run.omegaconf().dataset.num_classes
+    config = run.omegaconf()
+    kept, num_classes = kept_labels(config), config.dataset.num_classes
     if not num_classes:
         raise UserError(f"--judge: the images of {run.directory} have no classes to be recognised. Leave --judge out.")
     if not sampler.conditional and len(kept) == num_classes:
@@ -67,26 +91,17 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
             "--judge: this generator takes no label and was trained on all classes, so any image would be recognised. "
             "Leave --judge out; `gan-experiments evaluate` measures such a generator."
         )
-    classifiers, reason = reference_classifiers(run.omegaconf(), num_classes)
+    classifiers, reason = reference_classifiers(config, num_classes)
     if not classifiers:
         raise UserError(
             f"--judge: {str(reason).rstrip('.')}. Leave --judge out, or train with +evaluation/extractor=classifier."
         )
     classifier = classifiers[0].to(next(sampler.generator.parameters()).device)
-    logits = partial(logits_of, classifier)
-    if sampler.conditional:
-        return Recognition(logits, None, "asked for", classifier.facts())
-    names = " or ".join(run.omegaconf().dataset.class_names[label] for label in kept)
-    return Recognition(logits, kept, names, classifier.facts())
+    facts = classifier.facts()
 
+    def is_recognized(pixels: Tensor, labels: Tensor) -> Tensor:
+        predicted = logits_of(classifier, pixels).argmax(1)
+        return predicted == labels if sampler.conditional else torch.isin(predicted, torch.tensor(kept))
 
-def _find_extractor(run: Run) -> Extractor:
-    extractors = build_extractors(run.omegaconf()).values()
-    ready = [extractor for extractor in extractors if extractor.knows_classes and not extractor.needs_fit]
-    if not ready:
-        raise UserError(
-            f"--by extractor: none of the extractors of {run.directory} (evaluation.extractors) knows the classes of "
-            "its data with weights that are there already. Write --by discriminator, or train with "
-            "evaluation.extractors.classifier.weights=FILE, which `gan-experiments fit-extractor` makes."
-        )
-    return ready[0].eval()
+    names = " or ".join(config.dataset.class_names[label] for label in kept)
+    return Recognition(is_recognized, "asked for" if sampler.conditional else names, facts)

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +80,6 @@ def test_the_scores_are_those_of_the_checkpoint_asked_for(verb: Verb, finished: 
     assert not np.allclose(last, earlier)
 
 
-class Given:
-    """A score by a function."""
-
-    name, description = "given", "a function"
-
-    def __init__(self, score: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self.score = score
-
-    def __call__(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        return self.score(pixels, labels)
-
-
 def test_scores_that_are_equal_keep_their_order_and_all_is_told(finished: Path) -> None:
     sampler = Run.open(finished, "RUN").generator("last")
     everything = sampler.sample(10, 4, seed=0)
@@ -101,17 +88,17 @@ def test_scores_that_are_equal_keep_their_order_and_all_is_told(finished: Path) 
         assert labels.tolist() == [4] * 10
         return torch.tensor([0.0, 0, 5, *[1.0] * 7], dtype=torch.float64)
 
-    chosen = keep_best(sampler, Given(third_is_best), [4], 3, 10, seed=0)
+    chosen = keep_best(sampler, third_is_best, [4], 3, 10, seed=0)
     assert torch.equal(chosen.samples.latents, everything.latents[[2, 3, 4]])
     assert torch.equal(chosen.samples.pixels, everything.pixels[[2, 3, 4]])
-    (scores,) = chosen.by_class
-    assert (scores.best, scores.worst_kept, scores.median_of_all) == (5.0, 1.0, 1.0)
+    (scores,) = chosen.facts["scores"]
+    assert (scores["best"], scores["worst_kept"], scores["median_of_all"]) == (5.0, 1.0, 1.0)
 
     def broken(pixels: Tensor, labels: Tensor) -> Tensor:
         return torch.full((len(pixels),), math.nan, dtype=torch.float64)
 
     with pytest.raises(UserError, match="not finite"):
-        keep_best(sampler, Given(broken), [4], 1, 2, seed=0)
+        keep_best(sampler, broken, [4], 1, 2, seed=0)
 
 
 def test_not_all_images_are_held_and_how_far_it_is_is_told(
@@ -134,14 +121,14 @@ def test_not_all_images_are_held_and_how_far_it_is_is_told(
         return join(parts)
 
     monkeypatch.setattr("gan_experiments.sampling.best.join", joined)
-    chosen = keep_best(sampler, Given(few_values), [4, 6], 3, 30)
+    chosen = keep_best(sampler, few_values, [4, 6], 3, 30)
     assert max(held) <= 2 * 3 + 4
-    for number, scores_of_class in enumerate(chosen.by_class):
+    for number, scores_of_class in enumerate(chosen.facts["scores"]):
         of_class = slice(30 * number, 30 * number + 30)
         scores = few_values(every.pixels[of_class], every.labels[of_class])
         first = scores.argsort(descending=True, stable=True)[:3]
         assert torch.equal(chosen.samples.latents[3 * number : 3 * number + 3], every.latents[of_class][first])
-        assert scores_of_class.median_of_all == float(scores.quantile(0.5))
+        assert scores_of_class["median_of_all"] == float(scores.quantile(0.5))
     assert chosen.samples.share_clipped == pytest.approx(every.share_clipped)
     assert "Drawing 30 images of each of 2 classes, of which the best 3 are kept." in caplog.text
     assert "34 of 60 images drawn." in caplog.text  # a block of four of the second class after all of the first
