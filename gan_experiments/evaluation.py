@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -78,7 +78,11 @@ def evaluate(
         sampler = generator
         conditional = sampler.conditional if conditional is None else conditional
     else:
-        sampler = Sampler(_with_labels(generator), Normal(latent_dim), value_range=value_range, weights="as they are")
+        try:
+            inspect.signature(generator.forward).bind(None, None)
+        except TypeError:
+            generator = _IgnoringLabels(generator)
+        sampler = Sampler(generator, Normal(latent_dim), value_range=value_range, weights="as they are")
     words = [
         f"dataset={dataset}",
         f"evaluation/metric=[{','.join(metrics)}]",
@@ -90,13 +94,15 @@ def evaluate(
     data = Data(config, fit_reconstructions)
     protocol = build_protocol(config, data, build_measures(config), {})
     assert protocol is not None
-    if conditional is None:
-        conditional = bool(config.dataset.class_names) and _depends_on_labels(sampler)
+    if conditional is None and config.dataset.class_names:
+        latent = sampler.latents.sample(1, torch.Generator().manual_seed(0))
+        first, second = (generate(sampler.generator, latent, torch.tensor([label])) for label in (0, 1))
+        conditional = not torch.equal(first, second)
     protocol = replace(
         protocol,
         latents=sampler.latents,
         value_range=sampler.value_range,
-        conditional=conditional,
+        conditional=bool(conditional),
         weights=sampler.weights,
     )
     seeds = range(seed, seed + num_seeds)
@@ -113,37 +119,15 @@ class _IgnoringLabels(nn.Module):
         return images
 
 
-def _with_labels(generator: nn.Module) -> nn.Module:
-    """Return a generator that can be called with labels too."""
-    try:
-        inspect.signature(generator.forward).bind(None, None)
-    except TypeError:
-        return _IgnoringLabels(generator)
-    return generator
-
-
-def _depends_on_labels(sampler: Sampler) -> bool:
-    latents = sampler.latents.sample(1, torch.Generator().manual_seed(0))
-    first, second = (generate(sampler.generator, latents, torch.tensor([label])) for label in (0, 1))
-    return not torch.equal(first, second)
-
-
-class RunEvaluation(NamedTuple):
-    """What was measured of a run's networks."""
-
-    path: Path  # of the file in the run's directory
-    content: dict[str, Any]  # of that file
-    values: dict[str, MetricValue]
-
-
-def evaluate_run(run: Run, config: DictConfig, checkpoint: str) -> RunEvaluation:
+def evaluate_run(run: Run, config: DictConfig, checkpoint: str) -> tuple[Path, dict[str, Any], dict[str, MetricValue]]:
     """Evaluate a run's networks with `evaluation.num_seeds` seeds; also floor and ceiling of each value.
 
-    Writes the result into the run's directory, and the pictures that metrics draw beside it.
+    Writes the result into the run's directory, and the pictures that metrics draw beside it. Returns the path of the
+    file, its content, and the values.
 
     Args:
         run: the run.
-        config: its config, whose evaluation group says how to measure.
+        config: its config, whose evaluation group holds how to measure.
         checkpoint: `last`, `best`, or the number of an iteration.
 
     Raises:
@@ -168,9 +152,10 @@ def evaluate_run(run: Run, config: DictConfig, checkpoint: str) -> RunEvaluation
         evaluate_networks(generator, protocol, seed, discriminator.network, pictures=seed == 0) for seed in seeds
     ]
     seconds = time.perf_counter() - began
-    found = anchors(protocol)
+    anchored = anchors(protocol)
     values = {
-        key: replace(value, kimg=discriminator.kimg, **found.get(key, {})) for key, value in summarize(results).items()
+        key: replace(value, kimg=discriminator.kimg, **anchored.get(key, {}))
+        for key, value in summarize(results).items()
     }
     content = {
         "run": str(run.directory),
@@ -192,4 +177,4 @@ def evaluate_run(run: Run, config: DictConfig, checkpoint: str) -> RunEvaluation
     write_json(path, content)
     for name, picture in results[0].pictures.items():
         save_grid(picture.pixels, picture.columns, path.with_name(f"{path.stem}-{name}.png"))
-    return RunEvaluation(path, content, values)
+    return path, content, values

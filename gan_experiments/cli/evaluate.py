@@ -60,11 +60,7 @@ PLACES = ("data_dir", "cache_dir", "dataset.path")
 
 
 def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
-    """Return the run's config with what this command line overrides: how to measure, and where data lie.
-
-    Raises:
-        UserError: another key is overridden.
-    """
+    """Return the run's config with what this command line overrides: how to measure, and where data lie."""
     config = run.omegaconf()
     nothing = not config.evaluation.metrics  # a run that measured nothing
     if not overrides and not nothing:
@@ -93,22 +89,34 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
 
 
 def _print(found: dict[str, Any], values: Sequence[MetricValue], parts: bool) -> None:
-    say(f"{found['run']}, {found['checkpoint']}: {_drawn(found, values)}")
+    weights = {value.protocol["weights"] for value in values if "weights" in value.protocol}
+    seeds = len(found["seeds"])
+    measured = f"the discriminator, with {seeds} seed{'s' * (seeds > 1)}"
+    if weights:
+        measured = f"{found['num_samples']:,} samples of the {'/'.join(weights)} generator for each of {seeds} seeds"
+    say(f"{found['run']}, {found['checkpoint']}: {measured}")
     for measure in dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]]):
         rows = [
-            [value.name, *_cells(value)]
+            [
+                value.name,
+                short(value.value) or "undefined",
+                short(value.half_width, 2),
+                floor(value),
+                short(value.ceiling),
+                "higher" if value.spec.higher_is_better else "lower",
+            ]
             for value in values
             if value.extractor == measure and (parts or value.spec.part_of is None)
         ]
         absent = [key.partition("/")[0] for key in found["not_applicable"] if key.endswith(f"/{measure}")]
         rows += [[name, "n/a", "", "", "", ""] for name in absent]
-        headers = ["", "value", "± 95%", "floor", "ceiling", "better"]
-        print_table(headers, rows, title=measure, right="value,± 95%,floor,ceiling,better")
+        headers = ["value", "± 95%", "floor", "ceiling", "better"]
+        print_table(["", *headers], rows, title=measure, right=",".join(headers))
     counts = {value.floor_count for value in values if value.floor_count is not None}
     held_out = "".join(f"{count:,} " for count in counts)
     anchored = any(value.ceiling is not None for value in values)
-    floor_says = f" Floor: {held_out}held-out real images as samples. Ceiling: noise." if anchored else ""
-    say(f"± 95%: over sampling seeds.{floor_says}")
+    explained = f" Floor: {held_out}held-out real images as samples. Ceiling: noise." if anchored else ""
+    say(f"± 95%: over sampling seeds.{explained}")
     if any(count < found["num_samples"] for count in counts):
         equal = f"evaluation.num_samples={min(counts)}"
         say(f"* of fewer images than samples, which makes a FID larger: compare with {equal}.")
@@ -117,16 +125,3 @@ def _print(found: dict[str, Any], values: Sequence[MetricValue], parts: bool) ->
     for name, facts in found["extractors"].items():
         accuracy = short(facts["accuracy"]) or "unknown"
         say(f"{name}: weights {facts['weights']}, accuracy {accuracy}, input {facts['input']}")
-
-
-def _cells(value: MetricValue) -> list[str]:
-    better = "higher" if value.spec.higher_is_better else "lower"
-    return [short(value.value) or "undefined", short(value.half_width, 2), floor(value), short(value.ceiling), better]
-
-
-def _drawn(found: dict[str, Any], values: Sequence[MetricValue]) -> str:
-    weights = {value.protocol["weights"] for value in values if "weights" in value.protocol}
-    seeds = len(found["seeds"])
-    if not weights:
-        return f"the discriminator, with {seeds} seed{'s' * (seeds > 1)}"
-    return f"{found['num_samples']:,} samples of the {'/'.join(weights)} generator for each of {seeds} seeds"

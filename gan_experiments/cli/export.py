@@ -47,9 +47,9 @@ def export(
 
     exporting.check_installed(to.value)
     sampler = record.generator(checkpoint)
-    place = output or record.directory / "exports" / f"iteration_{sampler.iteration:09d}-{to.value}"
-    with new_directory(place, force) as made:
-        exported = exporting.export(sampler, record, to.value, license, made)
+    target = output or record.directory / "exports" / f"iteration_{sampler.iteration:09d}-{to.value}"
+    with new_directory(target, force) as directory:
+        exported = exporting.export(sampler, record, to.value, license, directory)
     files = ", ".join([*exported.files, "README.md"])
-    say(f"The {sampler.weights} generator at {sampler.kimg:,.1f} kimg: {place} ({files})")
+    say(f"The {sampler.weights} generator at {sampler.kimg:,.1f} kimg: {target} ({files})")
     say(f"Its images differ from the network's own by {exported.difference:.2g} at most.")

@@ -108,11 +108,7 @@ def _share(word: str) -> float:
 
 
 def _parts(only: list[Part], no_classes: str, names_layers: bool) -> tuple[list[Part], dict[str, str]]:
-    """Return what to inspect, and why the rest is left out; `no_classes` is the reason where there are no classes.
-
-    Raises:
-        UserError: what is asked for needs classes and there are none, or a layer is named though layers are left out.
-    """
+    """Return what to inspect, and why the rest is left out; `no_classes` is the reason where there are no classes."""
     needing = [one for one in (Part.perturbation, Part.classes) if one in only]
     if needing and no_classes:
         raise UserError(

@@ -37,23 +37,16 @@ def perturbed_sheet(
     class_name: ClassName,
     facts: Mapping[str, Any],
 ) -> Figure:
-    """Draw altered images below the real ones.
+    """Draw altered images below the real ones: the rows `real`, `first step`, `altered` and `alteration`.
 
-    Args:
-        run: name of the run.
-        pixels: uint8, N×C×H×W, of the rows `real`, `first step`, `altered` and `alteration`.
-        predicted: the discriminator's classes (int64, N) of the rows `real` and `altered`.
-        labels: the true classes (int64, N).
-        class_name: from labels to names.
-        facts: the numbers of the notes; `factor`, by how much the alteration is amplified.
+    `predicted` holds the discriminator's classes of `real` and `altered`, `labels` the true ones.
     """
     factor, largest = facts["factor"], f"{facts['step'] * 255:.3g}/255"
     correct = {row: (classes == labels).tolist() for row, classes in predicted.items()}
     names = {row: [f"D: {class_name(label)}" for label in classes.tolist()] for row, classes in predicted.items()}
-    true = [class_name(label) for label in labels.tolist()]
     captions = [
-        name if right else f"{name}\n{other}"
-        for name, other, right in zip(true, names["real"], correct["real"], strict=True)
+        class_name(label) if right else f"{class_name(label)}\n{name}"
+        for label, name, right in zip(labels.tolist(), names["real"], correct["real"], strict=True)
     ]
     rows = [
         Row("real", pixels["real"], captions, correct["real"]),

@@ -118,40 +118,32 @@ def _ascend(
     random: torch.Generator,
 ) -> Tensor:
     """Make as many images at once as there are outputs asked for; all in [0, 1], what `outputs` is given too."""
-    spectrum = _Spectrum(mean, len(asked), random)
-    optimizer = torch.optim.Adam([spectrum.coefficients], lr=LEARNING_RATE)
+    channels, height, width = mean.shape
+    base = torch.logit(mean.clamp(EDGE, 1 - EDGE))
+    rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
+    frequency = (rows.square() + columns.square()).sqrt().clamp_min(1 / max(height, width))
+    scale = (math.sqrt(height * width) / frequency).to(mean.device)
+    shape = (len(asked), channels, *frequency.shape, 2)  # real and imaginary parts
+    coefficients = (NOISE * torch.randn(shape, generator=random)).to(mean.device).requires_grad_(True)
+
+    def transform() -> Tensor:
+        return torch.sigmoid(base + torch.fft.irfft2(torch.view_as_complex(coefficients) * scale, s=(height, width)))
+
+    optimizer = torch.optim.Adam([coefficients], lr=LEARNING_RATE)
     for _ in range(settings.iterations):
-        images = spectrum.images()
+        images = transform()
         gain = outputs(_shaken(images, random)).gather(1, asked[:, None]).squeeze(1) / spread
         distance = (images - mean).square().mean((1, 2, 3))
         loss = -gain + settings.regularization * (distance + VARIATION * total_variation(images))
         optimizer.zero_grad()
-        torch.autograd.backward(loss.sum(), inputs=[spectrum.coefficients])
+        torch.autograd.backward(loss.sum(), inputs=[coefficients])
         optimizer.step()
-    return spectrum.images().detach()
+    return transform().detach()
 
 
 def total_variation(images: Tensor) -> Tensor:
     """Return the mean difference of neighbours down plus that across, for each of N images (N×C×H×W)."""
     return images.diff(dim=-2).abs().mean((1, 2, 3)) + images.diff(dim=-1).abs().mean((1, 2, 3))
-
-
-class _Spectrum:
-    """Images in (0, 1) as the sigmoid of a mean plus the inverse transform of real Fourier coefficients."""
-
-    def __init__(self, mean: Tensor, count: int, random: torch.Generator) -> None:
-        channels, height, width = mean.shape
-        self._size = (height, width)
-        self._base = torch.logit(mean.clamp(EDGE, 1 - EDGE))
-        rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
-        frequency = (rows.square() + columns.square()).sqrt().clamp_min(1 / max(self._size))
-        self._scale = (math.sqrt(height * width) / frequency).to(mean.device)
-        shape = (count, channels, *frequency.shape, 2)  # real and imaginary parts
-        self.coefficients = (NOISE * torch.randn(shape, generator=random)).to(mean.device).requires_grad_(True)
-
-    def images(self) -> Tensor:
-        spectrum = torch.view_as_complex(self.coefficients) * self._scale
-        return torch.sigmoid(self._base + torch.fft.irfft2(spectrum, s=self._size))
 
 
 def _shaken(images: Tensor, random: torch.Generator) -> Tensor:

@@ -13,9 +13,8 @@ from gan_experiments.types import ImageSet, MetricSpec
 
 if TYPE_CHECKING:  # which import metrics themselves
     from gan_experiments.metrics.discriminator import DiscriminatorProbe, ImagesName
-    from gan_experiments.metrics.features import Features
+    from gan_experiments.metrics.features import Features, Images
     from gan_experiments.metrics.protocol import Protocol
-    from gan_experiments.metrics.samples import Images
 
 Dependency = Literal[
     "samples", "generator", "reference", "training", "held_out", "extractor", "discriminator", "augmentations"
@@ -25,6 +24,12 @@ NO_LABELS = "the generator takes no label"
 NO_GENERATOR = "the run trains no generator"
 NO_DISCRIMINATOR = "no discriminator was given"
 NO_HELD_OUT = "the data set has no held-out images"
+REASONS = {
+    "samples": NO_GENERATOR,
+    "generator": NO_GENERATOR,
+    "discriminator": NO_DISCRIMINATOR,
+    "held_out": NO_HELD_OUT,
+}
 
 
 class Picture(NamedTuple):
@@ -225,11 +230,9 @@ class Metric:
 
     def not_applicable(self, inputs: MetricInputs) -> str:
         """Return why there is no value for these inputs; an empty string where there is one."""
-        reasons = {"samples": NO_GENERATOR, "generator": NO_GENERATOR, "discriminator": NO_DISCRIMINATOR,
-                   "held_out": NO_HELD_OUT}  # fmt: skip
         for part in self.depends_on:
             if not inputs.has(part):
-                return reasons[part]
+                return REASONS[part]
         if "classes" in self.requires and not inputs.knows_classes:
             return NO_CLASSES
         if "labels" in self.requires and not inputs.conditional:

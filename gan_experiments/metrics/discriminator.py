@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gan_experiments.metrics.features import Images
 from gan_experiments.metrics.protocol import Protocol
-from gan_experiments.metrics.samples import Images
 from gan_experiments.rng import stream_seed
 from gan_experiments.sampling.sampler import BLOCK_SIZE, evaluating, shuffle
 from gan_experiments.types import DiscriminatorOutput, ImageSet

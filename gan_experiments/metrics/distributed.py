@@ -20,10 +20,7 @@ def rank_and_world_size() -> tuple[int, int]:
 def gather_blocks(rows: Tensor, total: int, block_size: int) -> Tensor:
     """Return the rows (total×…) of all processes on the CPU, where process r has computed blocks r, r + world size, ….
 
-    Args:
-        rows: this process's, block after block; a process of a higher rank than there are blocks has some for nothing.
-        total: number of rows of all.
-        block_size: rows of a block; the last block may be smaller.
+    The last of all blocks may be smaller; a process whose rank is above their number has computed one for nothing.
     """
     world_size = rank_and_world_size()[1]
     num_blocks = -(-total // block_size)

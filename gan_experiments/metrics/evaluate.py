@@ -4,23 +4,24 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 from scipy import stats  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
-from gan_experiments.io import write_json
+from gan_experiments.io import cached, write_json
 from gan_experiments.metrics.base import Metric, MetricInputs, Picture
 from gan_experiments.metrics.discriminator import DiscriminatorProbe
 from gan_experiments.metrics.distributed import as_in_first_process, from_first_process, rank_and_world_size
 from gan_experiments.metrics.extractors.base import Extractor
+from gan_experiments.metrics.features import Images, noise
 from gan_experiments.metrics.protocol import Protocol
-from gan_experiments.metrics.samples import Images, noise
 from gan_experiments.sampling.sampler import BLOCK_SIZE, shuffle
-from gan_experiments.types import MetricValue, UserError
+from gan_experiments.types import ImageSet, MetricValue, UserError
 
 
 @dataclass
@@ -71,8 +72,7 @@ def evaluate(
     probe = None if discriminator is None else DiscriminatorProbe(discriminator, protocol, images, seed)
     for name, metric, extractor in protocol.in_order():
         inputs = MetricInputs(protocol, extractor, images, seed, sampler, probe)
-        _measure(name, metric, extractor, inputs, results)
-        if pictures and f"{name}/{protocol.measured_with(metric, extractor)}" not in results.not_applicable:
+        if _measure(name, metric, extractor, inputs, results) and pictures:
             results.pictures = {**metric.pictures(inputs), **results.pictures}
     if images is not None:
         results.share_clipped = images.share_clipped
@@ -80,7 +80,8 @@ def evaluate(
     return from_first_process(results)
 
 
-def _measure(name: str, metric: Metric, extractor: Extractor | None, inputs: MetricInputs, results: Results) -> None:
+def _measure(name: str, metric: Metric, extractor: Extractor | None, inputs: MetricInputs, results: Results) -> bool:
+    """Add the values of a metric, or why there are none; return whether there are some."""
     began = time.perf_counter()
     protocol, measured_with = inputs.protocol, inputs.protocol.measured_with(metric, extractor)
     num_real = len(protocol.real.reference)
@@ -90,7 +91,7 @@ def _measure(name: str, metric: Metric, extractor: Extractor | None, inputs: Met
         reason = metric.not_applicable(inputs)
     if reason:
         results.not_applicable[f"{name}/{measured_with}"] = reason
-        return
+        return False
     for value_name, value in metric.compute(inputs).items():
         key, facts = f"{value_name}/{measured_with}", protocol.facts(extractor, metric, value_name)
         number = value if math.isfinite(value) else None
@@ -102,6 +103,7 @@ def _measure(name: str, metric: Metric, extractor: Extractor | None, inputs: Met
             "depends_on does not declare, so the protocol of its values would not show it. Add it there."
         )
     results.seconds[f"{name}/{measured_with}"] = time.perf_counter() - began
+    return True
 
 
 def anchors(protocol: Protocol) -> dict[str, dict[str, Any]]:
@@ -110,8 +112,6 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, Any]]:
     `floor_count` is the number of held-out images: that of the samples, or all there are.
     """
     anchored: dict[str, dict[str, Any]] = {}
-    labels = protocol.draw_labels(protocol.num_samples, 0)
-    shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
     extractors: list[Extractor | None] = [*protocol.extractors.values()] or [None]
     for extractor in extractors:
         metrics = {
@@ -129,34 +129,35 @@ def anchors(protocol: Protocol) -> dict[str, dict[str, Any]]:
         ]
         content = json.dumps(facts, sort_keys=True)
         path = protocol.cache_dir / f"anchors-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
-        if not path.exists():
-            own = [] if extractor is None else [extractor]
-            images = {"ceiling": noise(shape, labels, own, 0)}
-            if protocol.real.held_out is not None:
-                images["floor"] = _held_out(protocol, own)
-            values: dict[str, dict[str, float]] = {}
-            for anchor, stand_in in images.items():
-                results = Results()
-                for name, metric in metrics.items():
-                    if len(stand_in.labels) >= metric.min_images:
-                        of = extractor if "extractor" in metric.depends_on else None
-                        _measure(name, metric, of, MetricInputs(protocol, of, stand_in, 0), results)
-                for key, value in results.values.items():
-                    if value.value is None:  # noise may lack whole classes
-                        continue
-                    values.setdefault(key, {})[anchor] = value.value
-                    if anchor == "floor":
-                        values[key]["floor_count"] = len(stand_in.labels)
-            protocol.cache_dir.mkdir(parents=True, exist_ok=True)
-            write_json(path, values)
-        anchored |= json.loads(path.read_text(encoding="utf-8"))
+        measure = partial(_measure_anchors, protocol, metrics, extractor)
+        anchored |= cached(path, lambda path: json.loads(path.read_text(encoding="utf-8")), measure, write_json)
     return anchored
 
 
-def _held_out(protocol: Protocol, extractors: Sequence[Extractor]) -> Images:
+def _measure_anchors(
+    protocol: Protocol, metrics: Mapping[str, Metric], extractor: Extractor | None
+) -> dict[str, dict[str, Any]]:
+    extractors = [] if extractor is None else [extractor]
+    shape = protocol.real.reference.read(torch.tensor([0])).shape[1:]
+    stand_ins = {"ceiling": noise(shape, protocol.draw_labels(protocol.num_samples, 0), extractors, 0)}
+    if protocol.real.held_out is not None:
+        stand_ins["floor"] = _held_out(protocol, protocol.real.held_out, extractors)
+    values: dict[str, dict[str, Any]] = {}
+    for anchor, images in stand_ins.items():
+        results = Results()
+        for name, metric in metrics.items():
+            if len(images.labels) >= metric.min_images:
+                of = extractor if "extractor" in metric.depends_on else None
+                _measure(name, metric, of, MetricInputs(protocol, of, images, 0), results)
+        for key, value in results.values.items():
+            if value.value is not None:  # noise may lack whole classes
+                count = {"floor_count": len(images.labels)} if anchor == "floor" else {}
+                values[key] = {**values.get(key, {}), anchor: value.value, **count}
+    return values
+
+
+def _held_out(protocol: Protocol, held_out: ImageSet, extractors: Sequence[Extractor]) -> Images:
     """Return the held-out images, at most as many as samples, in place of those."""
-    held_out = protocol.real.held_out
-    assert held_out is not None
     order = shuffle(len(held_out))[: protocol.num_samples]
 
     def blocks(numbers: Sequence[int]) -> Iterator[tuple[Tensor, float]]:
@@ -189,16 +190,14 @@ def summarize(evaluations: Sequence[Results]) -> dict[str, MetricValue]:
     A mean is undefined where a seed's value is. The interval is that of the drawing of samples alone: other seeds of
     training are other generators.
     """
-    return {key: _mean([results.values[key] for results in evaluations]) for key in evaluations[0].values}
-
-
-def _mean(values: Sequence[MetricValue]) -> MetricValue:
-    by_seed = tuple(value.value for value in values)
-    numbers = [value for value in by_seed if value is not None]
-    if len(numbers) < len(values):
-        return replace(values[0], value=None, by_seed=by_seed)
-    mean, interval = sum(numbers) / len(numbers), None
-    if len(numbers) > 1:
-        low, high = (mean + float(t * stats.sem(numbers)) for t in stats.t.interval(0.95, len(numbers) - 1))
-        interval = low, high
-    return replace(values[0], value=mean, interval=interval, by_seed=by_seed)
+    summary = {}
+    for key, first in evaluations[0].values.items():
+        by_seed = tuple(results.values[key].value for results in evaluations)
+        numbers = [value for value in by_seed if value is not None]
+        mean = sum(numbers) / len(numbers) if len(numbers) == len(by_seed) else None
+        interval = None
+        if mean is not None and len(numbers) > 1:
+            low, high = (mean + float(t * stats.sem(numbers)) for t in stats.t.interval(0.95, len(numbers) - 1))
+            interval = low, high
+        summary[key] = replace(first, value=mean, interval=interval, by_seed=by_seed)
+    return summary

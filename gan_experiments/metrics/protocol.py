@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from gan_experiments.datasets.loader import fingerprint
 from gan_experiments.metrics.base import Metric
 from gan_experiments.metrics.extractors.base import Extractor, fitting
-from gan_experiments.metrics.features import Features, features_of
-from gan_experiments.metrics.samples import Images
+from gan_experiments.metrics.features import Features, Images, features_of
 from gan_experiments.models.latents import Latents
 from gan_experiments.sampling.sampler import BLOCK_SIZE, Sampler, labels_like, shuffle
 from gan_experiments.types import ImageSet, MetricSpec, UserError
@@ -25,11 +24,7 @@ LIBRARIES = ("torch-fidelity", "torch", "numpy")
 
 
 def check_metrics(extractors: Mapping[str, Extractor], metrics: Mapping[str, Metric], num_samples: int) -> None:
-    """Make sure that each value has a key of its own and samples enough.
-
-    Raises:
-        UserError: two extractors have one name, or a metric needs more samples than are drawn.
-    """
+    """Raise a UserError where two extractors have one name, or a metric needs more samples than are drawn."""
     names = [extractor.name for extractor in extractors.values()]
     if len(set(names)) < len(names):
         raise UserError(
@@ -55,13 +50,16 @@ class RealImages:
     training: ImageSet  # what is trained on; the same object where there is no regime
     held_out: ImageSet | None  # the test split, of the same classes
 
+    @property
+    def sets(self) -> dict[str, ImageSet | None]:
+        return {"reference": self.reference, "training": self.training, "held_out": self.held_out}
+
     @cached_property
     def facts(self) -> dict[str, Any]:
         """Which images each set holds, by name, and the classes of the reference."""
-        sets = {"reference": self.reference, "training": self.training, "held_out": self.held_out}
         described = {
             name: None if images is None else {"count": len(images), "fingerprint": fingerprint(images)}
-            for name, images in sets.items()
+            for name, images in self.sets.items()
         }
         there = set(self.reference.labels.tolist())
         return {**described, "classes": [name for label, name in enumerate(self.class_names) if label in there]}
@@ -143,11 +141,14 @@ class Protocol:
     def facts(self, extractor: Extractor | None, metric: Metric, name: str) -> dict[str, Any]:
         """Return all that the value `name` of this metric depends on, besides the networks and the seed."""
         depends_on = metric.spec(name).depends_on or metric.depends_on
+        measured_with: dict[str, Any] = {"extractor": {"name": self.measured_with(metric, extractor)}}
         if "extractor" in depends_on:
             assert extractor is not None
-            measured_with = self._facts_of_extractor(extractor)
-        else:
-            measured_with = {"extractor": {"name": self.measured_with(metric, extractor)}}
+            if extractor.name not in self._facts:
+                self._facts[extractor.name] = extractor.facts()
+            pixels = self.real.reference.read(torch.tensor([0]))
+            form = fitting(pixels.shape[1], pixels.shape[-1], extractor)
+            measured_with = {"extractor": self._facts[extractor.name], **form}
         if "augmentations" in depends_on:
             measured_with["augmentations"] = {kind: repr(part) for kind, part in self.augmentations.items()}
         return {
@@ -164,12 +165,6 @@ class Protocol:
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         }
 
-    def _facts_of_extractor(self, extractor: Extractor) -> dict[str, Any]:
-        if extractor.name not in self._facts:
-            self._facts[extractor.name] = extractor.facts()
-        pixels = self.real.reference.read(torch.tensor([0]))
-        return {"extractor": self._facts[extractor.name], **fitting(pixels.shape[1], pixels.shape[-1], extractor)}
-
     def _facts_of_generator(self) -> dict[str, Any]:
         return {
             "latents": f"{self.latents.describe()}, drawn by {BLOCK_SIZE}",
@@ -181,12 +176,11 @@ class Protocol:
     def features(self, extractor: Extractor) -> dict[str, Features]:
         """Return the features of the sets of real images, by name; computed once."""
         if extractor.name not in self._features:
-            sets = {"reference": self.real.reference, "training": self.real.training, "held_out": self.real.held_out}
-            computed: dict[int, Features] = {}
-            for images in sets.values():
-                if images is not None and id(images) not in computed:
-                    computed[id(images)] = features_of(images, extractor, self.cache_dir)
-            features = {name: computed[id(images)] for name, images in sets.items() if images is not None}
+            sets = {name: images for name, images in self.real.sets.items() if images is not None}
+            computed = {
+                images: features_of(images, extractor, self.cache_dir) for images in dict.fromkeys(sets.values())
+            }
+            features = {name: computed[images] for name, images in sets.items()}
             if "held_out" in features:
                 features["held_out"] = features["held_out"].take(shuffle(len(features["held_out"])))
             self._features[extractor.name] = features

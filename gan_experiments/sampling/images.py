@@ -45,19 +45,14 @@ class Samples:
         """Write a PNG for each image, in a folder for each class where there are names: the layout of image_folder."""
         numbers: Counter[int] = Counter()
         for pixels, label in zip(self.pixels, self.labels.tolist(), strict=True):
-            folder = directory
-            if class_names:
-                name = re.sub(r"[^\w.-]+", "_", class_names[label])
-                folder = directory / f"{label:03d}-{name}"
+            name = re.sub(r"[^\w.-]+", "_", class_names[label]) if class_names else ""
+            folder = directory / f"{label:03d}-{name}" if class_names else directory
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(_channels_last(pixels)).save(folder / f"{numbers[label]:06d}.png")
             numbers[label] += 1
 
     def save_npz(self, path: Path, class_names: Sequence[str] = (), scores: Tensor | None = None) -> None:
-        """Write `images` (uint8, N×H×W or N×H×W×C), `labels` (int64, N), `latents` (float32) and `class_names`.
-
-        And `scores` (float64, N), where there are some.
-        """
+        """Write `images` (uint8, N×H×W or N×H×W×C), `labels`, `latents`, `class_names` and, where given, `scores`."""
         arrays: dict[str, Any] = {
             "images": _channels_last(self.pixels),
             "labels": self.labels.numpy(),
@@ -88,14 +83,7 @@ def remove_files(directory: Path) -> None:
 
 
 def save_grid(pixels: Tensor, columns: int, path: Path | IO[bytes], smallest_side: int = 40) -> None:
-    """Save N×C×H×W pixels (uint8) as a PNG grid; small images are enlarged by whole factors, to be seen.
-
-    Args:
-        pixels: the images, row by row.
-        columns: images in a row.
-        path: the file, or one that is open.
-        smallest_side: images smaller than this are enlarged to at least it.
-    """
+    """Save N×C×H×W pixels (uint8) as a PNG grid; images smaller than `smallest_side` are enlarged by whole factors."""
     factor = max(1, -(-smallest_side // pixels.shape[-1]))
     enlarged = pixels.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
     grid = make_grid(enlarged.cpu(), nrow=columns, padding=2, pad_value=128)

@@ -124,11 +124,7 @@ class Sampler:
         return self
 
     def __call__(self, latents: Tensor, labels: Tensor | None = None) -> Samples:
-        """Generate one image for each latent; on the generator's device.
-
-        Args:
-            latents: float32, N×dim.
-            labels: int64, N; None: zeros.
+        """Generate one image for each latent (float32, N×dim) and label (int64, N; None: zeros), on its device.
 
         Raises:
             UserError: the generator's values are not finite.
@@ -206,14 +202,7 @@ class Sampler:
             yield self(self.latents.sample(BLOCK_SIZE, stream)[: len(wanted)], wanted)
 
     def interpolate(self, start: Tensor, end: Tensor, steps: int, label: int = 0) -> Samples:
-        """Generate a row of images between two latents, both of which are among them; on the CPU.
-
-        Args:
-            start: the first latent, of `latents.dim` entries.
-            end: the last latent.
-            steps: number of images.
-            label: of all images.
-        """
+        """Generate `steps` images of one class from one latent (of `latents.dim` entries) to another; on the CPU."""
         share = torch.linspace(0, 1, steps)[:, None]
         latents = self.latents.interpolate(start.expand(steps, -1), end.expand(steps, -1), share)
         return self(latents, torch.full((steps,), label)).cpu()

@@ -21,6 +21,7 @@ from gan_experiments.metrics.discriminator import DiscriminatorProbe
 from gan_experiments.metrics.discriminator_overfitting import DiscriminatorOverfitting
 from gan_experiments.metrics.diversity import FeatureDiversity
 from gan_experiments.metrics.evaluate import Results, anchors, evaluate
+from gan_experiments.metrics.features import noise
 from gan_experiments.metrics.fid import FrechetDistance
 from gan_experiments.metrics.inception_score import InceptionScore
 from gan_experiments.metrics.kid import KernelDistance
@@ -28,7 +29,6 @@ from gan_experiments.metrics.label_accuracy import LabelAccuracy
 from gan_experiments.metrics.memorization import Memorization
 from gan_experiments.metrics.precision_recall import PrecisionRecall
 from gan_experiments.metrics.protocol import RealImages
-from gan_experiments.metrics.samples import noise
 from gan_experiments.sampling.sampler import BLOCK_SIZE, shuffle
 from gan_experiments.types import DiscriminatorOutput, UserError
 

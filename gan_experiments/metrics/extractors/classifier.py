@@ -72,7 +72,6 @@ class ClassifierExtractor(Extractor):
             self._load(path, stored)
 
     def fit(self, train_set: ImageSet, test_set: ImageSet | None, cache_dir: Path) -> None:
-        """Train on the data, or take the weights that were trained on the same data before."""
         path = cache_dir / f"{self.name}-v{VERSION}-{fingerprint(train_set)}.safetensors"
 
         def train() -> Stored:
@@ -105,11 +104,7 @@ class ClassifierExtractor(Extractor):
 
 
 def train_extractor(dataset: str, source: ImageSource, path: Path) -> float | None:
-    """Train a classifier of a data set by the recipe of the shipped ones, write it to a file, return its test accuracy.
-
-    Raises:
-        UserError: the data set has no labels.
-    """
+    """Train a classifier by the recipe of the shipped ones, write it to a file, return its test accuracy."""
     facts = source.describe()
     if facts.num_classes == 0:
         raise UserError(f"dataset {dataset!r} has no labels, so no classifier can be trained on it.")
