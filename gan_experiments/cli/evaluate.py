@@ -46,7 +46,7 @@ def fit_extractor(
     output: Annotated[Path, typer.Argument(help="The file of weights to write, NAME.safetensors.")],
     overrides: Annotated[list[str], typer.Argument(help="The data set: dataset=fmnist, data_dir=...")],
 ) -> None:
-    """Train the classifier that measures a data set by the recipe of the shipped ones, and say its accuracy."""
+    """Train the classifier that measures a data set by the recipe of the shipped ones, and print its accuracy."""
     config = compose("model=dcgan", "loss=non_saturating", *overrides).config
     from gan_experiments.metrics.extractors.classifier import train_extractor
 
@@ -88,14 +88,14 @@ def _with_overrides(run: Run, overrides: list[str]) -> DictConfig:
     return config
 
 
-def _print(found: dict[str, Any], values: Sequence[MetricValue], parts: bool) -> None:
+def _print(content: dict[str, Any], values: Sequence[MetricValue], parts: bool) -> None:
     weights = {value.protocol["weights"] for value in values if "weights" in value.protocol}
-    seeds = len(found["seeds"])
+    seeds = len(content["seeds"])
     measured = f"the discriminator, with {seeds} seed{'s' * (seeds > 1)}"
     if weights:
-        measured = f"{found['num_samples']:,} samples of the {'/'.join(weights)} generator for each of {seeds} seeds"
-    say(f"{found['run']}, {found['checkpoint']}: {measured}")
-    for measure in dict.fromkeys(key.partition("/")[2] for key in [*found["values"], *found["not_applicable"]]):
+        measured = f"{content['num_samples']:,} samples of the {'/'.join(weights)} generator for each of {seeds} seeds"
+    say(f"{content['run']}, {content['checkpoint']}: {measured}")
+    for measure in dict.fromkeys(key.partition("/")[2] for key in [*content["values"], *content["not_applicable"]]):
         rows = [
             [
                 value.name,
@@ -108,7 +108,7 @@ def _print(found: dict[str, Any], values: Sequence[MetricValue], parts: bool) ->
             for value in values
             if value.extractor == measure and (parts or value.spec.part_of is None)
         ]
-        absent = [key.partition("/")[0] for key in found["not_applicable"] if key.endswith(f"/{measure}")]
+        absent = [key.partition("/")[0] for key in content["not_applicable"] if key.endswith(f"/{measure}")]
         rows += [[name, "n/a", "", "", "", ""] for name in absent]
         headers = ["value", "± 95%", "floor", "ceiling", "better"]
         print_table(["", *headers], rows, title=measure, right=",".join(headers))
@@ -117,11 +117,11 @@ def _print(found: dict[str, Any], values: Sequence[MetricValue], parts: bool) ->
     anchored = any(value.ceiling is not None for value in values)
     explained = f" Floor: {held_out}held-out real images as samples. Ceiling: noise." if anchored else ""
     say(f"± 95%: over sampling seeds.{explained}")
-    if any(count < found["num_samples"] for count in counts):
+    if any(count < content["num_samples"] for count in counts):
         equal = f"evaluation.num_samples={min(counts)}"
         say(f"* of fewer images than samples, which makes a FID larger: compare with {equal}.")
-    for key, reason in found["not_applicable"].items():
+    for key, reason in content["not_applicable"].items():
         say(f"{key} is not applicable: {reason}.")
-    for name, facts in found["extractors"].items():
+    for name, facts in content["extractors"].items():
         accuracy = short(facts["accuracy"]) or "unknown"
         say(f"{name}: weights {facts['weights']}, accuracy {accuracy}, input {facts['input']}")

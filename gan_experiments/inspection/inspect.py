@@ -35,7 +35,6 @@ NUM_REAL = 512  # images from which the mean image and the spread of outputs are
 NUM_SHOWN = 16  # perturbed images that are shown
 MAX_CHANNELS = 100
 BLOCK_SIZE = 128  # images at a time
-PARTS = ("perturbation", "classes", "layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,7 @@ class Inspection:
         return f"iteration_{self.trained.iteration:09d}-{hashlib.sha256(depends.encode()).hexdigest()[:8]}"
 
     def inspect(self, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str, Figure]]:
-        """Inspect `parts`, some of `PARTS`; return the facts of inspection.json, and pictures by file name.
+        """Inspect some of perturbation, classes and layers; return the facts of inspection.json, and pictures by file.
 
         Raises:
             UserError: the data are missing, the weights have diverged, or a layer has no channels.

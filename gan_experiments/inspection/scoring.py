@@ -97,11 +97,10 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
             f"--judge: {str(reason).rstrip('.')}. Leave --judge out, or train with +evaluation/extractor=classifier."
         )
     classifier = classifiers[0].to(next(sampler.generator.parameters()).device)
-    facts = classifier.facts()
 
     def is_recognized(pixels: Tensor, labels: Tensor) -> Tensor:
         predicted = logits_of(classifier, pixels).argmax(1)
         return predicted == labels if sampler.conditional else torch.isin(predicted, torch.tensor(kept))
 
-    names = " or ".join(config.dataset.class_names[label] for label in kept)
-    return Recognition(is_recognized, "asked for" if sampler.conditional else names, facts)
+    names = "asked for" if sampler.conditional else " or ".join(config.dataset.class_names[label] for label in kept)
+    return Recognition(is_recognized, names, classifier.facts())

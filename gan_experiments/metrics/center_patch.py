@@ -44,24 +44,24 @@ class CenterPatch(Metric):
         And `center_contrast` (-1 to 1): how much brighter the square is than the whole image, on average.
         """
         pixels = inputs.pixels
-        made, real = self._brightness([pixels]), self._brightness(inputs.reference_pixels())
+        generated, real = self._brightness([pixels]), self._brightness(inputs.reference_pixels())
         # Where real images are often black there, even the tail's end is black: none is darker, and none is counted.
         low, high = real.quantile(self.tail), real.quantile(1 - self.tail)
-        dark, bright = (made < low).double().mean(), (made > high).double().mean()
+        dark, bright = (generated < low).double().mean(), (generated > high).double().mean()
         return {
-            "center_darkness": 1 - float(made.mean()),
-            "center_contrast": float(made.mean() - pixels.double().mean() / 255),
+            "center_darkness": 1 - float(generated.mean()),
+            "center_contrast": float(generated.mean() - pixels.double().mean() / 255),
             "center_outliers": float(dark + bright),
             "center_dark_outliers": float(dark),
-            **{name: float((1 - made).quantile(percentile / 100)) for name, percentile in SHAPE.items()},
+            **{name: float((1 - generated).quantile(percentile / 100)) for name, percentile in SHAPE.items()},
         }
 
     def _brightness(self, blocks: Iterable[Tensor]) -> Tensor:
         """Return the mean of each image's square (float64, N; 0 black, 1 white) of pixels (uint8, n×C×H×W a block)."""
-        found = []
+        means = []
         for pixels in blocks:
             size = pixels.shape[-1]
             margin = int(size * (1 - self.side) / 2)
             inner = slice(margin, size - margin)
-            found.append(pixels[..., inner, inner].double().mean((1, 2, 3)) / 255)
-        return torch.cat(found)
+            means.append(pixels[..., inner, inner].double().mean((1, 2, 3)) / 255)
+        return torch.cat(means)

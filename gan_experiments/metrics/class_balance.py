@@ -34,14 +34,14 @@ class ClassBalance(Metric):
         a class of the reference.
         """
         num_classes = len(inputs.class_names)
-        made = torch.bincount(inputs.samples.predicted, minlength=num_classes).double()
+        generated = torch.bincount(inputs.samples.predicted, minlength=num_classes).double()
         real = torch.bincount(inputs.reference.labels, minlength=num_classes).double()
-        kept = made * (real > 0)
-        made, real, kept = made / made.sum(), real / real.sum(), kept / kept.sum()
-        missing = int((made < self.present * real).sum())
+        kept = generated * (real > 0)
+        generated, real, kept = generated / generated.sum(), real / real.sum(), kept / kept.sum()
+        missing = int((generated < self.present * real).sum())
         return {
             "class_coverage": 1 - missing / int((real > 0).sum()),
             "missing_classes": float(missing),
-            "class_entropy": float(-torch.special.xlogy(made, made).sum()),
+            "class_entropy": float(-torch.special.xlogy(generated, generated).sum()),
             "class_kl": float((torch.special.xlogy(kept, kept) - torch.special.xlogy(kept, real)).sum()),
         }

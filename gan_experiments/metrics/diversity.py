@@ -17,5 +17,5 @@ class FeatureDiversity(Metric):
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `feature_diversity`: 0 for one image over and over, 1 as varied as the data."""
-        made, real = (float(part.statistics["sigma"].trace()) for part in (inputs.samples, inputs.reference))
-        return {"feature_diversity": made / real}
+        generated, real = (float(part.statistics["sigma"].trace()) for part in (inputs.samples, inputs.reference))
+        return {"feature_diversity": generated / real}

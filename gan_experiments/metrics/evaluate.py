@@ -54,7 +54,7 @@ def evaluate(
         pictures: also draw the pictures of metrics that have some.
 
     Raises:
-        UserError: the generator gives values that are not finite, an extractor does not fit the images, or a metric
+        UserError: the generator returns values that are not finite, an extractor does not fit the images, or a metric
             reads what it does not declare.
     """
     images = sampler = None

@@ -55,7 +55,7 @@ def compute_features(blocks: Iterable[Tensor], labels: Tensor, extractors: Seque
     """Run pixels (uint8, n×C×H×W a block) through all extractors, so that each image is made once.
 
     Raises:
-        UserError: an extractor is for other images, or gives features that are not finite.
+        UserError: an extractor is for other images, or returns features that are not finite.
     """
     results: list[list[tuple[Tensor, Tensor | None]]] = [[] for _ in extractors]
     with torch.no_grad():
@@ -68,7 +68,7 @@ def compute_features(blocks: Iterable[Tensor], labels: Tensor, extractors: Seque
     for extractor, outputs in zip(extractors, results, strict=True):
         features = torch.cat([features for features, _ in outputs])
         if not features.isfinite().all():
-            raise UserError(f"extractor {extractor.name!r} gives features that are not finite")
+            raise UserError(f"extractor {extractor.name!r} returns features that are not finite")
         logits = [logits for _, logits in outputs if logits is not None]
         joined.append(Features(features, torch.cat(logits) if logits else None, labels))
     return joined

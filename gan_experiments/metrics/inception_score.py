@@ -33,5 +33,5 @@ class InceptionScore(Metric):
         assert inputs.samples.logits is not None
         # A class that no sample is in would have the logarithm of zero.
         logits = inputs.samples.logits.double().log_softmax(1).clamp(min=-100)
-        found = isc_features_to_metric(logits, self.splits, shuffle=True, rng_seed=2020)
-        return {"inception_score": found[KEY_METRIC_ISC_MEAN]}
+        result = isc_features_to_metric(logits, self.splits, shuffle=True, rng_seed=2020)
+        return {"inception_score": result[KEY_METRIC_ISC_MEAN]}

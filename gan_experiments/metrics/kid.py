@@ -27,7 +27,7 @@ class KernelDistance(Metric):
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `kid`, about 0 for equal distributions and then also below, lower is better."""
-        found = kid_features_to_metric(
+        result = kid_features_to_metric(
             inputs.samples.features,
             inputs.reference.features,
             kid_subsets=self.subsets,
@@ -35,4 +35,4 @@ class KernelDistance(Metric):
             rng_seed=2020,
             verbose=False,
         )
-        return {"kid": found[KEY_METRIC_KID_MEAN]}
+        return {"kid": result[KEY_METRIC_KID_MEAN]}

@@ -37,11 +37,11 @@ class Memorization(Metric):
         The ratio is the median distance over that of held-out images: 1 as fresh data, 0 copies. The share counts the
         samples nearer than 1% of the held-out images are: 0.01 as fresh data, 1 copies.
         """
-        own, _ = nearest(inputs.samples.take(slice(self.num_images)), inputs.training)
+        distances, _ = nearest(inputs.samples.take(slice(self.num_images)), inputs.training)
         fresh, _ = nearest(inputs.held_out.take(slice(self.num_images)), inputs.training)
         return {
-            "memorization_ratio": float(own.median() / fresh.median()) if fresh.median() > 0 else math.nan,
-            "memorized_share": float((own <= fresh.quantile(self.quantile)).double().mean()),
+            "memorization_ratio": float(distances.median() / fresh.median()) if fresh.median() > 0 else math.nan,
+            "memorized_share": float((distances <= fresh.quantile(self.quantile)).double().mean()),
         }
 
     def pictures(self, inputs: MetricInputs) -> dict[str, Picture]:

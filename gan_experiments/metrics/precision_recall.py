@@ -33,7 +33,7 @@ class PrecisionRecall(Metric):
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Return `precision` and `recall`, 0 to 1, higher is better."""
         samples, real = inputs.matched(self.num_images)
-        found = prc_features_to_metric(
+        result = prc_features_to_metric(
             samples,
             real,
             prc_neighborhood=self.neighborhood,
@@ -41,4 +41,4 @@ class PrecisionRecall(Metric):
             save_cpu_ram=True,  # in parts, which is faster on a CPU too, with the same values
             verbose=False,
         )
-        return {"precision": found[KEY_METRIC_PRECISION], "recall": found[KEY_METRIC_RECALL]}
+        return {"precision": result[KEY_METRIC_PRECISION], "recall": result[KEY_METRIC_RECALL]}

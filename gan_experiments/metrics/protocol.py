@@ -127,13 +127,13 @@ class Protocol:
     def in_order(self) -> list[tuple[str, Metric, Extractor | None]]:
         """Return what is measured: with each extractor the metrics that need one, the others once."""
         first = next(iter(self.extractors.values()), None)
-        found: list[tuple[str, Metric, Extractor | None]] = []
+        measured: list[tuple[str, Metric, Extractor | None]] = []
         for extractor in self.extractors.values() or [None]:
             for name, metric in self.metrics.items():
                 needs_one = "extractor" in metric.depends_on
                 if "discriminator" not in metric.depends_on and (needs_one or extractor is first):
-                    found.append((name, metric, extractor if needs_one else None))
-        return [*found, *((name, of, None) for name, of in self.metrics.items() if "discriminator" in of.depends_on)]
+                    measured.append((name, metric, extractor if needs_one else None))
+        return [*measured, *((name, of, None) for name, of in self.metrics.items() if "discriminator" in of.depends_on)]
 
     def _metric(self, name: str) -> Metric:
         return next(metric for metric in self.metrics.values() if any(spec.name == name for spec in metric.specs))

@@ -101,7 +101,7 @@ def test_features_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     broken = extractor("broken")
     with torch.no_grad():
         next(broken.parameters()).fill_(torch.inf)
-    with pytest.raises(UserError, match=r"'broken' gives features that are not finite"):
+    with pytest.raises(UserError, match=r"'broken' returns features that are not finite"):
         features_of(images(5), broken, tmp_path)
 
 
