@@ -13,18 +13,21 @@ from typing import Any, Self
 import torch
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
+from scipy.stats import binomtest  # type: ignore[import-untyped]
 from torch import Tensor
 
 from gan_experiments.build import build_loggers, why_no_class_head
-from gan_experiments.datasets.data import kept_labels
+from gan_experiments.datasets.data import Data, kept_labels
 from gan_experiments.datasets.tensors import default_device, from_uint8, to_uint8
+from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.inspection.figures import class_sheet, layer_sheet, perturbed_sheet
 from gan_experiments.inspection.layers import channel_means, check_layers, class_logits, default_layers
 from gan_experiments.inspection.maximization import Maximization, maximize_channels, maximize_classes
 from gan_experiments.inspection.perturbation import perturb
-from gan_experiments.inspection.reference import real_images, recognized, reference_classifiers
+from gan_experiments.inspection.scoring import reference_classifiers
 from gan_experiments.io import is_locked, write_json
 from gan_experiments.metrics.extractors.base import logits_of
+from gan_experiments.rng import stream_seed
 from gan_experiments.runs.networks import TrainedDiscriminator
 from gan_experiments.runs.run import Run
 from gan_experiments.types import UserError
@@ -211,6 +214,42 @@ class Inspection:
             "mean_of_made_images": maximized.tolist(),
         }
         return entry, layer_sheet(self.run_name, pixels, entry)
+
+
+def real_images(config: DictConfig, num: int, seed: int) -> tuple[Tensor, Tensor, str]:
+    """Draw up to `num` held-out images of the classes that the run keeps; training images where none are held out.
+
+    Returns pixels (uint8, N×C×H×W), labels (int64, N) and the split in words.
+
+    Raises:
+        UserError: the data are missing, or hold none of these classes.
+    """
+    data = Data(config, fit_reconstructions)
+    images, split = (data.reference, "training") if data.held_out is None else (data.held_out, "held-out")
+    if not len(images):
+        raise UserError(
+            f"dataset {config.dataset.name!r} has no image of the classes that the run keeps: look at its regime."
+        )
+    random = torch.Generator().manual_seed(stream_seed("inspected images", seed))
+    chosen = torch.randperm(len(images), generator=random)[:num]
+    return images.read(chosen), images.labels[chosen], split
+
+
+def recognized(predicted: Tensor, asked: Tensor, num_classes: int) -> dict[str, Any]:
+    """Compare predicted classes with those asked for, both int64 N on the CPU.
+
+    Returns the `share` that agrees; `interval`, 95% for a share of N independent draws (Wilson 1927: good for few draws
+    and for shares near 0 or 1); `chance`, of a guess; `by_class`, the share of each class, in ascending order.
+    """
+    correct = predicted == asked
+    test = binomtest(int(correct.sum()), len(correct))
+    interval = test.proportion_ci(method="wilson")
+    return {
+        "share": test.statistic,
+        "interval": [float(interval.low), float(interval.high)],
+        "chance": 1 / num_classes,
+        "by_class": [correct[asked == label].float().mean().item() for label in sorted(set(asked.tolist()))],
+    }
 
 
 def write(facts: dict[str, Any], pictures: dict[str, Figure], directory: Path) -> None:

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor
 
 from gan_experiments.build import build_extractors, why_no_class_head
-from gan_experiments.datasets.data import kept_labels
+from gan_experiments.config.instantiate import instantiate
+from gan_experiments.datasets.data import Data, kept_labels
 from gan_experiments.datasets.tensors import from_uint8
+from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.inspection.layers import class_logits
-from gan_experiments.inspection.reference import reference_classifiers
-from gan_experiments.metrics.extractors.base import logits_of
+from gan_experiments.metrics.extractors.base import Extractor, logits_of
+from gan_experiments.metrics.extractors.classifier import ClassifierExtractor
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.best import Recognition, Score
 from gan_experiments.sampling.sampler import Sampler, evaluating
@@ -104,3 +108,33 @@ def build_recognition(run: Run, sampler: Sampler) -> Recognition:
 
     names = "asked for" if sampler.conditional else " or ".join(config.dataset.class_names[label] for label in kept)
     return Recognition(is_recognized, names, classifier.facts())
+
+
+def reference_classifiers(config: DictConfig, num_classes: int) -> tuple[list[Extractor], str | None]:
+    """Return the extractors that know the classes: those of the run's evaluation, else a shipped one; or why none.
+
+    Raises:
+        UserError: one that is trained at first use cannot be trained on the data.
+    """
+    facts = config.dataset
+    classifiers: list[Extractor] = []
+    reasons = []
+    with torch.random.fork_rng(devices=[]):
+        for name, node in config.evaluation.extractors.items():
+            try:
+                extractor: Extractor = instantiate(node, f"evaluation.extractors.{name}")
+            except UserError as error:  # one that needs weights that are not here
+                reasons.append(str(error))
+                continue
+            if extractor.knows_classes and extractor.num_classes == num_classes:
+                classifiers.append(extractor)
+        if not classifiers:
+            shipped = ClassifierExtractor(facts.name, facts.image_size, facts.channels, facts.num_classes)
+            classifiers = [shipped] if not shipped.needs_fit and shipped.num_classes == num_classes else []
+    for extractor in classifiers:
+        if extractor.needs_fit:
+            data = Data(config, fit_reconstructions)
+            extractor.fit(data.whole, data.test, Path(config.cache_dir))
+        extractor.eval()
+    none = "the run's evaluation has no classifier of these classes, and none is shipped"
+    return classifiers, None if classifiers else "; ".join(reasons) or none

@@ -13,7 +13,7 @@ from launching import TINY, launch
 from PIL import Image
 
 from cli.conftest import Said, Verb, change_manifest
-from gan_experiments.inspection.reference import real_images
+from gan_experiments.inspection.inspect import real_images
 from gan_experiments.runs.checkpoints import load_checkpoint
 from gan_experiments.runs.run import Run
 

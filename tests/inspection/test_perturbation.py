@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan_experiments.inspection.inspect import recognized
 from gan_experiments.inspection.perturbation import perturb
-from gan_experiments.inspection.reference import recognized
 from gan_experiments.types import DiscriminatorOutput
 
 RANGE = (-1.0, 1.0)
