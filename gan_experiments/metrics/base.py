@@ -24,12 +24,6 @@ NO_LABELS = "the generator takes no label"
 NO_GENERATOR = "the run trains no generator"
 NO_DISCRIMINATOR = "no discriminator was given"
 NO_HELD_OUT = "the data set has no held-out images"
-REASONS = {
-    "samples": NO_GENERATOR,
-    "generator": NO_GENERATOR,
-    "discriminator": NO_DISCRIMINATOR,
-    "held_out": NO_HELD_OUT,
-}
 
 
 class Picture(NamedTuple):
@@ -191,15 +185,16 @@ class MetricInputs:
         """Whether the generator makes the class that it is asked for."""
         return self.protocol.conditional
 
-    def has(self, part: Dependency) -> bool:
-        """Whether there is such a part at all."""
-        parts = {
-            "samples": self._images,
-            "generator": self._sampler,
-            "held_out": self.protocol.real.held_out,
-            "discriminator": self._probe,
+    def why_missing(self, part: Dependency) -> str:
+        """Return why there is no such part; an empty string where there is one."""
+        optional: dict[str, tuple[object, str]] = {
+            "samples": (self._images, NO_GENERATOR),
+            "generator": (self._sampler, NO_GENERATOR),
+            "held_out": (self.protocol.real.held_out, NO_HELD_OUT),
+            "discriminator": (self._probe, NO_DISCRIMINATOR),
         }
-        return parts.get(part, True) is not None
+        value, reason = optional.get(part, (part, ""))
+        return reason if value is None else ""
 
 
 @dataclass(frozen=True)
@@ -231,8 +226,8 @@ class Metric:
     def not_applicable(self, inputs: MetricInputs) -> str:
         """Return why there is no value for these inputs; an empty string where there is one."""
         for part in self.depends_on:
-            if not inputs.has(part):
-                return REASONS[part]
+            if reason := inputs.why_missing(part):
+                return reason
         if "classes" in self.requires and not inputs.knows_classes:
             return NO_CLASSES
         if "labels" in self.requires and not inputs.conditional:

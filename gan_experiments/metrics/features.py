@@ -117,13 +117,15 @@ class Images:
 
     def pixels(self) -> Tensor:
         """Return all images (uint8, N×C×H×W), made anew."""
-        return torch.cat([pixels for pixels, _ in self.blocks(range(self._num_blocks))])
+        num_blocks = -(-len(self.labels) // BLOCK_SIZE)
+        return torch.cat([pixels for pixels, _ in self.blocks(range(num_blocks))])
 
     def compute(self) -> None:
         """Compute the features; of several processes, each makes every so many-th block, and all get all features."""
         rank, world_size = rank_and_world_size()
-        own = range(rank, self._num_blocks, world_size) or range(1)  # one that has no block computes one for nothing
-        labels = torch.cat([self.labels[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE] for block in own])
+        blocks_of_labels = torch.split(self.labels, BLOCK_SIZE)
+        own = range(rank, len(blocks_of_labels), world_size) or range(1)  # without a block, one for nothing
+        labels = torch.cat([blocks_of_labels[block] for block in own])
         clipped: list[Tensor] = []
         began = time.perf_counter()
         features = compute_features(self._timed(own, clipped), labels, self.extractors)
@@ -153,10 +155,6 @@ class Images:
                 return
             clipped.append(torch.full((len(pixels),), share, dtype=torch.float64))
             yield pixels
-
-    @property
-    def _num_blocks(self) -> int:
-        return -(-len(self.labels) // BLOCK_SIZE)
 
 
 def noise(shape: Sequence[int], labels: Tensor, extractors: Sequence[Extractor], seed: int) -> Images:
