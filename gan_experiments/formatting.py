@@ -45,16 +45,12 @@ def brief_list(words: Sequence[object]) -> str:
     return text if len(words) <= MOST_WORDS else f"{text}, … ({len(words)})"
 
 
-def plus_minus(value: float, half: float | None) -> str:
-    """Write a value with half its interval, where it has one."""
-    return short(value) if half is None else f"{short(value)} ± {short(half, 2)}"
-
-
 def with_interval(value: MetricValue | None) -> str:
     """Write a value with half its interval; nothing where it was not measured."""
     if value is None or value.value is None:
         return "" if value is None else "undefined"
-    return plus_minus(value.value, value.half_width)
+    half = value.half_width
+    return short(value.value) if half is None else f"{short(value.value)} ± {short(half, 2)}"
 
 
 def floor(value: MetricValue) -> str:
@@ -104,13 +100,9 @@ def say(line: object = "") -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str = "", right: str = "") -> None:
-    """Print a table whose long cells fold; nothing in a cell is markup.
+    """Print a table whose long cells fold; nothing in a cell is markup, and a line break stays one.
 
-    Args:
-        headers: names of the columns.
-        rows: their cells; a line break stays one.
-        title: above the table.
-        right: names of the columns of numbers, separated by commas: to the right and not folded.
+    `right` names the columns of numbers, separated by commas: they stand to the right and do not fold.
     """
     if title:
         say(title)  # that of a table would be folded to its width

@@ -28,18 +28,9 @@ def verbs() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 
 
-app.command("evaluate")(evaluate)
-app.command("fit-extractor")(fit_extractor)
 app.command("list")(list_parts)
-app.command("runs")(runs)
-app.command("show")(show)
-app.command("diff")(diff)
-app.command("compare")(compare)
-app.command("report")(report)
-app.command("sample")(sample)
-app.command("export")(export)
-app.command("inspect")(inspect)
-app.command("clean")(clean)
+for verb in (runs, show, diff, compare, report, evaluate, fit_extractor, sample, export, inspect, clean):
+    app.command()(verb)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from omegaconf import OmegaConf
 
+from gan_experiments.cli.paths import RunPathsOrAll
 from gan_experiments.cli.runs import OUTPUTS, common_directory
 from gan_experiments.config.schema import Root
 from gan_experiments.formatting import print_table, say, size
@@ -14,9 +15,7 @@ from gan_experiments.runs.run import Run, find_runs
 
 
 def clean(
-    paths: Annotated[
-        list[str] | None, typer.Argument(help="Runs, sweeps, directories above them, or patterns. Left out: outputs/")
-    ] = None,
+    paths: RunPathsOrAll = None,
     cache: Annotated[
         bool, typer.Option("--cache", help="Also what measuring keeps in cache_dir; it is made again when needed.")
     ] = False,
@@ -44,7 +43,13 @@ def clean(
         return
     if not yes:
         typer.confirm("Delete them?", abort=True)
-    _report(planned)
+    freed = 0
+    for removal, prevented in remove(planned):
+        if prevented:
+            say(f"Left alone: {removal.path} ({prevented})")
+        else:
+            freed += removal.num_bytes
+    say(f"Deleted: {size(freed)}.")
 
 
 def _list(planned: list[Removal]) -> None:
@@ -75,13 +80,3 @@ def _caches(records: list[Run]) -> list[Path]:
     for directory in busy:
         say(f"Left alone: {directory} (a run that is running may read it)")
     return [found for found in dict.fromkeys([own, *(found for _, found in named)]) if found not in busy]
-
-
-def _report(planned: list[Removal]) -> None:
-    freed = 0
-    for removal, prevented in remove(planned):
-        if prevented:
-            say(f"Left alone: {removal.path} ({prevented})")
-        else:
-            freed += removal.num_bytes
-    say(f"Deleted: {size(freed)}.")

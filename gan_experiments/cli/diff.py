@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_experiments.config.keys import differing_keys, flat
+from gan_experiments.config.keys import differing_facts, differing_keys, flat
 from gan_experiments.formatting import print_json, print_table, say, short, with_interval
 from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue
@@ -22,8 +22,8 @@ def diff(
 ) -> None:
     """Compare two runs: keys of the config, versions, data, and metrics side by side where their protocols agree."""
     records = [Run.open(first), Run.open(second)]
-    config = {key: [record.settings.get(key) for record in records] for key in differing_keys(records)}
-    around = _around(records)
+    config = {key: tuple(record.settings.get(key) for record in records) for key in differing_keys(records)}
+    around = differing_facts(*map(_around, records))
     pairs = _pairs(records)
     if as_json:
         paths = [str(record.directory) for record in records]
@@ -42,22 +42,17 @@ def diff(
     _print_metrics(pairs if parts else whole)
 
 
-def _around(records: list[Run]) -> dict[str, list[Any]]:
-    """Return what differs in data, versions, commit and machine."""
-    found = []
-    for record in records:
-        parts = record.manifest.model_dump(include={"data", "versions", "git", "machine"})
-        found.append(flat({name: part for name, part in parts.items() if part}))
-    keys = dict.fromkeys(key for facts in found for key in facts)
-    return {key: values for key in keys if (values := [facts.get(key) for facts in found])[0] != values[1]}
+def _around(record: Run) -> dict[str, Any]:
+    """Return what is known of data, versions, commit and machine."""
+    parts = record.manifest.model_dump(include={"data", "versions", "git", "machine"})
+    return flat({name: part for name, part in parts.items() if part})
 
 
 def _pairs(records: list[Run]) -> dict[str, Pair]:
     """Pair the values of each key: by a protocol that both have, else the newest of each."""
     measured = [record.measured() for record in records]
-    keys = dict.fromkeys(key for found in measured for key, _ in found)
     pairs = {}
-    for key in keys:
+    for key in dict.fromkeys(key for found in measured for key, _ in found):
         own = [{protocol: value for (name, protocol), value in found.items() if name == key} for found in measured]
         shared = [protocol for protocol in own[0] if protocol in own[1]]
         pairs[key] = [found[shared[-1]] if shared else next(reversed(found.values()), None) for found in own]
@@ -82,9 +77,8 @@ def _note(pair: Pair) -> str:
         return ""
     notes = []
     if first.protocol_hash != second.protocol_hash:
-        facts = [flat(value.protocol) for value in (first, second)]
-        keys = [key for key in dict.fromkeys([*facts[0], *facts[1]]) if facts[0].get(key) != facts[1].get(key)]
-        values = ", ".join(f"{key} {facts[0].get(key)} / {facts[1].get(key)}" for key in keys)
+        facts = differing_facts(flat(first.protocol), flat(second.protocol))
+        values = ", ".join(f"{key} {own} / {other}" for key, (own, other) in facts.items())
         notes.append(f"not comparable, protocols differ: {values}")
     if first.kimg != second.kimg:
         notes.append(f"at {short(first.kimg)} / {short(second.kimg)} kimg")
@@ -93,22 +87,19 @@ def _note(pair: Pair) -> str:
 
 def _print_metrics(pairs: dict[str, Pair]) -> None:
     notes = list(dict.fromkeys(note for pair in pairs.values() if (note := _note(pair))))
-    rows = []
-    for key, pair in pairs.items():
-        if None not in pair:
-            note = _note(pair)
-            rows.append([key, *map(with_interval, pair), f"({notes.index(note) + 1})" if note else ""])
+    numbers = {"": ""} | {note: f"({number})" for number, note in enumerate(notes, 1)}
+    rows = [[key, *map(with_interval, pair), numbers[_note(pair)]] for key, pair in pairs.items() if None not in pair]
     if rows:
         print_table(["metric", *NAMES, "note"], rows)
-    for place, note in enumerate(notes):
-        say(f"({place + 1}) {note}")
+    for note in notes:
+        say(f"{numbers[note]} {note}")
     for position, name in enumerate(NAMES):
         alone = [key for key, pair in pairs.items() if pair[1 - position] is None]
         if alone:
             say(f"Of {name} alone: {', '.join(alone)}")
 
 
-def _print(title: str, differing: dict[str, list[Any]]) -> None:
+def _print(title: str, differing: dict[str, tuple[Any, ...]]) -> None:
     if not differing:
         say(f"{title}: no difference")
         return

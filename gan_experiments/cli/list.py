@@ -1,6 +1,7 @@
 """`list`."""
 
 import textwrap
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -50,17 +51,11 @@ def _groups(directory: Path) -> set[str]:
 
 def comment(path: Path) -> str:
     """Return the comment at the top of a yaml as one line, without Hydra's own `@package`."""
-    words: list[str] = []
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if line.strip() and not line.startswith("#"):
-                    break
-                text = line.lstrip("#").strip()
-                if not text and words:
-                    break
-                if text and not text.startswith("@package"):
-                    words.append(text)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return " ".join(words)
+    comments = takewhile(lambda line: not line.strip() or line.startswith("#"), lines)
+    words = (line.lstrip("#").strip() for line in comments)
+    paragraph = dropwhile(lambda text: not text, (text for text in words if not text.startswith("@package")))
+    return " ".join(takewhile(bool, paragraph))

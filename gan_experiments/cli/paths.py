@@ -1,19 +1,22 @@
-"""Where verbs write."""
+"""Which runs verbs read, and where they write."""
 
 import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from gan_experiments.types import UserError
 
+RUNS = "Runs, sweeps, directories above them, or patterns"
+RunPaths = Annotated[list[Path], typer.Argument(help=f"{RUNS} such as 'outputs/*/*'.")]
+RunPathsOrAll = Annotated[list[str] | None, typer.Argument(help=f"{RUNS}. Left out: outputs/")]
+
 
 def check_file(path: Path, force: bool) -> Path:
-    """Make sure that `new_file` could give this file, before what takes long; gives its absolute path.
-
-    Raises:
-        UserError: it is there already, or cannot be made.
-    """
+    """Make sure that `new_file` could make this file, before what takes long; return its absolute path."""
     path = path.expanduser().absolute()
     with writing(path):
         if path.is_dir():
@@ -25,24 +28,17 @@ def check_file(path: Path, force: bool) -> Path:
 
 
 def new_file(path: Path, force: bool) -> Path:
-    """Return the absolute path of a file to be written, and make its directory.
-
-    Raises:
-        UserError: it is there already, or cannot be made.
-    """
+    """Return the absolute path of a file to be written, and make its directory."""
     path = check_file(path, force)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def check_directory(path: Path, force: bool | None) -> None:
-    """Make sure that `new_directory` could write there, before what takes long; nothing is made.
+def check_directory(path: Path, force: bool | None) -> Path:
+    """Make sure that `new_directory` could write there, before what takes long; return its absolute path.
 
     `force` is None for a verb that has no such option.
-
-    Raises:
-        UserError: there is something at `path` already, or it cannot be made.
     """
     path = path.expanduser().absolute()
     with writing(path):
@@ -52,6 +48,7 @@ def check_directory(path: Path, force: bool | None) -> None:
             forcing = "" if force is None else ", or write into it with --force"
             raise UserError(f"{path} exists and is not empty: name another with -o{forcing}.")
         _try(path)
+    return path
 
 
 @contextlib.contextmanager
@@ -59,12 +56,8 @@ def new_directory(path: Path, force: bool) -> Iterator[Path]:
     """Return an empty directory, whose content is moved to `path` in the end; a failure leaves `path` as it was.
 
     With `force`, files of the same names are replaced and all others stay.
-
-    Raises:
-        UserError: there is something at `path` already, or it cannot be made.
     """
-    check_directory(path, force)
-    path = path.expanduser().absolute()
+    path = check_directory(path, force)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=path.parent) as name:

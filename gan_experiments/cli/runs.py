@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gan_experiments.cli.paths import RunPathsOrAll
 from gan_experiments.config.keys import LABELS, PLACES, WATCHING, differing_keys, within
 from gan_experiments.formatting import duration, print_json, print_table, say, short
 from gan_experiments.runs.reading import seconds_since
@@ -21,15 +22,14 @@ OWN_COLUMN = ("experiment", "seed", *LABELS, *WATCHING)
 
 
 def runs(
-    paths: Annotated[
-        list[str] | None, typer.Argument(help="Runs, sweeps, directories above them, or patterns. Left out: outputs/")
-    ] = None,
+    paths: RunPathsOrAll = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
     """List runs, the newest first: how they stand, how they differ, and the value that chose the best checkpoint."""
     records = find_runs(paths or [OUTPUTS]) if paths or Path(OUTPUTS).is_dir() else []
     keys = _keys(records)
-    rows = sorted((_facts(record, _differing(record, keys)) for record in records), key=_newest_first)
+    rows = [_facts(record, _differing(record, keys)) for record in records]
+    rows.sort(key=lambda row: math.inf if row["age_seconds"] is None else row["age_seconds"])
     if as_json:
         print_json(rows)
     elif not rows:
@@ -104,32 +104,35 @@ def _age(record: Run) -> float | None:
     return started
 
 
-def _newest_first(row: dict[str, Any]) -> float:
-    return math.inf if row["age_seconds"] is None else float(row["age_seconds"])
-
-
 def _print(rows: Sequence[dict[str, Any]]) -> None:
     base = common_directory([row["path"] for row in rows])
-    measures = list(dict.fromkeys(_measure(row["best"]) for row in rows if row["best"]))
+    measures = [row["best"] and (str(row["best"]["key"]), row["best"]["protocol"]) for row in rows]
+    footnotes = list(dict.fromkeys(filter(None, measures)))
+    marks = {measure: f"({at}) " if len(footnotes) > 1 else "" for at, measure in enumerate(footnotes, 1)}
     cells = []
-    for row in rows:
-        differs = [f"{key}={_setting(value)}" for key, value in row["differs"].items()]
+    for row, measure in zip(rows, measures, strict=True):
+        differs = [f"{key}={'null' if value is None else value}" for key, value in row["differs"].items()]
         lines = [
             str(Path(row["path"]).relative_to(base)),
             row["name"],
             " ".join([row["experiment"], *differs]),
             row["problem"],
         ]
-        kimg = f"{row['kimg']:,.1f}" if isinstance(row["kimg"], int | float) else ""
-        when = "" if row["age_seconds"] is None else duration(row["age_seconds"], units=1)
         run = "\n".join(str(line) for line in lines if line)
-        cells.append([run, row["state"], _setting(row["seed"], ""), kimg, _best_cell(row["best"], measures), when])
+        seed = "" if row["seed"] is None else row["seed"]
+        kimg = f"{row['kimg']:,.1f}" if isinstance(row["kimg"], int | float) else ""
+        best = ""
+        if measure:
+            newest = "" if row["best"]["which"] == "best" else "\n(the newest)"
+            best = f"{marks[measure]}{measure[0].partition('/')[0]} {short(row['best']['value'])}{newest}"
+        age = "" if row["age_seconds"] is None else duration(row["age_seconds"], units=1)
+        cells.append([run, row["state"], seed, kimg, best, age])
     if base != Path.cwd():
         say(f"Below {base}:")
     print_table(["run", "state", "seed", "kimg", "best", "age"], cells, right="seed,kimg,age")
-    for place, (key, protocol) in enumerate(measures):
-        say(f"{_mark(place, measures)}{key}, protocol {protocol or 'as in its config'}")
-    if len(measures) > 1:
+    for (key, protocol), mark in marks.items():
+        say(f"{mark}{key}, protocol {protocol or 'as in its config'}")
+    if len(marks) > 1:
         say("Values of different keys or protocols cannot be compared.")
 
 
@@ -139,24 +142,3 @@ def common_directory(paths: Sequence[str]) -> Path:
     if all(Path(path).is_relative_to(here) for path in paths):
         return here
     return Path(os.path.commonpath([Path(path).parent for path in paths]))
-
-
-def _measure(best: dict[str, Any]) -> tuple[str, str | None]:
-    return str(best["key"]), best["protocol"]
-
-
-def _mark(place: int, measures: Sequence[object]) -> str:
-    """Return the number of a footnote, where there are several."""
-    return f"({place + 1}) " if len(measures) > 1 else ""
-
-
-def _best_cell(best: dict[str, Any] | None, measures: Sequence[tuple[str, str | None]]) -> str:
-    if best is None:
-        return ""
-    mark = _mark(measures.index(_measure(best)), measures)
-    so_far = "" if best["which"] == "best" else "\n(the newest)"
-    return f"{mark}{str(best['key']).partition('/')[0]} {short(best['value'])}{so_far}"
-
-
-def _setting(value: Any, nothing: str = "null") -> str:
-    return nothing if value is None else str(value)

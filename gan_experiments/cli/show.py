@@ -19,16 +19,17 @@ def show(
     """Show what a run was, its state, what it measured, what went wrong, where its files are, and how to resume it."""
     from gan_experiments.reports import terminal
     from gan_experiments.reports.lab_report import run_sections
-    from gan_experiments.reports.sections import alarms, curves, data, environment, files, metrics, outline
+    from gan_experiments.reports.sections import curves, metrics, one_run
 
     run = Run.open(directory)
     if as_json:
         print_json(_facts(run))
         return
     say(str(run.directory))
-    terminal.show_blocks(outline.head(run))
-    brief = (outline, data, metrics, curves, alarms, files, environment)
-    sections = [*run_sections(run), files.section(run)] if everything else [of.section(run) for of in brief]
+    terminal.show_blocks(one_run.head(run))
+    of_networks = (metrics.section, curves.section, one_run.alarms, one_run.files, one_run.environment)
+    brief = (one_run.outline, one_run.data, *of_networks)
+    sections = [*run_sections(run), one_run.files(run)] if everything else [section(run) for section in brief]
     terminal.show(sections, everything)
 
 

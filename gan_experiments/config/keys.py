@@ -47,6 +47,12 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return values
 
 
+def differing_facts(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the keys whose values differ, with both; None for a key that is not there."""
+    pairs = {key: (first.get(key), second.get(key)) for key in dict.fromkeys([*first, *second])}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
 class Configured(Protocol):
     """Something that was configured, such as a run."""
 

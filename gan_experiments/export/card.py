@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,13 +90,14 @@ def _training(run: Run, generator: Sampler) -> list[Block]:
         "started": manifest.started,
     }
     words = [_shareable(str(word)) for word in manifest.overrides]
-    config = {key: _without_directories(value) for key, value in run.config.items() if not within(key, PLACES)}
     dataset = {key: value for key, value in run.group("dataset").items() if key not in ("path", "source")}
+    whole = {**run.config, "dataset": dataset}
+    config = {key: _without_directories(value) for key, value in whole.items() if not within(key, PLACES)}
     return [
         Code(shlex.join(["python", "-m", "gan_experiments", *filter(None, words)]), "bash"),
         Facts({name: show(value) for name, value in facts.items() if value not in (None, "")}),
         Text("The whole config, without what is local to the machine:"),
-        Code(_yaml({**config, "dataset": _without_directories(dataset)}), "yaml"),
+        Code(yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120).rstrip(), "yaml"),
     ]
 
 
@@ -120,17 +120,11 @@ def _measured(run: Run, generator: Sampler) -> list[Block]:
     ]
 
 
-def _yaml(value: Mapping[str, Any]) -> str:
-    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
-    return text.rstrip()
-
-
 def _shareable(word: str) -> str:
     """Return an override as it may be shown elsewhere; empty where it only names a path of this machine."""
     key, equals, value = word.partition("=")
-    return (
-        "" if within(key.lstrip("+~"), ("hydra", "sweep", *PLACES)) else f"{key}{equals}{_without_directories(value)}"
-    )
+    is_local = within(key.lstrip("+~"), ("hydra", "sweep", *PLACES))
+    return "" if is_local else f"{key}{equals}{_without_directories(value)}"
 
 
 def _without_directories(value: Any) -> Any:

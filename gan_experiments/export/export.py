@@ -1,21 +1,21 @@
 """A trained generator as files that need nothing of this package: a graph with weights, a loader, a model card."""
 
 import copy
-import importlib
 import logging
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import torch
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from gan_experiments.export.card import Exported, model_card
-from gan_experiments.export.loaders import loader_text
 from gan_experiments.runs.run import Run
 from gan_experiments.sampling.sampler import Sampler
 from gan_experiments.types import UserError
@@ -25,55 +25,30 @@ CHECKED_BATCHES = (1, 5)
 TRACED_BATCH = 3  # neither 1, which export may take for a constant, nor one that is checked
 ONE_FILE_BYTES = 1_900_000_000
 """An ONNX file ends at 2 GiB: larger networks keep their weights beside it, in generator.onnx.data."""
+SHOWN = 10  # images that a loader makes when it is run
+ONNX_LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
+"""What the package itself does not need."""
 Format = Literal["safetensors", "onnx", "torchscript"]
 Images = Callable[..., Tensor]
 
 
-REQUIRED: dict[Format, tuple[str, ...]] = {
-    "safetensors": (),
-    "onnx": ("onnx", "onnxscript", "onnxruntime"),
-    "torchscript": (),
-}
-"""Libraries beyond those that the package itself needs."""
-
-
-class Conditional(nn.Module):
-    """Latents (float32, N×latent_dim) and labels (int64, N) to images."""
+class Generator(nn.Module):
+    """Latents (float32, N×latent_dim), and labels (int64, N) where the generator looks at them, to images."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
         self.generator = generator
 
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Generate one image for each latent."""
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        if labels is None:
+            labels = torch.zeros_like(latents[:, 0], dtype=torch.int64)
         images: Tensor = self.generator(latents, labels)
         return images
 
 
-class Unconditional(nn.Module):
-    """Latents (float32, N×latent_dim) to images, of a generator that looks at no label."""
-
-    def __init__(self, generator: nn.Module) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, latents: Tensor) -> Tensor:
-        images: Tensor = self.generator(latents, torch.zeros_like(latents[:, 0], dtype=torch.int64))
-        return images
-
-
 def check_installed(to: Format) -> None:
-    """Make sure that a format's libraries are there.
-
-    Raises:
-        UserError: names those that are missing, and the command that installs them.
-    """
-    missing = []
-    for library in REQUIRED[to]:
-        try:
-            importlib.import_module(library)
-        except ImportError:
-            missing.append(library)
+    """Raise `UserError` where a format's libraries are missing, with the command that installs them."""
+    missing = [library for library in ONNX_LIBRARIES if to == "onnx" and find_spec(library) is None]
     if missing:
         raise UserError(
             f"--to {to} needs {', '.join(missing)}: in the checkout of gan_experiments, run "
@@ -87,8 +62,7 @@ def export(sampler: Sampler, record: Run, to: Format, license: str | None, direc
     Raises:
         UserError: the network cannot be written as a graph, or the files generate other images.
     """
-    kind = Conditional if sampler.conditional else Unconditional
-    module = kind(sampler.generator.cpu()).eval()
+    module = Generator(sampler.generator.cpu()).eval()
     with warnings.catch_warnings():
         # torch.jit works but has no future; what tracing takes for constant is checked with other batches below.
         warnings.filterwarnings("ignore", r"`torch\.jit\.", FutureWarning)
@@ -96,11 +70,27 @@ def export(sampler: Sampler, record: Run, to: Format, license: str | None, direc
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         read = WRITERS[to](module, _inputs(sampler, TRACED_BATCH), directory)
         difference = _difference(sampler, module, read, to)
-    loader = loader_text(sampler, to)
+    loader = _loader(sampler, to)
     (directory / "load.py").write_text(loader, encoding="utf-8")
     exported = Exported(sorted(path.name for path in directory.iterdir()), loader, difference)
     (directory / "README.md").write_text(model_card(record, sampler, exported, license), encoding="utf-8")
     return exported
+
+
+def _loader(sampler: Sampler, to: Format) -> str:
+    """Return a script that loads the files of a format and imports nothing of this package."""
+    is_onnx = to == "onnx"
+    inputs = {"latents": sampler.latents.code(SHOWN, "numpy" if is_onnx else "torch")}
+    if sampler.conditional:
+        inputs["labels"] = f"{'np' if is_onnx else 'torch'}.arange({SHOWN}) % {len(sampler.class_names)}"
+    templates = Environment(
+        loader=PackageLoader("gan_experiments.export"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return templates.get_template("load.py.jinja").render(to=to, inputs=inputs, torch=torch.__version__)
 
 
 def _inputs(sampler: Sampler, count: int) -> tuple[Tensor, ...]:
@@ -136,11 +126,7 @@ def _difference(sampler: Sampler, module: nn.Module, read: Images, to: Format) -
 
 
 def _graph(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
-    """Write down what the network computes, for batches of any size.
-
-    Raises:
-        UserError: its forward does what no graph can hold.
-    """
+    """Trace what the network computes, for batches of any size."""
     batch = Dim("batch")
     shapes = tuple({0: batch} for _ in inputs)
     try:

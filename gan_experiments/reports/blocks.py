@@ -6,14 +6,17 @@ Every text in a block is plain text, from whomever it comes: each renderer escap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a section. `kind` names its branch in the templates."""
+    """A part of a section."""
 
-    kind: ClassVar[str]
+    @property
+    def kind(self) -> str:
+        """The name of its branch in the templates."""
+        return type(self).__name__.lower()
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,6 @@ class Section:
 class Text(Block):
     """A paragraph; its tone is `soft`, `note` or a run's state, its label stands in bold before it."""
 
-    kind = "text"
     text: str
     tone: str = ""
     label: str = ""
@@ -41,7 +43,6 @@ class Text(Block):
 class Heading(Block):
     """A heading inside a section."""
 
-    kind = "heading"
     text: str
 
 
@@ -49,7 +50,6 @@ class Heading(Block):
 class Facts(Block):
     """Names with short texts, or `wide` ones; nothing where there are none."""
 
-    kind = "facts"
     facts: Mapping[str, str]
     wide: bool = False
 
@@ -58,7 +58,6 @@ class Facts(Block):
 class Bullets(Block):
     """A list of sentences; nothing where there are none."""
 
-    kind = "bullets"
     items: Sequence[str]
     tone: str = ""
 
@@ -67,7 +66,6 @@ class Bullets(Block):
 class Code(Block):
     """A command, a file's content or an error, line by line as it is."""
 
-    kind = "code"
     text: str
     language: str = ""
 
@@ -98,7 +96,6 @@ class Table(Block):
         style: `tall` (scrolls in a box), `measures` (numbers do not wrap on paper), `total` (of the last row).
     """
 
-    kind = "table"
     columns: Sequence[tuple[str, str]]
     rows: Sequence[Sequence[object]]
     style: str = ""
@@ -121,7 +118,6 @@ class Picture:
 class Pictures(Block):
     """Pictures side by side: in the HTML page themselves, elsewhere as links to their files."""
 
-    kind = "pictures"
     pictures: Sequence[Picture]
     large: bool = False
 
@@ -130,7 +126,6 @@ class Pictures(Block):
 class Details(Block):
     """Blocks behind a line that unfolds them; a terminal leaves them out unless everything is asked for."""
 
-    kind = "details"
     summary: str
     blocks: Sequence[Block]
     opened: bool = False
@@ -142,7 +137,6 @@ class Details(Block):
 class Choice(Block):
     """Blocks of which a menu shows one set at a time; elsewhere the first set."""
 
-    kind = "choice"
     label: str
     options: Sequence[tuple[str, Sequence[Block]]]
 
@@ -151,7 +145,6 @@ class Choice(Block):
 class Widget(Block):
     """What moves in the browser, by templates/widgets/TEMPLATE.html and its data; elsewhere, the blocks of `static`."""
 
-    kind = "widget"
     template: str
     data: Callable[[], Mapping[str, Any]]
     static: Sequence[Block] = ()

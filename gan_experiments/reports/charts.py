@@ -1,10 +1,12 @@
 """Figures for plotly as plain data: drawn in the page by its scripts, from the values of metrics.csv."""
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_experiments.runs.metrics_csv import CLOCKS, SPEED
+from gan_experiments.types import is_number
 
 PALETTE = (
     "#0b62b0", "#d1495b", "#2e933c", "#e08e00", "#7b4fb5", "#00909e", "#8c5a2b", "#c2399b", "#5f6b7a", "#8a9a00",
@@ -14,16 +16,11 @@ CLOCK_POINTS = 100
 
 
 def curves(rows: Sequence[Mapping[str, float]], limit: int = 200) -> dict[str, Any]:
-    """Return all scalars of a run for the page's curve panel.
-
-    Args:
-        rows: of metrics.csv.
-        limit: points a curve has at most; the lowest and the highest of each stretch are kept.
+    """Return all scalars of metrics.csv for the page's curve panel, with at most `limit` points each.
 
     Returns:
         `scalars`: by name, a position in `places`, where the list of kimg is, and the list of values; `clock`: lists
-        kimg, iterations and training seconds, between which the page interpolates (an axis that the rows do not tell
-        is None).
+        kimg, iterations and training seconds, between which the page interpolates (an axis that the rows lack is None).
     """
     found: dict[str, tuple[list[float], list[float]]] = {}
     for row in rows:
@@ -40,13 +37,6 @@ def curves(rows: Sequence[Mapping[str, float]], limit: int = 200) -> dict[str, A
         position = known.setdefault(tuple(places[i] for i in kept), len(known))
         scalars[name] = [position, [_short(values[i], 5) for i in kept]]
     return {"places": [list(map(_short, places)) for places in known], "scalars": scalars, "clock": _clock(rows)}
-
-
-def scalar_names(rows: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return the names of all curves that `curves` returns."""
-    placed = (row for row in rows if math.isfinite(row.get("kimg", math.nan)))
-    finite = (name for row in placed for name, value in row.items() if math.isfinite(value))
-    return [name for name in dict.fromkeys(finite) if name not in CLOCKS]
 
 
 def thin(values: Sequence[float], limit: int) -> list[int]:
@@ -80,17 +70,6 @@ def _clock(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float] | None]
     return clock
 
 
-def figure(data: Sequence[Mapping[str, Any]], x_title: str = "", y_title: str = "", **layout: Any) -> dict[str, Any]:
-    """Return a figure for the macro `figure`; colours, font and margins are the page's."""
-    axes = {"xaxis": {"title": {"text": x_title}}, "yaxis": {"title": {"text": y_title}}}
-    return {"data": list(data), "layout": axes | layout}
-
-
-def escape(text: str) -> str:
-    """Write a text so that plotly, which reads some tags in names and titles, shows it as it is."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def _short(value: float, digits: int = 7) -> float:
     """Round to so many digits; a whole number is written without a point."""
     rounded = float(f"{value:.{digits}g}")
@@ -109,35 +88,32 @@ def parallel_coordinates(dimensions: Sequence[Dimension], higher_is_better: bool
         "colorscale": "Viridis",
         "reversescale": not higher_is_better,  # the best are bright
         "showscale": True,
-        "colorbar": {"title": {"text": escape(name), "side": "right"}, "thickness": 12},
+        "colorbar": {"title": {"text": html.escape(name, quote=False), "side": "right"}, "thickness": 12},
     }
     axes = [_axis(*dimension) for dimension in dimensions]
     first = max((len(text) for text in axes[0].get("ticktext", ())), default=0)
     data = {"type": "parcoords", "line": line, "dimensions": axes, "labelangle": -18, "labelfont": {"size": 12}}
-    return figure([data], margin={"l": 60 + 6 * first, "r": 40, "t": 90, "b": 30})
+    return {"data": [data], "layout": {"margin": {"l": 60 + 6 * first, "r": 40, "t": 90, "b": 30}}}
 
 
 def _axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
     """Return numbers an axis of numbers (logarithmic over more than a factor of 50), all else one of categories."""
-    axis: dict[str, Any] = {"label": escape(_fit(name, 28))}
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+    axis: dict[str, Any] = {"label": html.escape(_fit(name, 28), quote=False)}  # plotly reads some tags
+    if all(map(is_number, values)):
         if min(values) <= 0 or max(values) / min(values) < 50:
             return axis | {"values": list(values)}
-        places = sorted(set(values))
-        ticks = places if len(places) < 12 else [10.0**power for power in _powers(places[0], places[-1])]
+        ticks = sorted(set(values))
+        if len(ticks) >= 12:
+            powers = range(math.ceil(math.log10(ticks[0])), math.floor(math.log10(ticks[-1])) + 1)
+            ticks = [10.0**power for power in powers]
         texts = [f"{tick:g}" for tick in ticks]
-        return axis | _ticked([math.log10(value) for value in values], [math.log10(tick) for tick in ticks], texts)
-    words = [str(value) for value in values]
-    order = sorted(set(words))
-    return axis | _ticked([order.index(word) for word in words], range(len(order)), [_fit(word, 24) for word in order])
-
-
-def _ticked(values: Sequence[float], ticks: Sequence[float], texts: Sequence[str]) -> dict[str, Any]:
-    return {"values": list(values), "tickvals": list(ticks), "ticktext": [escape(text) for text in texts]}
-
-
-def _powers(low: float, high: float) -> range:
-    return range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+        positions, places = [math.log10(value) for value in values], [math.log10(tick) for tick in ticks]
+    else:
+        words = [str(value) for value in values]
+        order = sorted(set(words))
+        texts = [html.escape(_fit(word, 24), quote=False) for word in order]
+        positions, places = [order.index(word) for word in words], list(range(len(order)))
+    return axis | {"values": positions, "tickvals": places, "ticktext": texts}
 
 
 def _fit(text: str, width: int) -> str:

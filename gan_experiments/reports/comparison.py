@@ -4,64 +4,44 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gan_experiments.formatting import encodable
-from gan_experiments.reports import html, markdown
 from gan_experiments.reports.blocks import Block, Section, Text
-from gan_experiments.reports.html import check_overwrite, files, mark, write_text
-from gan_experiments.reports.lab_report import check_readable
-from gan_experiments.reports.sections import (
-    differing,
-    each_run,
-    parallel,
-    problems,
-    protocols,
-    run_curves,
-    run_samples,
-    run_settings,
-    seeds,
-)
-from gan_experiments.reports.sections import runs as runs_table
-from gan_experiments.reports.table import Comparison, compare
-from gan_experiments.reports.table_export import CSV_BEGINS, as_csv
+from gan_experiments.reports.html import check_overwrite, files, write_text
+from gan_experiments.reports.lab_report import check_readable, problems, write_pages
+from gan_experiments.reports.sections import several_runs, tables
+from gan_experiments.reports.table import CSV_BEGINS, Comparison, as_csv, compare
 from gan_experiments.runs.run import Run
 
 SECTIONS: tuple[Callable[[Comparison], Section | None], ...] = (
-    runs_table.section,
-    seeds.section,
-    run_curves.section,
-    run_samples.section,
-    run_settings.section,
-    parallel.section,
-    protocols.section,
-    lambda comparison: problems.section([*comparison.runs, *comparison.unread]),
+    tables.runs,
+    tables.seeds,
+    several_runs.run_curves,
+    several_runs.run_samples,
+    several_runs.run_settings,
+    several_runs.parallel,
+    tables.protocols,
+    lambda comparison: problems([*comparison.runs, *comparison.unread]),
 )
 """The sections of a comparison, in order."""
-SEVERAL_SECTIONS = (differing.section, *SECTIONS, each_run.section)
+SEVERAL_SECTIONS = (several_runs.differing, *SECTIONS, several_runs.each_run)
 """The sections of the report of several runs."""
 
 
-def write_comparison(runs: Sequence[Run], target: Path, title: str) -> None:
-    """Write `target` (.html), and the table as .csv and .md beside it.
+def write_comparison(runs: Sequence[Run], target: Path, title: str | None = None) -> Comparison:
+    """Write `target` (.html), and the table as .csv and .md beside it; return the table.
 
     Raises:
         UserError: no run can be read, or a file that is not a comparison would be overwritten.
-        OSError: the directory cannot be written.
     """
     check_readable(runs, "compare")
-    write_table(compare(runs), target, title)
-
-
-def write_table(comparison: Comparison, target: Path, title: str) -> None:
-    """Write a comparison as `write_comparison` does; raises the same."""
-    page, spreadsheet, text = files(target, ".csv", ".md")
-    check_overwrite(page, f"<!doctype html>\n{mark('comparison')}", "comparison")
+    comparison = compare(runs)
+    _, spreadsheet = files(target, ".csv")
     check_overwrite(spreadsheet, CSV_BEGINS, "comparison")
-    check_overwrite(text, mark("comparison"), "comparison")
-    title, head = encodable(title), summary(comparison)
+    number = len(comparison.runs)
+    title = title or f"Comparison of {number} run{'s' * (number != 1)}"
     sections = [made for section in SECTIONS if (made := section(comparison))]
-    write_text(page, html.render(title, head, sections, "comparison", ["comparison.js"]))
+    write_pages("comparison", target, title, summary(comparison), sections, ["comparison.js"])
     write_text(spreadsheet, as_csv(comparison))
-    write_text(text, markdown.render(title, head, sections, text, mark("comparison")))
+    return comparison
 
 
 def summary(comparison: Comparison) -> list[Block]:

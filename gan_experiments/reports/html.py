@@ -1,5 +1,6 @@
 """The HTML renderer: one file that holds all it shows, and opens from the disk without a network."""
 
+import contextlib
 import functools
 import importlib.metadata
 from collections.abc import Sequence
@@ -37,79 +38,55 @@ def environment() -> Environment:
     return made
 
 
-class PageBudget:
-    """Reads pictures for one page as long as there is room."""
-
-    def __init__(self) -> None:
-        self.left = PICTURES_BUDGET
-
-    def embed(self, block: Pictures) -> list[tuple[Picture, EmbeddedPicture]]:
-        """Return the pictures that can be read and fit."""
-        embedded = []
-        for picture in block.pictures:
-            try:
-                content = read_picture(picture.path, picture.longest_side)
-            except OSError:  # it has vanished, or is half a picture
-                continue
-            if len(content.uri) <= self.left:
-                self.left -= len(content.uri)
-                embedded.append((picture, content))
-        return embedded
-
-
 def render(title: str, head: Sequence[Block], sections: Sequence[Section], kind: str, scripts: Sequence[str]) -> str:
-    """Render a page.
+    """Render a page, with links to its sections at the top.
 
     Args:
         title: the page's heading.
         head: blocks below it.
-        sections: with links to each at the top.
+        sections: what it consists of.
         kind: `report` or `comparison`, by which the file is known when it is to be overwritten.
         scripts: templates of JavaScript that move its widgets.
     """
     from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
+    left = PICTURES_BUDGET
+
+    def embed(block: Pictures) -> list[tuple[Picture, EmbeddedPicture]]:
+        """Return the pictures that can be read, as long as there is room."""
+        nonlocal left
+        embedded = []
+        for picture in block.pictures:
+            with contextlib.suppress(OSError):  # it has vanished, or is half a picture
+                content = read_picture(picture.path, picture.longest_side)
+                if len(content.uri) <= left:
+                    left -= len(content.uri)
+                    embedded.append((picture, content))
+        return embedded
+
     context: dict[str, Any] = {
         "title": title, "head": head, "sections": sections, "kind": kind, "scripts": scripts, "palette": PALETTE,
-        "embed": PageBudget().embed, "plotly": Markup(get_plotlyjs()), "made": now(),
+        "embed": embed, "plotly": Markup(get_plotlyjs()), "made": now(),
         "version": importlib.metadata.version("gan_experiments"),
     }  # fmt: skip
     return environment().get_template("page.html").render(context)
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a text whole or not at all; what no encoding knows (half of a surrogate pair in a name) becomes `?`.
-
-    Raises:
-        OSError: the directory cannot be written.
-    """
+    """Write a text whole or not at all; what no encoding knows (half of a surrogate pair in a name) becomes `?`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, lambda file: file.write(text.encode("utf-8", "replace")))
 
 
 def files(target: Path, *suffixes: str) -> list[Path]:
-    """Return the files of a page: itself, and one beside it for each suffix.
-
-    Raises:
-        UserError: the name is not that of a page.
-    """
+    """Return the files of a page: itself, and one beside it for each suffix."""
     if target.suffix != ".html" or target.is_dir():
         raise UserError(f"{target} is not the name of a page: name a file that ends in .html.")
     return [target, *map(target.with_suffix, suffixes)]
 
 
-def mark(kind: str) -> str:
-    """Return the comment that pages of a kind begin with."""
-    return f"<!-- {kind} of gan-experiments -->"
-
-
 def check_overwrite(path: Path, beginning: str, kind: str) -> None:
-    """Make sure that a file, if there is one, may be overwritten: one of this kind, known by its beginning.
-
-    Raises:
-        UserError: it is something else.
-        OSError: it cannot be read.
-    """
+    """Make sure that a file, if there is one, may be overwritten: one of this kind, known by its beginning."""
     if not path.exists():
         return
     if path.is_file():

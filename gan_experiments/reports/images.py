@@ -30,11 +30,7 @@ class EmbeddedPicture:
 
 
 def read_picture(path: Path, longest_side: int = LONGEST_SIDE) -> EmbeddedPicture:
-    """Read a picture for a page, pixel by pixel the same, or reduced if it is larger than asked.
-
-    Args:
-        path: the file.
-        longest_side: width or height, in pixels, that the page holds at most.
+    """Read a picture for a page, pixel by pixel the same, or reduced to a longest side in pixels.
 
     Raises:
         OSError: it is missing, or no picture that can be read.
@@ -86,7 +82,7 @@ def gather(
             for position, grids in shown.items()
             for grid in sorted({min(grids, key=lambda grid: abs(grid[0] - stop)) for stop in stops})
         ]
-        if sum(min(_size(path), LARGEST) for *_, path in chosen) * 4 / 3 <= budget:
+        if sum(min(path.stat().st_size if path.exists() else 0, LARGEST) for *_, path in chosen) * 4 / 3 <= budget:
             break
     pictures: dict[int, list[dict[str, Any]]] = {}
     problems: dict[int, list[str]] = {}
@@ -128,10 +124,3 @@ def read_real(run: Run) -> str | None:
         return read_picture(run.directory / "samples" / "real.png").uri
     except OSError:
         return None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

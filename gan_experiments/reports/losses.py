@@ -10,13 +10,7 @@ COLOURS = {"discriminator": "tab:blue", "generator": "tab:orange"}
 
 
 def plot_losses(rows: Sequence[dict[str, float]], path: Path, title: str) -> None:
-    """Draw the loss of each network that was trained over its own steps, and of two both over kimg.
-
-    Args:
-        rows: a run's metrics, as `read_metrics` gives them.
-        path: the PNG file.
-        title: what stands above.
-    """
+    """Draw the loss of each network that was trained over its own steps, and of two both over kimg, as a PNG file."""
     from matplotlib.figure import Figure
 
     networks = [network for network in COLOURS if any(f"{network}/loss" in row for row in rows)]

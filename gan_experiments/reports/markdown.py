@@ -1,6 +1,7 @@
 """The Markdown renderer, with links to the pictures of the runs."""
 
 import functools
+import html
 import os
 import re
 from collections.abc import Sequence
@@ -17,8 +18,7 @@ _MARKS = re.compile(r"[\\`*\[\]|$~]|(?<!\w)_|_(?!\w)")
 
 def escape(text: object) -> str:
     """Write a text so that Markdown shows it as it is, on one line; not for the beginning of a line."""
-    safe = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return " ".join(_MARKS.sub(r"\\\g<0>", safe).split())
+    return " ".join(_MARKS.sub(r"\\\g<0>", html.escape(str(text), quote=False)).split())
 
 
 def fence(text: str) -> str:
@@ -41,15 +41,7 @@ def _environment() -> Environment:
 
 
 def render(title: str, head: Sequence[Block], sections: Sequence[Section], page: Path, first_line: str = "") -> str:
-    """Render a page that is to be written to `page`.
-
-    Args:
-        title: the page's heading.
-        head: blocks below it.
-        sections: each with a heading.
-        page: the file, from which pictures are linked.
-        first_line: stands above the title as it is.
-    """
+    """Render a page that links to pictures from the file `page`; `first_line` stands above the title as it is."""
     template = _environment().get_template("page.md")
     static = [section for section in sections if not section.browser_only]
     text = template.render(title=title, head=head, sections=static, page=page, first_line=first_line)

@@ -1,4 +1,4 @@
-"""Runs as a table: what they differ in, what was measured, and the order of the runs."""
+"""Runs as a table: what they differ in, what was measured, their order, and groups that differ in their seed alone."""
 
 import json
 import math
@@ -6,17 +6,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from gan_experiments.config.keys import LABELS, NOT_THE_EXPERIMENT, WATCHING, differing_keys, within
 from gan_experiments.formatting import encodable, show
+from gan_experiments.reports.statistics import differences, estimate
 from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricSpec, MetricValue
 
 DATA = "data"
 """Stands for the images themselves, where they differ and the config does not."""
+CSV_BEGINS = "rank,run,directory,state,"
+MOST_TESTED = 12
+"""Groups of which all pairs are tested: 66 pairs, to be read by people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,3 +210,102 @@ def _images(run: Run) -> Any:
     """Return the fingerprint of the data set before the regime, which may choose images by the seed."""
     data = run.manifest.data
     return data.get("source_fingerprint", data.get("fingerprint") if run.choices.get("regime") == "none" else None)
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """All groups by one column, best first, and the pairs of the best of them."""
+
+    column: MetricColumn
+    groups: list[dict[str, Any]]  # name, runs (directories), values (by seed), mean, half_width_95, seeds, note
+    tests: list[dict[str, Any]]  # groups (two names), difference (of means), p, p_holm (adjusted), significant (at 5%)
+    testable: int  # groups with two seeds or more; of these the best MOST_TESTED are tested
+
+
+def compare_groups(comparison: Comparison, column: MetricColumn) -> GroupTable:
+    """Return each group's mean by a column, and the tests of all pairs of the first groups with at least two seeds."""
+    summaries = [_group_summary(comparison, name, group, column) for name, group in comparison.groups.items()]
+    groups = sorted(filter(None, summaries), key=lambda group: group["mean"], reverse=column.spec.higher_is_better)
+    several = [group for group in groups if group["seeds"] > 1]
+    names = [group["name"] for group in several]
+    tests = [
+        {"groups": [names[test.first], names[test.second]], "difference": test.difference, "p": test.p,
+         "p_holm": test.adjusted, "significant": test.significant}
+        for test in differences([group["values"] for group in several[:MOST_TESTED]])
+    ]  # fmt: skip
+    return GroupTable(column, groups, tests, len(several))
+
+
+def _group_summary(comparison: Comparison, name: str, group: list[int], column: MetricColumn) -> dict[str, Any] | None:
+    """Summarise the runs of a group that are finished and have a value, each seed once: the newest run of it."""
+    by_seed: dict[str, int] = {}
+    for at in sorted(group, key=lambda at: str(comparison.runs[at].manifest.started)):
+        if comparison.runs[at].state == "finished" and comparison.number(at, column) is not None:
+            by_seed[str(comparison.runs[at].config.get("seed"))] = at
+    measured = [comparison.values[at][column] for at in sorted(by_seed.values())]
+    values = [value.value for value in measured if value.value is not None]
+    if not values:
+        return None
+    notes = []
+    if len(values) < len(group):
+        notes.append(f"{len(values)} of {len(group)} runs: finished, measured, each seed once")
+    kimgs = [value.kimg for value in measured if value.kimg is not None]
+    if kimgs and max(kimgs) > 1.01 * min(kimgs):
+        notes.append(f"measured at {min(kimgs):,.0f} to {max(kimgs):,.0f} kimg")
+    mean = estimate(values)
+    directories = [str(comparison.runs[at].directory) for at in group]
+    return {
+        "name": name, "runs": directories, "values": values, "mean": mean.mean, "half_width_95": mean.half,
+        "seeds": mean.count, "note": "; ".join(notes),
+    }  # fmt: skip
+
+
+def as_csv(comparison: Comparison) -> str:
+    """Return a line for each run with all values and the bounds of their intervals, then the unreadable ones."""
+    numbers: dict[str, list[float | None]] = {}
+    for column in comparison.columns:
+        values = [own.get(column) for own in comparison.values]
+        numbers[column.heading] = [value.value if value else None for value in values]
+        for end, bound in enumerate(("low", "high")):
+            ends = [value.interval[end] if value and value.interval else None for value in values]
+            numbers[f"{column.heading} {bound}"] = ends
+    about = pd.DataFrame([_about(comparison, at) for at in range(len(comparison.runs))]).astype({"rank": "Int64"})
+    table = pd.concat([about, comparison.settings, pd.DataFrame(numbers, dtype=float)], axis=1)
+    unread = pd.DataFrame([["", run.name, run.directory, run.state, run.problem] for run in comparison.unread])
+    return f"{table.to_csv(index=False)}{unread.to_csv(index=False, header=False)}"
+
+
+def to_json(comparison: Comparison, files: Sequence[Path]) -> dict[str, Any]:
+    """Return the table as JSON can hold it, with the groups by the ranking metric and the files that were written."""
+    best = comparison.best
+    groups = compare_groups(comparison, best) if best else None
+    runs = [
+        {
+            **_about(comparison, at),
+            "settings": dict(comparison.settings.loc[at]),
+            "values": [
+                {"key": value.key, **value.to_json(), "protocol": column.protocol_hash}
+                for column, value in comparison.values[at].items()
+            ],
+        }
+        for at in range(len(comparison.runs))
+    ]
+    ranking = best and {"key": best.key, "protocol": best.protocol_hash, "higher_is_better": best.spec.higher_is_better}
+    return {
+        "best": ranking,
+        "keys": comparison.keys,
+        "runs": runs,
+        "groups": groups.groups if groups else [],
+        "tests": groups.tests if groups else [],
+        "protocols": {column.protocol_hash: dict(column.protocol) for column in comparison.columns},
+        "unread": {str(run.directory): run.problem for run in comparison.unread},
+        "written": [str(file) for file in files],
+    }
+
+
+def _about(comparison: Comparison, position: int) -> dict[str, Any]:
+    run = comparison.runs[position]
+    return {
+        "rank": comparison.ranks[position], "run": comparison.names[position], "directory": str(run.directory),
+        "state": run.state, "problem": "; ".join(run.problems), "kimg": run.reached.get("kimg"),
+    }  # fmt: skip

@@ -18,11 +18,9 @@ from gan_experiments.formatting import short
 from gan_experiments.reports import charts
 from gan_experiments.reports import images as grids
 from gan_experiments.reports.comparison import write_comparison
-from gan_experiments.reports.groups import compare_groups
 from gan_experiments.reports.images import read_picture
-from gan_experiments.reports.sections.protocols import differences_of_protocols
-from gan_experiments.reports.table import compare, distinguishing_keys
-from gan_experiments.reports.table_export import as_csv, to_json
+from gan_experiments.reports.sections.tables import differences_of_protocols
+from gan_experiments.reports.table import as_csv, compare, compare_groups, distinguishing_keys, to_json
 from gan_experiments.runs.run import find_runs
 from gan_experiments.types import UserError
 

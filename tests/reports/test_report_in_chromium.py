@@ -12,7 +12,7 @@ from browsing import Reader, open_browser
 from comparison_runs import NASTY, write_picture
 from report_runs import ALARM, write_rich
 
-from gan_experiments.cli.pdf import find_browser, print_page
+from gan_experiments.cli.report import find_browser, print_page
 from gan_experiments.reports.lab_report import write_report
 from gan_experiments.runs.run import find_runs
 

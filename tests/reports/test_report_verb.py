@@ -37,7 +37,7 @@ def browser_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> 
     (place / "chromium").write_text(f"#!/bin/sh\n{does}\n")
     (place / "chromium").chmod(0o755)
     monkeypatch.setenv("PATH", f"{place}:/bin:/usr/sbin")
-    monkeypatch.setattr("gan_experiments.cli.pdf.BROWSERS", ("chromium",))
+    monkeypatch.setattr("gan_experiments.cli.report.BROWSERS", ("chromium",))
 
 
 PRINTS = """for word in "$@"; do

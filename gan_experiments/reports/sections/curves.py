@@ -1,7 +1,6 @@
 """The losses and all other curves of one run."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from gan_experiments.formatting import short
 from gan_experiments.reports import charts
@@ -19,20 +18,18 @@ def section(run: Run) -> Section:
 
 def panel(run: Run, id: str, source: str, own: bool = True) -> list[Block]:
     """Return a panel that draws the curves of the run, which it holds itself or else another widget under `source`."""
-    names = charts.scalar_names(run.rows)
+    drawn = charts.curves(run.rows, POINTS)
+    scalars = list(drawn["scalars"])
     picture = run.directory / "losses.png"
     static: list[Block] = [Pictures([Picture(picture, "losses.png")])]
     if not picture.is_file():
         static = [Text("There is no losses.png.")]
 
-    def data() -> dict[str, Any]:
-        curves = charts.curves(run.rows, POINTS) if own else None
-        return {"id": id, "source": source, "families": families(names), "curves": curves}
-
     losses = Facts({name: short(loss) for name, loss in last_losses(run).items()})
-    if not names:
+    if not scalars:
         return [Text("The run has no metrics.csv with rows in it."), *static]
-    return [Widget("curves", data, [losses, *static])]
+    data = {"id": id, "source": source, "families": families(scalars), "curves": drawn if own else None}
+    return [Widget("curves", lambda: data, [losses, *static])]
 
 
 def last_losses(run: Run) -> dict[str, float]:

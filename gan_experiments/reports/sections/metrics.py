@@ -143,12 +143,12 @@ def _not_measured(run: Run, measured: Measured) -> dict[str, str]:
 
 def _nearest(run: Run) -> list[Block]:
     """Return the newest picture of samples above the training images nearest to them."""
-    paths = sorted(run.directory.glob("evaluation/*-nearest.png"), key=modified)[-1:]
-    if not paths:
+    path = max(run.directory.glob("evaluation/*-nearest.png"), key=modified, default=None)
+    if path is None:
         return []
     text = (
         "Rows alternate: samples, and below each the training image nearest to it by the extractor's features. A copy "
         "would be the same image twice."
     )
-    pictures = [Picture(path, str(path.relative_to(run.directory))) for path in paths]
-    return [Heading("Samples and the training images nearest to them"), Text(text, "soft"), Pictures(pictures)]
+    picture = Picture(path, str(path.relative_to(run.directory)))
+    return [Heading("Samples and the training images nearest to them"), Text(text, "soft"), Pictures([picture])]

@@ -1,15 +1,21 @@
-"""The table of several runs: what they are, and what was measured."""
+"""The tables of several runs: what they are, what was measured, means over seeds, and protocols."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from gan_experiments.config.keys import short_keys
-from gan_experiments.formatting import short
+from gan_experiments.config.keys import differing_facts, flat, short_keys
+from gan_experiments.formatting import short, show
 from gan_experiments.reports import charts
-from gan_experiments.reports.blocks import Block, Cell, Section, Table, Text, Widget
-from gan_experiments.reports.sections.metrics import value_cell
-from gan_experiments.reports.sections.protocols import differences_of_protocols
-from gan_experiments.reports.table import Comparison, MetricColumn, distinguishing_keys
+from gan_experiments.reports.blocks import Block, Cell, Choice, Details, Section, Table, Text, Widget
+from gan_experiments.reports.sections.metrics import protocol_blocks, value_cell
+from gan_experiments.reports.table import (
+    MOST_TESTED,
+    Comparison,
+    GroupTable,
+    MetricColumn,
+    compare_groups,
+    distinguishing_keys,
+)
 from gan_experiments.types import protocol_hash
 
 SHOWN_KEYS = 6
@@ -22,9 +28,24 @@ LEGEND = (
     "each run, those of its best checkpoint may be better; ± is the half-width of the 95% interval over sampling seeds "
     "of one run; green (in Markdown, bold) is the best of a column."
 )
+PROTOCOL_COLUMNS = [("metric", "sort"), ("floor", "number"), ("ceiling", "number"), ("protocol", "code")]
+PROTOCOL_LEGEND = (
+    "↓ lower is better, ↑ higher. Floor: held-out real images as samples. Ceiling: noise. A key measured by several "
+    "protocols has a column for each."
+)
+MOST_GROUPS = 40
+MOST_SEED_VALUES = 10
+SEEDS_LEGEND = (
+    "Runs that are equal in everything but their seed are one group: its mean, ± half the 95% interval over seeds of "
+    "training by Student's t. Only finished runs count, each seed once."
+)
+TEST_COLUMNS = [
+    ("group", "wrap sort"), ("against", "wrap sort"), ("difference of means", "number sort"), ("p", "number sort"),
+    ("p (Holm)", "number sort"), ("differ at 5%", "sort"),
+]  # fmt: skip
 
 
-def section(comparison: Comparison) -> Section:
+def runs(comparison: Comparison) -> Section:
     """Return the table of all runs, with columns to hide and rows to filter."""
     shown = comparison.main_columns(SHOWN_METRICS)
     blocks: list[Block] = [Text(LEGEND, "soft"), Widget("runs", lambda: _data(comparison), [table(comparison)])]
@@ -135,3 +156,77 @@ def _curve_protocols(comparison: Comparison) -> list[dict[str, str]]:
                 number = numbers.get((key, own.get(key, "")))
                 text[key] = f"protocol {number}" if number else "protocol unknown"
     return texts
+
+
+def seeds(comparison: Comparison) -> Section | None:
+    """Return the groups by each metric, where some group has several runs."""
+    if comparison.best is None or all(len(group) == 1 for group in comparison.groups.values()):
+        return None
+    tables = [compare_groups(comparison, column) for column in metrics_shown(comparison)]
+    options = [(f"{table.column.heading} {table.column.arrow}", _group_blocks(table)) for table in tables]
+    return Section("groups", "Seeds joined", [Text(SEEDS_LEGEND, "soft"), Choice("metric", options)])
+
+
+def _group_blocks(table: GroupTable) -> list[Block]:
+    count = len(table.groups)
+    if not count:
+        return [Text("No finished run has a value.")]
+    order = "number sort" + " descending" * table.column.spec.higher_is_better
+    columns = [("group", "wrap sort"), ("seeds", "number sort"), (f"mean ± 95% {table.column.arrow}", order)]
+    rows = []
+    for at, group in enumerate(table.groups[:MOST_GROUPS]):
+        mean = Cell(short(group["mean"]), group["mean"], short(group["half_width_95"], 2), best=at == 0)
+        rows.append([group["name"], group["seeds"], mean, _values(group["values"]), group["note"]])
+    blocks: list[Block] = [Table([*columns, ("values", "wrap"), ("note", "wrap")], rows)]
+    if count > MOST_GROUPS:
+        blocks.append(Text(f"The best {MOST_GROUPS} of {count} groups.", "soft"))
+    return [*blocks, *_tests(table)]
+
+
+def _values(values: list[float]) -> str:
+    if len(values) > MOST_SEED_VALUES:
+        return f"{short(min(values))} to {short(max(values))}"
+    return ", ".join(map(short, values))
+
+
+def _tests(table: GroupTable) -> list[Block]:
+    if not table.tests:
+        text = "No two groups can be tested: Welch's t test needs two finished seeds or more in each, and some spread."
+        return [Text(text, "soft")]
+    of = "all groups" if table.testable <= MOST_TESTED else f"the best {MOST_TESTED} of {table.testable} groups"
+    differing = sum(test["significant"] for test in table.tests)
+    text = (
+        f"Pairs that differ at 5%: {differing} of {len(table.tests)} (two-sided Welch's t test, p adjusted by Holm for "
+        f"these pairs; tested are {of} with two seeds or more)."
+    )
+    rows = []
+    for test in table.tests:
+        numbers = [Cell(short(test[name], 3), test[name]) for name in ("difference", "p", "p_holm")]
+        rows.append([*test["groups"], *numbers, "yes" if test["significant"] else "not significant"])
+    return [Text(text), Details("Do they differ?", [Table(TEST_COLUMNS, rows)], opened=True)]
+
+
+def protocols(comparison: Comparison) -> Section | None:
+    """Return each column's bounds and protocol."""
+    if not comparison.columns:
+        return None
+    rows = []
+    for column in comparison.columns:
+        floor = next((value.floor for value in column.values if value.floor is not None), None)
+        ceiling = next((value.ceiling for value in column.values if value.ceiling is not None), None)
+        rows.append([f"{column.heading} {column.arrow}", short(floor), short(ceiling), column.protocol_hash])
+    blocks: list[Block] = [Text(PROTOCOL_LEGEND, "soft"), Table(PROTOCOL_COLUMNS, rows, "tall")]
+    blocks += protocol_blocks([(column.heading, column.protocol) for column in comparison.columns])
+    return Section("metrics", "Metrics and protocols", blocks)
+
+
+def differences_of_protocols(comparison: Comparison) -> list[tuple[list[MetricColumn], dict[str, tuple[str, str]]]]:
+    """Return the columns that are not their key's first, with the facts that differ: the first's, and their own."""
+    firsts = {column.key: flat(dict(column.protocol)) for column in comparison.columns if column.number == 1}
+    differences: dict[str, tuple[list[MetricColumn], dict[str, tuple[str, str]]]] = {}
+    for column in comparison.columns:
+        if column.number > 1:
+            differing = differing_facts(firsts[column.key], flat(dict(column.protocol)))
+            facts = {key: (show(first), show(own)) for key, (first, own) in differing.items()}
+            differences.setdefault(f"{column.number} {facts}", ([], facts))[0].append(column)
+    return list(differences.values())
