@@ -13,11 +13,7 @@ T = TypeVar("T")
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it; a failure leaves the old file and no other.
-
-    Raises:
-        OSError: the directory cannot be written, or the disk is full.
-    """
+    """Let `write` fill a temporary file beside `path`, then rename it; a failure leaves the old file and no other."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # two processes may write one file
     try:
         with temporary.open("wb") as file:

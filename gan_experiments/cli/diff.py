@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_experiments.config.keys import differing_facts, differing_keys, flat
+from gan_experiments.config.keys import differing_facts, flat
 from gan_experiments.formatting import print_json, print_table, say, short, with_interval
-from gan_experiments.runs.run import Run
+from gan_experiments.runs.run import Run, differing_keys
 from gan_experiments.types import MetricValue
 
 NAMES = ("A", "B")

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from gan_experiments.cli.paths import RunPathsOrAll
-from gan_experiments.config.keys import LABELS, PLACES, WATCHING, differing_keys, within
+from gan_experiments.config.keys import LABELS, PLACES, WATCHING, within
 from gan_experiments.formatting import duration, print_json, print_table, say, short
 from gan_experiments.runs.reading import seconds_since
-from gan_experiments.runs.run import Run, find_runs
+from gan_experiments.runs.run import Run, differing_keys, find_runs
 from gan_experiments.types import protocol_hash
 
 OUTPUTS = "outputs"

@@ -9,7 +9,6 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import ValidationError
 
 from gan_experiments.config.instantiate import check_arguments, instantiate
-from gan_experiments.config.keys import override_key, within
 from gan_experiments.config.schema import FURTHER_GROUPS, GROUPS, MERGED_GROUPS, Root
 from gan_experiments.config.suggestions import right_place, suggest
 from gan_experiments.types import TrainingFacts, UserError
@@ -30,14 +29,7 @@ UNUSED = {"_target_": "unused"}
 
 
 def check_keys(config: DictConfig) -> None:
-    """Find keys that nothing would read, and keys without which nothing works; an added (+) key passes the schema.
-
-    Args:
-        config: not yet resolved.
-
-    Raises:
-        UserError: names the key and the nearest known one.
-    """
+    """Find keys that nothing would read, and keys without which nothing works; an added (+) key passes the schema."""
     schema = OmegaConf.structured(Root)
     for parent in ("", "budget", "data"):
         # As lists: for a config, `in` is false where the value is still missing.
@@ -97,36 +89,6 @@ def _interpolated(content: Any) -> set[str]:
     return set(re.findall(r"\w+", content)) if isinstance(content, str) and "${" in content else set()
 
 
-def check_choices(choices: Mapping[str, Any]) -> None:
-    """Find a group that holds one part and of which a list was chosen, which Hydra merges into one.
-
-    Args:
-        choices: from `config.group_choices`, where such a list has left the keys of the part.
-
-    Raises:
-        UserError: names the group.
-    """
-    for group, choice in choices.items():
-        if "_target_" in str(choice).split("+"):
-            raise UserError(f"{group}=[...] was given, but {group} takes one option: write {group}=NAME.")
-
-
-def check_unused(unused: Sequence[str], overrides: Sequence[str]) -> None:
-    """Find overrides of keys that the task has no use for.
-
-    Args:
-        unused: keys that the task's yaml declares so.
-        overrides: as typed.
-
-    Raises:
-        UserError: names the first.
-    """
-    for word in overrides:
-        key = override_key(word)
-        if within(key, unused) and not word.endswith("=null"):
-            raise UserError(f"{word}: this task has no use for {key}. Leave it out, or choose another task=NAME.")
-
-
 def _require_part(node: Any, key: str) -> None:
     if not isinstance(node, dict | DictConfig) or "_target_" not in node:
         group = key.split(".")[0]
@@ -135,11 +97,7 @@ def _require_part(node: Any, key: str) -> None:
 
 
 def cross_check(cfg: DictConfig) -> None:
-    """Check the values of a resolved config, and that those agree which must, by declared facts alone.
-
-    Raises:
-        UserError: names the keys and what to write instead.
-    """
+    """Check the values of a resolved config, and that those agree which must, by declared facts alone."""
     for group in GROUPS:
         _check_values(group, _content(cfg[group] if group else cfg), structure=False)
     _check_trainer(cfg.trainer)
@@ -186,11 +144,7 @@ def cross_check(cfg: DictConfig) -> None:
 
 
 def check_needs(cfg: DictConfig) -> None:
-    """Compare what loss terms need with the facts of the model, by the yaml or, once imported, by the class.
-
-    Raises:
-        UserError: names the term and the fact that the model lacks.
-    """
+    """Compare what loss terms need with the facts of the model, by the yaml or, once imported, by the class."""
     for name, term in cfg.loss.items():
         for need in _needs(term):
             if not cfg.model.get(need):
@@ -244,11 +198,7 @@ def build_regimes(cfg: DictConfig) -> dict[str, Any]:
 
 
 def training_facts(cfg: DictConfig, regimes: Mapping[str, Any]) -> TrainingFacts:
-    """Return what is known of the images that the regimes leave to train on, the most where only labels tell.
-
-    Raises:
-        UserError: a regime asks for more than the images have.
-    """
+    """Return what is known of the images that the regimes leave to train on, the most where only labels tell."""
     facts = TrainingFacts(cfg.dataset.num_train, cfg.dataset.num_classes, cfg.dataset.image_size)
     for regime in regimes.values():
         facts = regime.describe(facts)
@@ -256,11 +206,7 @@ def training_facts(cfg: DictConfig, regimes: Mapping[str, Any]) -> TrainingFacts
 
 
 def check_labels(cfg: DictConfig, regimes: Mapping[str, Any]) -> None:
-    """Find a new run that has too few classes, or whose regime changes labels which nothing reads.
-
-    Raises:
-        UserError: names the mistake, and what to choose instead.
-    """
+    """Find a new run that has too few classes, or whose regime changes labels which nothing reads."""
     facts, least = training_facts(cfg, regimes), cfg.task.get("min_classes") or 0
     task = f"this task learns to tell classes apart and needs {least}, but"
     if (classes := cfg.dataset.num_classes) < least:

@@ -13,10 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_experiments.config.checks import (
     build_regimes,
-    check_choices,
     check_keys,
     check_labels,
-    check_unused,
     cross_check,
     training_facts,
 )
@@ -46,11 +44,7 @@ class Composition:
     parts: DataParts | None = None  # where it is checked
 
     def checked(self) -> "Composition":
-        """Return the same with a resolved config, once keys and values fit together.
-
-        Raises:
-            UserError: something is missing, contradictory or cannot work; names the keys and the remedy.
-        """
+        """Return the same with a resolved config, once keys and values fit together."""
         choices = check_structure(self)
         config, parts = prepare(self.config)
         check_labels(config, parts.regimes)
@@ -106,13 +100,7 @@ def _sets_a_value(word: str) -> bool:
 
 
 def from_hydra(config: DictConfig, hydra_config: Any, overrides: Sequence[str]) -> Composition:
-    """Return what Hydra composed; choices of several options of a group, such as augment=[flip,crop], are 'flip+crop'.
-
-    Args:
-        config: with or without the node `hydra`.
-        hydra_config: that node.
-        overrides: as typed, without Hydra's own.
-    """
+    """Return what Hydra composed; the choice of several options, such as augment=[flip,crop], is 'flip+crop'."""
     config = config.copy()
     with open_dict(config):
         config.pop("hydra", None)
@@ -132,16 +120,17 @@ def register_schema() -> None:
 
 
 def check_structure(composed: Composition) -> dict[str, Any]:
-    """Check keys and choices, let the budget that is given take effect, and return the choices that count.
-
-    Raises:
-        UserError: names a key that nothing reads, that is missing, or that the task has no use for.
-    """
+    """Check keys and choices, let the budget that is given take effect, and return the choices that count."""
     config = composed.config
     check_keys(config)
-    check_choices(composed.choices)
+    for group, choice in composed.choices.items():
+        if "_target_" in str(choice).split("+"):  # Hydra merges a list of options into one
+            raise UserError(f"{group}=[...] was given, but {group} takes one option: write {group}=NAME.")
     unused = list(config.task.get("unused") or [])
-    check_unused(unused, composed.overrides)
+    for word in composed.overrides:
+        key = override_key(word)
+        if within(key, unused) and not word.endswith("=null"):
+            raise UserError(f"{word}: this task has no use for {key}. Leave it out, or choose another task=NAME.")
     _take_given_budget(config, composed.overrides)
     return {group: choice for group, choice in composed.choices.items() if not within(group, unused)}
 
@@ -157,11 +146,7 @@ def _take_given_budget(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def prepare(config: DictConfig) -> tuple[DictConfig, DataParts]:
-    """Check the values of a composed config and resolve it: facts filled in, paths absolute, no interpolation left.
-
-    Raises:
-        UserError: something is missing, contradictory or cannot work; names the keys and the remedy.
-    """
+    """Check the values of a composed config and resolve it: facts filled in, paths absolute, no interpolation left."""
     config = config.copy()
     for key in ("data_dir", "cache_dir"):
         config[key] = _absolute(config[key])

@@ -18,12 +18,7 @@ COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 
 
 def explain(error: Exception, words: Sequence[str] = ()) -> str:
-    """Turn an error of composition, one of `COMPOSITION_ERRORS`, into a message that names the key and a remedy.
-
-    Args:
-        error: what Hydra or OmegaConf raised.
-        words: of the command line.
-    """
+    """Turn an error of composition, one of `COMPOSITION_ERRORS`, into a message that names the key and a remedy."""
     if isinstance(error, OverrideParseException):
         key, _, value = error.override.partition("=")
         return f"{error.override} cannot be read: write key=value; special characters need quotes, \"{key}='{value}'\""
@@ -50,12 +45,7 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
 
 
 def explain_plain(error: ValueError | TypeError, words: Sequence[str]) -> str | None:
-    """Turn one of Python's own errors that composition lets through into a message with a remedy; None if no such.
-
-    Args:
-        error: what was raised.
-        words: of the command line.
-    """
+    """Turn one of Python's own errors that composition lets through into a message with a remedy; None if no such."""
     text = str(error)
     if text.startswith("Config group override"):
         return (

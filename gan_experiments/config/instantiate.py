@@ -73,15 +73,7 @@ def add_code_dirs(directories: Iterable[str]) -> None:
 
 
 def instantiate(node: Any, key: str, **supplied: Any) -> Any:
-    """Build what a node's `_target_` names, with `supplied` arguments; the one place that instantiates.
-
-    Args:
-        node: a config node, or a mapping of such nodes.
-        key: where the node stands in the config, for messages.
-
-    Raises:
-        UserError: the target does not exist, or the constructor refused its arguments.
-    """
+    """Build what a node's `_target_` names, with `supplied` arguments; the one place that instantiates."""
     try:
         return hydra.utils.instantiate(node, _convert_="all", **supplied)
     except InstantiationException as error:
@@ -93,11 +85,7 @@ def instantiate(node: Any, key: str, **supplied: Any) -> Any:
 
 
 def check_arguments(cfg: DictConfig, key: str = "") -> None:
-    """Check every part in a node at `key` against its constructor: names, required arguments, types. Builds nothing.
-
-    Raises:
-        UserError: names the key, what is wrong with it, and the nearest argument.
-    """
+    """Check every part in a node at `key` against its constructor: names, required arguments, types. Builds nothing."""
     for place, node in _parts(OmegaConf.to_container(cfg, resolve=True), key):
         _check_part(place, node)
 
@@ -190,11 +178,7 @@ def type_hints(part: Any) -> tuple[dict[str, Any], list[str]]:
 
 
 def check_type(key: str, value: Any, hint: Any) -> None:
-    """Check a value from a yaml against a type.
-
-    Raises:
-        UserError: names the key, its value and what it should be.
-    """
+    """Check a value from a yaml against a type."""
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
     except Exception:  # an annotation that pydantic does not know tells nothing about a yaml value

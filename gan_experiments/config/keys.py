@@ -1,8 +1,7 @@
 """Keys of a config by what they describe: the experiment, its paths, how a run is kept and watched."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 PLACES = ("data_dir", "cache_dir", "code_dirs", "resume", "dataset.path", "dataset.source")
 """Paths: two runs do not differ by where they were made."""
@@ -51,49 +50,6 @@ def differing_facts(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict
     """Return the keys whose values differ, with both; None for a key that is not there."""
     pairs = {key: (first.get(key), second.get(key)) for key in dict.fromkeys([*first, *second])}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
-class Configured(Protocol):
-    """Something that was configured, such as a run."""
-
-    @property
-    def flat_config(self) -> Mapping[str, Any]:
-        """The config by dotted key; empty where unreadable."""
-
-    @property
-    def choices(self) -> Mapping[str, Any]:
-        """The choice of each group; empty where unreadable."""
-
-
-def differing_keys(runs: Sequence[Configured]) -> list[str]:
-    """Return the keys in which runs differ; a group choice stands for those keys of its group that follow from it."""
-    readable = [run for run in runs if run.flat_config]
-    configs, choices = [run.flat_config for run in readable], [run.choices for run in readable]
-    groups = [
-        group for group in dict.fromkeys(g for c in choices for g in c) if len({str(c.get(group)) for c in choices}) > 1
-    ]
-    differing = []
-    for key in dict.fromkeys(key for config in configs for key in config):
-        if within(key, PLACES):
-            continue
-        if len({json.dumps(config.get(key), sort_keys=True, default=str) for config in configs}) > 1:
-            differing.append(key)
-    return [*groups, *(key for key in differing if not _follows_from_choice(key, groups, configs, choices))]
-
-
-def _follows_from_choice(
-    key: str, groups: list[str], configs: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, Any]]
-) -> bool:
-    """Return whether a key has one value for each choice of its group, or is the group itself (which may be empty)."""
-    for group in groups:
-        if not within(key, [group.replace("/", ".")]):
-            continue
-        seen: dict[str, set[str]] = {}
-        for config, choice in zip(configs, choices, strict=True):
-            seen.setdefault(str(choice.get(group)), set()).add(json.dumps(config.get(key), default=str))
-        if all(len(values) == 1 for values in seen.values()):
-            return True
-    return False
 
 
 def short_keys(keys: Sequence[str]) -> list[str]:

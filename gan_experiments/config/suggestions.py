@@ -34,14 +34,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def suggest_key(key: str, siblings: Mapping[str, Any], known: Iterable[str], word: str = "") -> str:
-    """Return what to write instead of an unknown key: the nearest known name, the same name elsewhere, or all names.
-
-    Args:
-        key: dotted.
-        siblings: the node where it was written, as plain values.
-        known: the names that are known there.
-        word: of the command line, such as regime.num_images=3; it begins with the key.
-    """
+    """Return what to write instead of an unknown key: the nearest known name, the same name elsewhere, or all names."""
     known, name = list(known), key.rpartition(".")[2]
     word = word or f"{key}=VALUE"
     advice = right_place(key, siblings, word)

@@ -29,11 +29,7 @@ class TensorImageSet:
 
 
 def check_labels(labels: NDArray[Any], class_names: Sequence[str], split: Split, origin: str) -> None:
-    """Check that labels number the classes from 0 and that no class lacks an image to train with.
-
-    Raises:
-        UserError: says where (`origin`) which labels are wrong and what to write instead.
-    """
+    """Check that labels number the classes from 0 and that no class lacks an image to train with."""
     num_classes = len(class_names)
     if num_classes == 0:
         return
@@ -52,11 +48,7 @@ def check_labels(labels: NDArray[Any], class_names: Sequence[str], split: Split,
 
 
 def check_class_names(num_classes: int, class_names: Sequence[str] | None, origin: str) -> list[str]:
-    """Return one name for each class, the numbers where none are given.
-
-    Raises:
-        UserError: there are more or fewer names than classes.
-    """
+    """Return one name for each class, the numbers where none are given."""
     names = [str(i) for i in range(num_classes)] if class_names is None else list(class_names)
     if len(names) != num_classes:
         raise UserError(
@@ -67,11 +59,7 @@ def check_class_names(num_classes: int, class_names: Sequence[str] | None, origi
 
 
 def check_split(shape: Sequence[int], labels: NDArray[Any], facts: DatasetFacts, split: Split, origin: str) -> None:
-    """Check what was read of a split, images of `shape` N×C×H×W, against the facts in the config.
-
-    Raises:
-        UserError: counts, sizes, channels or labels differ from the facts.
-    """
+    """Check what was read of a split, images of `shape` N×C×H×W, against the facts in the config."""
     where = f"{origin}, {split} split"
     num_images = facts.num_train if split == "train" else facts.num_test
     stated = {f"num_{split}": num_images, "channels": facts.channels, "image_size": facts.image_size}

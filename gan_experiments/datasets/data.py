@@ -40,11 +40,7 @@ class Data:
 
     @cached_property
     def whole(self) -> ImageSet:
-        """The training split, with the true labels.
-
-        Raises:
-            UserError: data are missing, or not as many as stated.
-        """
+        """The training split, with the true labels."""
         images, dataset = self.source.open("train"), self.config.dataset
         if len(images) != dataset.num_train:
             raise UserError(
@@ -60,12 +56,7 @@ class Data:
 
     @property
     def training(self) -> ImageSet:
-        """The images trained on: what the regimes leave, or `whole` itself where they leave all.
-
-        Raises:
-            UserError: a regime asks for more than the images have, or leaves too few for a batch, or of too few classes
-                for the task.
-        """
+        """The images trained on: what the regimes leave, or `whole` itself where they leave all."""
         return self._fitted[0]
 
     @property

@@ -39,11 +39,7 @@ class FolderImageSet:
         return len(self.paths)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Decode the images at `indices` (int64, n): uint8, n×C×H×W.
-
-        Raises:
-            UserError: names the file that cannot be decoded.
-        """
+        """Decode the images at `indices` (int64, n): uint8, n×C×H×W."""
         import torch
 
         # One after another: threads were no faster on two cores, and the loader's workers read side by side anyway.
@@ -65,11 +61,7 @@ class ImageFolderSource:
     holdout_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the files held out
 
     def describe(self) -> DatasetFacts:
-        """Read every file's header.
-
-        Raises:
-            UserError: the folder is missing or empty, a class lacks images, a header cannot be read, sizes differ.
-        """
+        """Read every file's header."""
         folder, class_names, labels = self._scan()
         modes, examples = set(), dict[tuple[int, int], str]()
         for name in labels:
@@ -87,11 +79,7 @@ class ImageFolderSource:
         )
 
     def open(self, split: Split) -> FolderImageSet:
-        """Make the split ready for reading. Where image_size and channels are given, no header is read again.
-
-        Raises:
-            UserError: as `describe`, or the split lacks images.
-        """
+        """Make the split ready for reading. Where image_size and channels are given, no header is read again."""
         import torch
 
         channels: int | None
@@ -172,11 +160,7 @@ def _common_size(folder: Path, examples: Mapping[tuple[int, int], str]) -> int:
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open an image file; only its header is read until pixels are asked for.
-
-    Raises:
-        UserError: names the file, where the header or, inside the `with` block, the content cannot be read.
-    """
+    """Open an image file; only its header is read until pixels are asked for."""
     try:
         with Image.open(path) as image:
             if image.mode == "F":
@@ -187,11 +171,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
 
 
 def decode_square(path: Path, image_size: int, channels: int, fit: Fit, background: Sequence[int]) -> NDArray[np.uint8]:
-    """Decode a file, turned upright, to a square: uint8, C×H×W. The arguments are those of `ImageFolderSource`.
-
-    Raises:
-        UserError: names the file that cannot be decoded.
-    """
+    """Decode a file, turned upright, to a square: uint8, C×H×W. The arguments are those of `ImageFolderSource`."""
     with open_image(path) as opened:
         image = _flatten(ImageOps.exif_transpose(opened), channels, background)
     if fit == "crop":

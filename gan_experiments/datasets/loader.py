@@ -22,9 +22,6 @@ class Pipeline:
     """Batches of an image set in a seeded order, augmented in [0, 1] and then mapped to the model's value range.
 
     Batch k is a pure function of (seed, k, rank, world_size), the same bit for bit from memory and through workers.
-
-    Raises:
-        UserError: the batch does not divide among the processes.
     """
 
     image_set: ImageSet
@@ -127,19 +124,15 @@ def fits_in_memory(image_set: ImageSet, limit_gib: float) -> bool:
 def fingerprint(image_set: ImageSet) -> str:
     """Hash labels and images in their order to 16 hexadecimal digits; all images are read, once for each object."""
     if image_set not in _fingerprints:
-        _fingerprints[image_set] = _hash(image_set)
+        digest = hashlib.sha256(image_set.labels.numpy().astype("<i8").tobytes())
+        digest.update(repr(tuple(image_set.read(torch.tensor([0])).shape[1:])).encode())
+        for pixels in pixel_blocks(image_set):
+            digest.update(pixels.contiguous().numpy().data)
+        _fingerprints[image_set] = digest.hexdigest()[:16]
     return _fingerprints[image_set]
 
 
 _fingerprints: WeakKeyDictionary[ImageSet, str] = WeakKeyDictionary()
-
-
-def _hash(image_set: ImageSet) -> str:
-    digest = hashlib.sha256(image_set.labels.numpy().astype("<i8").tobytes())
-    digest.update(repr(tuple(image_set.read(torch.tensor([0])).shape[1:])).encode())
-    for pixels in pixel_blocks(image_set):
-        digest.update(pixels.contiguous().numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def epoch_order(seed: int, epoch: int, num_images: int) -> Tensor:

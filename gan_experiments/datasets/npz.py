@@ -33,11 +33,7 @@ class NpzSource:
     class_names: Sequence[str] | None = None  # where null, the numbers
 
     def describe(self) -> DatasetFacts:
-        """Read the headers of the images, and the labels.
-
-        Raises:
-            UserError: the file is missing or not in this layout, or its arrays do not fit each other.
-        """
+        """Read the headers of the images, and the labels."""
         path = self._existing_path()
         size, num_train = self._image_header(path, "train")
         labels = self._labels(path, "train", num_train)
@@ -56,11 +52,7 @@ class NpzSource:
         return DatasetFacts(*size, num_classes, names, num_train, num_test)
 
     def open(self, split: Split) -> TensorImageSet:
-        """Load the split into memory.
-
-        Raises:
-            UserError: as `describe`, or there is no such split.
-        """
+        """Load the split into memory."""
         import torch
 
         facts, path = self.describe(), self._existing_path()

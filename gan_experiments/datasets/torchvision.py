@@ -44,20 +44,12 @@ class TorchvisionSource:
     class_names: Sequence[str] | None = None  # where null, the numbers
 
     def describe(self) -> DatasetFacts:
-        """Return the facts that the yaml states.
-
-        Raises:
-            UserError: the class names do not fit the number of classes.
-        """
+        """Return the facts that the yaml states."""
         names = check_class_names(self.num_classes, self.class_names, f"dataset={self.name}")
         return DatasetFacts(self.image_size, self.channels, self.num_classes, names, self.num_train, self.num_test)
 
     def open(self, split: Split) -> TensorImageSet:
-        """Load the split into memory; download the data where they are not in the directory.
-
-        Raises:
-            UserError: the data can neither be found nor downloaded, or differ from the stated facts.
-        """
+        """Load the split into memory; download the data where they are not in the directory."""
         import torch
 
         facts = self.describe()

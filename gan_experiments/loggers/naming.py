@@ -11,13 +11,7 @@ UNNAMED = (*PASSING, "dataset.path", "experiment", "seed", "init_from", "hydra",
 
 
 def run_name(choices: Mapping[str, object], overrides: Iterable[str], seed: int) -> str:
-    """Return `<experiment>-<what differs>-s<seed>`, at most 64 characters.
-
-    Args:
-        choices: the choices of groups; without an experiment the data set stands for it.
-        overrides: the command line's, as typed.
-        seed: of the run.
-    """
+    """Return `<experiment>-<what differs>-s<seed>`, at most 64 characters."""
     experiment = str(choices.get("experiment") or choices.get("dataset"))
     unnamed = UNNAMED if choices.get("experiment") else (*UNNAMED, "dataset")
     named: dict[str, str] = {}

@@ -129,14 +129,7 @@ class WandbTracker(RunLogger):
 
     @best_effort
     def log_samples(self, pixels: np.ndarray, labels: Sequence[int], class_names: Sequence[str], kimg: float) -> None:
-        """Log a table: a row for each class with its samples side by side, or for each sample where there are none.
-
-        Args:
-            pixels: uint8, N×H×W×C.
-            labels: of the samples; empty where the generator takes none.
-            class_names: by label.
-            kimg: where the run stands.
-        """
+        """Log a table: a row for each class with its samples side by side, or for each sample where there are none."""
         factor = -(-SMALLEST_SIDE // pixels.shape[1])
         pictures = pixels.repeat(factor, 1).repeat(factor, 2)
         if pictures.shape[-1] == 1:
@@ -153,13 +146,7 @@ class WandbTracker(RunLogger):
 
     @best_effort
     def log_model(self, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
-        """Log the best generator as a version of the artifact `generator-<run>`, with the alias `best`.
-
-        Args:
-            files: contents by name.
-            facts: what is to be said of it; `values` (by key, each with its protocol) are shown without protocols,
-                but for that of the value that chose it.
-        """
+        """Log the best generator as a version of the artifact `generator-<run>`, with the alias `best`."""
         shown = {key: entry["value"] for key, entry in facts["values"].items()}
         metadata = {**facts, "values": dict(list(shown.items())[:MOST_VALUES])}
         artifact = wandb.Artifact(f"generator-{self._id}", type="model", metadata=metadata)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from gan_experiments.config.keys import LABELS, NOT_THE_EXPERIMENT, WATCHING, differing_keys, within
+from gan_experiments.config.keys import LABELS, NOT_THE_EXPERIMENT, WATCHING, within
 from gan_experiments.formatting import encodable, show
 from gan_experiments.reports.statistics import differences, estimate
-from gan_experiments.runs.run import Run
+from gan_experiments.runs.run import Run, differing_keys
 from gan_experiments.types import MetricSpec, MetricValue
 
 DATA = "data"

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import shutil
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from gan_experiments.runs.run import RUN_FILES, Run, locked
 
 OLD_CHECKPOINT = re.compile(r"iteration_\d{9}\.pt|diverged\.pt|\..+\.pt\.[0-9a-f]{8}\.partial")
-CACHED = re.compile(r"features-.+-[0-9a-f]{16}\.safetensors|anchors-[0-9a-f]{16}\.json")
+CACHED = re.compile(r"features-.+-[0-9a-f]{16}\.(safetensors|lock)|anchors-[0-9a-f]{16}\.json")
 """What measuring makes again to the bit; a trained extractor is not among it: other weights are another protocol."""
 
 
@@ -31,7 +30,7 @@ def removable(record: Run) -> list[Removal]:
     if record.state == "finished":
         return [
             Removal(path, _num_bytes(path), "old checkpoint of a finished run", directory)
-            for path in _old_checkpoints(directory / "checkpoints")
+            for path in _old_checkpoints(record)
         ]
     if record.state == "failed" and not any((directory / "checkpoints").glob("*.pt")):
         entries = list(_entries(directory))
@@ -40,16 +39,15 @@ def removable(record: Run) -> list[Removal]:
     return []
 
 
-def _old_checkpoints(directory: Path) -> list[Path]:
+def _old_checkpoints(run: Run) -> list[Path]:
     """Return all but the newest that is whole, what is newer than it, and best.pt; nothing where none is whole."""
-    if directory.is_symlink():
+    directory = run.directory / "checkpoints"
+    whole = [path for path in run.whole_checkpoints if not path.is_symlink()]
+    if not whole or directory.is_symlink():
         return []
-    files = [path for path in _entries(directory) if path.is_file() and not path.is_symlink()]
-    numbered = sorted(path for path in files if path.name.startswith("iteration_") and path.suffix == ".pt")
-    whole = [path for path in numbered if zipfile.is_zipfile(path)]  # a truncated one has lost its directory
-    if not whole:
-        return []
+    numbered = sorted(directory.glob("iteration_*.pt"))
     kept = numbered[numbered.index(whole[-1]) :]
+    files = [path for path in _entries(directory) if path.is_file() and not path.is_symlink()]
     return sorted(path for path in files if OLD_CHECKPOINT.fullmatch(path.name) and path not in kept)
 
 

@@ -32,11 +32,7 @@ class Launch:
 
 
 def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choices: Mapping[str, Any]) -> Launch:
-    """Decide from a composed config what is to be run, and check all that can be checked without torch.
-
-    Raises:
-        UserError: the config cannot work, or a resumed run is asked to change what it may not.
-    """
+    """Decide from a composed config what is to be run, and check all that can be checked without torch."""
     if cfg.resume is not None:
         run = Run.open(cfg.resume, f"resume={cfg.resume}")
         merged = merge_resumed(cfg, run, overrides, choices)
@@ -59,17 +55,7 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
 
 
 def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:
-    """Take the run's own config and let in what this command line may change.
-
-    Args:
-        cfg: the groups that this command line chooses, `resume` and `allow_changes`.
-        run: the run to go on with.
-        overrides: this command line's overrides, as typed.
-        choices: this command line's group choices.
-
-    Raises:
-        UserError: lists each difference that is not allowed, old and new, or names a key that the run does not have.
-    """
+    """Take the run's own config and let in what this command line may change."""
     merged = run.omegaconf()
     before = run.manifest.choices
     refused = []

@@ -1,7 +1,5 @@
 """Files of a run that may be damaged: what cannot be read of them is empty. Imports no torch."""
 
-# pydantic copies defaults
-
 import json
 from datetime import UTC, datetime
 from pathlib import Path

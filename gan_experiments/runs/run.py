@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_experiments.config.keys import budget_key, flat, override_key, within
+from gan_experiments.config.keys import PLACES, budget_key, flat, override_key, within
 from gan_experiments.io import is_locked
 from gan_experiments.runs.manifest import FILE, FORMAT, Manifest
 from gan_experiments.runs.metrics_csv import CLOCKS, Row, read_rows
@@ -258,11 +258,7 @@ class Run:
         return sorted(grid for grid in found if math.isfinite(grid[0]))
 
     def check_data(self, fingerprint: str) -> None:
-        """Make sure that the data are those that the run began with.
-
-        Raises:
-            UserError: they are not.
-        """
+        """Make sure that the data are those that the run began with."""
         before = self.manifest.data["fingerprint"]
         if fingerprint != before:
             raise UserError(
@@ -273,11 +269,7 @@ class Run:
             )
 
     def checkpoint(self, which: str) -> tuple[Path, dict[str, Any]]:
-        """Find and load the checkpoint `last`, `best`, or that of an iteration.
-
-        Raises:
-            UserError: it is not there; names those that are.
-        """
+        """Find and load the checkpoint `last`, `best`, or that of an iteration."""
         from gan_experiments.runs.checkpoints import checkpoint_name, load_checkpoint
 
         if which == "last":
@@ -296,11 +288,7 @@ class Run:
             ) from error
 
     def last_checkpoint(self) -> tuple[Path, dict[str, Any]]:
-        """Find and load the newest checkpoint that can be read.
-
-        Raises:
-            UserError: there is none.
-        """
+        """Find and load the newest checkpoint that can be read."""
         from gan_experiments.runs.checkpoints import list_checkpoints, load_checkpoint
 
         damaged: list[str] = []
@@ -340,11 +328,7 @@ class Run:
 
 
 def find_runs(paths: Iterable[str | Path]) -> list[Run]:
-    """Read all runs that the paths name: runs, sweeps, directories above them, or patterns with * and ?.
-
-    Raises:
-        UserError: a path names nothing at all.
-    """
+    """Read all runs that the paths name: runs, sweeps, directories above them, or patterns with * and ?."""
     found: dict[str, Run] = {}
     for given in paths:
         text = os.path.expanduser(given)  # noqa: PTH111 (that of Path fails for a user who is not there)
@@ -362,6 +346,26 @@ def find_runs(paths: Iterable[str | Path]) -> list[Run]:
     return list(found.values())
 
 
+def differing_keys(runs: Iterable[Run]) -> list[str]:
+    """Return the keys in which runs differ; a group choice stands for those keys of its group that follow from it."""
+    runs = [run for run in runs if run.flat_config]
+    groups = [
+        group
+        for group in dict.fromkeys(itertools.chain(*(run.choices for run in runs)))
+        if len({str(run.choices.get(group)) for run in runs}) > 1
+    ]
+    keys = []
+    for key in dict.fromkeys(itertools.chain(*(run.flat_config for run in runs))):
+        values = [json.dumps(run.flat_config.get(key), sort_keys=True, default=str) for run in runs]
+        if len(set(values)) == 1 or within(key, PLACES):
+            continue
+        above = [group for group in groups if within(key, [group.replace("/", ".")])]
+        choices = [[str(run.choices.get(group)) for run in runs] for group in above]
+        if not any(len(set(zip(chosen, values, strict=True))) == len(set(chosen)) for chosen in choices):
+            keys.append(key)
+    return groups + keys
+
+
 def _run_directories(top: Path) -> list[Path]:
     """Return the run directories at or below one; a run holds no other."""
     inside = []
@@ -376,11 +380,7 @@ def _run_directories(top: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold a run directory for this process; the lock ends with the process, however it ends.
-
-    Raises:
-        UserError: another process is at it.
-    """
+    """Hold a run directory for this process; the lock ends with the process, however it ends."""
     descriptor = os.open(directory, os.O_RDONLY)
     tries = 0
     while True:

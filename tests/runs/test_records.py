@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from launching import values_of
 
-from gan_experiments.config.keys import differing_keys
 from gan_experiments.runs.manifest import Manifest
-from gan_experiments.runs.run import Run, find_runs
+from gan_experiments.runs.run import Run, differing_keys, find_runs
 from gan_experiments.types import UserError
 
 

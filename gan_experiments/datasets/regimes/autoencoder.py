@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gan_experiments.datasets.regimes.base import FitContext, Fitted, Reconstructions, Regime
+from gan_experiments.datasets.regimes.base import FitContext, Fitted, Reconstructions, Regime, Relabelled
 from gan_experiments.types import ImageSet, TrainingFacts, UserError
 
 if TYPE_CHECKING:
@@ -69,27 +69,23 @@ class Autoencoder(Regime):
         return Reconstructions(tensors["pixels"], **errors)
 
 
+@dataclass(frozen=True, eq=False)
 class _WithReconstructions(Regime):
     """The regime of an autoencoder that is trained."""
 
-    def __init__(self, pixels: "Tensor") -> None:
-        self.pixels = pixels
+    pixels: "Tensor"
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         return _Joined(image_set, self.pixels)
 
 
-class _Joined:
+class _Joined(Relabelled):
     """N images, then their N reconstructions, which are held in memory."""
 
     def __init__(self, image_set: ImageSet, pixels: "Tensor") -> None:
         assert len(image_set) == len(pixels)
-        self.image_set = image_set
+        super().__init__(image_set, image_set.labels.repeat(2))
         self.pixels = pixels
-        self.labels = image_set.labels.repeat(2)
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def read(self, indices: "Tensor") -> "Tensor":
         made = indices >= len(self.image_set)

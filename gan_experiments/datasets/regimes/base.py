@@ -93,16 +93,26 @@ def reference(regimes: Mapping[str, Regime], image_set: ImageSet) -> ImageSet:
     return image_set
 
 
-class Subset:
+class Relabelled:
+    """The images of a set with other labels."""
+
+    def __init__(self, image_set: ImageSet, labels: "Tensor") -> None:
+        self.image_set = image_set
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, indices: "Tensor") -> "Tensor":
+        return self.image_set.read(indices)
+
+
+class Subset(Relabelled):
     """Some images of a set."""
 
     def __init__(self, image_set: ImageSet, indices: "Tensor") -> None:
-        self.image_set = image_set
+        super().__init__(image_set, image_set.labels[indices])
         self.indices = indices
-        self.labels = image_set.labels[indices]
-
-    def __len__(self) -> int:
-        return len(self.indices)
 
     def read(self, indices: "Tensor") -> "Tensor":
         return self.image_set.read(self.indices[indices])

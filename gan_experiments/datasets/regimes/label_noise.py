@@ -1,15 +1,12 @@
 """Training with wrong labels."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field, NonNegativeInt
 
-from gan_experiments.datasets.regimes.base import Regime
+from gan_experiments.datasets.regimes.base import Regime, Relabelled
 from gan_experiments.types import ImageSet, TrainingFacts, UserError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,7 @@ class LabelNoise(Regime):
         return replace(facts, wrong_labels=True)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Return the images with labels of which some are wrong.
-
-        Raises:
-            UserError: the images are of one class, as after a regime that kept one.
-        """
+        """Return the images with labels of which some are wrong."""
         import torch
 
         from gan_experiments.rng import stream_seed
@@ -50,18 +43,4 @@ class LabelNoise(Regime):
         wrong = torch.randperm(len(numbers), generator=stream)[: round(self.share * len(numbers))]
         steps = torch.randint(1, len(classes), wrong.shape, generator=stream)  # never a whole round: never itself
         numbers[wrong] = (numbers[wrong] + steps) % len(classes)
-        return _Relabelled(image_set, classes[numbers])
-
-
-class _Relabelled:
-    """The images of a set with other labels."""
-
-    def __init__(self, image_set: ImageSet, labels: "Tensor") -> None:
-        self.image_set = image_set
-        self.labels = labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def read(self, indices: "Tensor") -> "Tensor":
-        return self.image_set.read(indices)
+        return Relabelled(image_set, classes[numbers])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
-from gan_experiments.datasets.regimes.base import Regime
+from gan_experiments.datasets.regimes.base import Regime, Relabelled
 from gan_experiments.types import ImageSet, TrainingFacts
 
 if TYPE_CHECKING:
@@ -59,16 +59,12 @@ class Noise(Regime):
         return values.clamp(0, 1).mul(255).round().to(torch.uint8)
 
 
-class _WithCopies:
+class _WithCopies(Relabelled):
     """N images, then N copies by the first kind of noise, and so on."""
 
     def __init__(self, image_set: ImageSet, noise: Noise) -> None:
-        self.image_set = image_set
+        super().__init__(image_set, image_set.labels.repeat(1 + len(noise.each_kind())))
         self.noise = noise
-        self.labels = image_set.labels.repeat(1 + len(noise.each_kind()))
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def read(self, indices: "Tensor") -> "Tensor":
         import torch
