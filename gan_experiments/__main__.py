@@ -18,9 +18,8 @@ from omegaconf import DictConfig
 
 from gan_experiments.config.compose import from_hydra, register_schema, split_resumed
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain, explain_plain
-from gan_experiments.config.help import help_text
 from gan_experiments.config.keys import override_key
-from gan_experiments.config.suggestions import CONFIG_DIR
+from gan_experiments.config.suggestions import CONFIG_DIR, help_text
 from gan_experiments.runs.launch import Launch, plan_launch
 from gan_experiments.sweeps.directories import find_sweep
 from gan_experiments.sweeps.jobs import run_job

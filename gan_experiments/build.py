@@ -50,9 +50,8 @@ from gan_experiments.metrics.extractors.base import Extractor
 from gan_experiments.metrics.protocol import Protocol, RealImages, check_metrics
 from gan_experiments.models.latents import build_latents
 from gan_experiments.models.summary import LayerRow, layer_table
-from gan_experiments.runs.checkpoints import BEST
 from gan_experiments.runs.manifest import Manifest
-from gan_experiments.runs.run import Run
+from gan_experiments.runs.run import BEST, Run
 from gan_experiments.types import NetworkName, UserError
 
 NETWORKS: tuple[NetworkName, ...] = ("generator", "discriminator")

@@ -25,12 +25,11 @@ from gan_experiments.io import is_rank_zero, write_atomically, write_json
 from gan_experiments.loggers.base import run_loggers
 from gan_experiments.models.summary import count_parameters, format_table, table_facts
 from gan_experiments.reports.losses import plot_losses
-from gan_experiments.runs.checkpoints import BEST, list_checkpoints, load_checkpoint
 from gan_experiments.runs.launch import Launch
 from gan_experiments.runs.manifest import FILE, Manifest, versions
 from gan_experiments.runs.metrics_csv import SPEED, read_metrics
 from gan_experiments.runs.networks import generator_weights
-from gan_experiments.runs.run import Run, locked, resuming
+from gan_experiments.runs.run import BEST, Run, list_checkpoints, load_checkpoint, locked, resuming
 from gan_experiments.sampling.images import save_grid
 from gan_experiments.types import UserError
 

@@ -139,7 +139,6 @@ class MetricValue:
 
     @property
     def name(self) -> str:
-        """The metric value's name."""
         return self.spec.name
 
     @property
@@ -149,7 +148,6 @@ class MetricValue:
 
     @property
     def half_width(self) -> float | None:
-        """Half the width of the interval."""
         return None if self.interval is None else (self.interval[1] - self.interval[0]) / 2
 
     @cached_property

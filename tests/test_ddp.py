@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from launching import TINY, command
 
-from gan_experiments.runs.checkpoints import list_checkpoints, load_checkpoint
+from gan_experiments.runs.run import list_checkpoints, load_checkpoint
 
 
 @pytest.mark.slow

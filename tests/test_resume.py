@@ -15,9 +15,8 @@ from launching import TINY, launch, launch_in_child, wait_until
 
 from gan_experiments.callbacks.errors import DivergenceError
 from gan_experiments.engine.gan import GAN
-from gan_experiments.runs.checkpoints import list_checkpoints, load_checkpoint
 from gan_experiments.runs.metrics_csv import SPEED, Row, read_metrics
-from gan_experiments.runs.run import Run, locked
+from gan_experiments.runs.run import Run, list_checkpoints, load_checkpoint, locked
 from gan_experiments.types import UserError
 
 EVERYTHING = [

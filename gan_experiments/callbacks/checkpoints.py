@@ -18,7 +18,7 @@ from gan_experiments.callbacks.status import TrainingStatus
 from gan_experiments.engine.module import TrainingModule
 from gan_experiments.engine.state import collect
 from gan_experiments.io import write_atomically, write_json
-from gan_experiments.runs.checkpoints import BEST, checkpoint_name, list_checkpoints
+from gan_experiments.runs.run import BEST, checkpoint_name, list_checkpoints
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONCE_SECONDS = 1.0

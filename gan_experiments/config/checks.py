@@ -115,12 +115,6 @@ def cross_check(cfg: DictConfig) -> None:
             if not isinstance(part, DictConfig) and (advice := right_place(key, {}, f"{key}={part}")):
                 raise UserError(f"{key} is no part: {advice}")
             _require_part(part, key)
-    for need in cfg.task.get("needs") or []:
-        if not model.get(need):
-            raise UserError(
-                f"this task needs model.{need}, which the chosen model does not declare. Choose one that does, such as "
-                f"model=dcgan_class_head."
-            )
     check_needs(cfg)
     if dataset.num_classes == 0 and (
         model.conditional or model.class_head or any(term.get("num_classes") == 0 for term in cfg.loss.values())
@@ -144,13 +138,15 @@ def cross_check(cfg: DictConfig) -> None:
 
 
 def check_needs(cfg: DictConfig) -> None:
-    """Compare what loss terms need with the facts of the model, by the yaml or, once imported, by the class."""
-    for name, term in cfg.loss.items():
-        for need in _needs(term):
+    """Compare what the task and loss terms need with the facts of the model."""
+    parts = {"this task": cfg.task, **{f"loss.{name}": term for name, term in cfg.loss.items()}}
+    for name, part in parts.items():
+        for need in _needs(part):
             if not cfg.model.get(need):
+                other = "" if part is cfg.task else ", or a loss that does not need it, such as loss=non_saturating"
                 raise UserError(
-                    f"loss.{name} needs model.{need}, which the chosen model does not declare. Choose one that does, "
-                    f"such as model=dcgan_class_head, or a loss that does not need it, such as loss=non_saturating."
+                    f"{name} needs model.{need}, which the chosen model does not declare. Choose one that does, such "
+                    f"as model=dcgan_class_head{other}."
                 )
 
 

@@ -1,4 +1,4 @@
-"""The nearest of known words, and where a key belongs that was written elsewhere, by the yaml files of its group."""
+"""What can be written: the text of `--help`, the nearest of known words, and where a misplaced key belongs."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +16,20 @@ MOST_PLACES = 4
 SEVERAL_REGIMES = "several regimes in order are a list: write regime=[classes,first_n] regime.first_n.num_images=500"
 FORMER = {"chain": SEVERAL_REGIMES, "regime/step": SEVERAL_REGIMES}
 """Words of older versions, and what is written instead."""
+USAGE = """gan_experiments: one short yaml is a GAN experiment.
+
+The demo:            python -m gan_experiments
+Run an experiment:   python -m gan_experiments +experiment=fmnist_acgan
+Change one thing:    python -m gan_experiments +experiment=fmnist_acgan loss=hinge seed=1
+Add a loss term:     python -m gan_experiments +experiment=fmnist_acgan +loss/term=r1 loss.r1.weight=1
+Sweep:               python -m gan_experiments -m +experiment=digits_acgan loss=hinge,wgan_gp seed=0,1
+A ready sweep:       python -m gan_experiments +experiment=digits_acgan +sweep=seeds
+Go on with a run:    python -m gan_experiments resume=outputs/fmnist_acgan/2026-01-31_12-00-00
+Your own parts:      python -m gan_experiments --config-dir my_conf loss=my_loss
+Show all keys:       python -m gan_experiments +experiment=fmnist_acgan --cfg job
+
+Parts to choose from (group=option):
+"""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -83,3 +97,13 @@ def _settings(content: Mapping[str, Any], prefix: str) -> Iterator[str]:
     for key, value in flat(content).items():
         if not key.startswith(("hydra.", "defaults")) and "_target_" not in key and "${" not in str(value):
             yield prefix + key
+
+
+def help_text(config_dirs: Iterable[str | Path] = ()) -> str:
+    """Return how the command is used, and the options of each group, those of the user's own directories among them."""
+    groups: dict[str, set[str]] = {}
+    for directory in (CONFIG_DIR, *map(Path, config_dirs)):
+        for path in directory.glob("*/**/*.yaml"):
+            groups.setdefault(path.parent.relative_to(directory).as_posix(), set()).add(path.stem)
+    options = "\n".join(f"{group}: {', '.join(sorted(names))}" for group, names in sorted(groups.items()))
+    return f"{USAGE}\n{options}\n\nHydra's own flags: --hydra-help"

@@ -101,7 +101,6 @@ class Data:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the images trained on."""
         return fingerprint(self.training)
 
 

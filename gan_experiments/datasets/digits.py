@@ -10,7 +10,6 @@ class DigitsSource:
     """The first 1,500 images train, the last 297 are held out."""
 
     def describe(self) -> DatasetFacts:
-        """Return the facts, which are fixed."""
         return DatasetFacts(8, 1, 10, [str(digit) for digit in range(10)], NUM_TRAIN, NUM_TEST)
 
     def open(self, split: Split) -> TensorImageSet:

@@ -61,7 +61,6 @@ class ImageFolderSource:
     holdout_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the files held out
 
     def describe(self) -> DatasetFacts:
-        """Read every file's header."""
         folder, class_names, labels = self._scan()
         modes, examples = set(), dict[tuple[int, int], str]()
         for name in labels:

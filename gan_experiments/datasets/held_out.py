@@ -20,7 +20,6 @@ class FirstHeldOut:
     num_images: PositiveInt
 
     def describe(self) -> DatasetFacts:
-        """Return the facts of the source with these counts."""
         facts = self.source.describe()
         if self.num_images >= facts.num_train:
             raise UserError(
@@ -30,7 +29,6 @@ class FirstHeldOut:
         return replace(facts, num_train=facts.num_train - self.num_images, num_test=self.num_images)
 
     def open(self, split: Split) -> Subset:
-        """Open the training part of the source and return a split of it."""
         import torch
 
         facts = self.describe()

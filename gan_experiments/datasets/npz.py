@@ -52,7 +52,6 @@ class NpzSource:
         return DatasetFacts(*size, num_classes, names, num_train, num_test)
 
     def open(self, split: Split) -> TensorImageSet:
-        """Load the split into memory."""
         import torch
 
         facts, path = self.describe(), self._existing_path()

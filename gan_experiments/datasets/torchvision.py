@@ -44,7 +44,6 @@ class TorchvisionSource:
     class_names: Sequence[str] | None = None  # where null, the numbers
 
     def describe(self) -> DatasetFacts:
-        """Return the facts that the yaml states."""
         names = check_class_names(self.num_classes, self.class_names, f"dataset={self.name}")
         return DatasetFacts(self.image_size, self.channels, self.num_classes, names, self.num_train, self.num_test)
 

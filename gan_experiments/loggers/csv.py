@@ -24,7 +24,6 @@ class LocalRecord(Logger):
 
     @property
     def name(self) -> str:
-        """The kind of the logger."""
         return "local"
 
     @property

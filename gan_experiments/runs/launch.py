@@ -8,7 +8,6 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from gan_experiments.config.checks import check_labels
 from gan_experiments.config.compose import Composition, DataParts, check_structure, prepare
 from gan_experiments.config.keys import FREE_TO_CHANGE, within
 from gan_experiments.config.schema import Root
@@ -39,19 +38,16 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
         check_structure(Composition(merged, list(overrides), dict(choices)))
         config, parts = prepare(merged)
         return Launch(run.directory, config, list(overrides), dict(run.manifest.choices), run, parts)
-    choices = check_structure(Composition(cfg, list(overrides), dict(choices)))
-    if cfg.init_from is not None:
-        cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
     if (directory / FILE).exists() and is_rank_zero():
         raise UserError(
             f"hydra.run.dir={directory} already holds a run. Go on with it by resume={directory}, or choose another "
             "hydra.run.dir."
         )
-    if cfg.init_from is not None:
+    if cfg.get("init_from") is not None:
+        cfg.init_from = str(Path(cfg.init_from).expanduser().absolute())
         Run.open(cfg.init_from, f"init_from={cfg.init_from}")
-    config, parts = prepare(cfg)
-    check_labels(config, parts.regimes)
-    return Launch(directory, config, list(overrides), dict(choices), parts=parts)
+    checked = Composition(cfg, list(overrides), dict(choices)).checked()
+    return Launch(directory, checked.config, checked.overrides, checked.choices, parts=checked.parts)
 
 
 def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:

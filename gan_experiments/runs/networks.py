@@ -1,9 +1,10 @@
 """The networks of a run, rebuilt from a checkpoint to be used: no data, no trainer, and not the other network."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from omegaconf import DictConfig
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from gan_experiments.runs.run import Run, Weights
 
 PREFIXES: dict["Weights", str] = {"averaged": "ema.network.", "raw": "generator."}
-Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class TrainedDiscriminator:
 
 def load_generator(run: "Run", checkpoint: str, weights: "Weights") -> Sampler:
     """Do what `Run.generator` does."""
-
-    def load(path: Path, state: dict[str, Any]) -> Sampler:
+    with _loading(run, checkpoint, "generator") as (path, state):
         config, network = _build(run, "generator")
         entries, averaged = generator_weights(state["networks"], weights)
         network.load_state_dict(entries)
@@ -53,13 +52,10 @@ def load_generator(run: "Run", checkpoint: str, weights: "Weights") -> Sampler:
             **_facts(config, path, state),
         )
 
-    return _load(run, checkpoint, "generator", load)
-
 
 def load_discriminator(run: "Run", checkpoint: str) -> TrainedDiscriminator:
     """Do what `Run.discriminator` does."""
-
-    def load(path: Path, state: dict[str, Any]) -> TrainedDiscriminator:
+    with _loading(run, checkpoint, "discriminator") as (path, state):
         config, network = _build(run, "discriminator")
         network.load_state_dict(_below("discriminator.", state["networks"]))
         size = config.dataset.image_size
@@ -69,8 +65,6 @@ def load_discriminator(run: "Run", checkpoint: str) -> TrainedDiscriminator:
             image_shape=(config.dataset.channels, size, size),
             **_facts(config, path, state),
         )
-
-    return _load(run, checkpoint, "discriminator", load)
 
 
 def generator_weights(networks: Mapping[str, Any], weights: "Weights" = "averaged") -> tuple[dict[str, Any], bool]:
@@ -83,11 +77,12 @@ def _below(prefix: str, networks: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in networks.items() if name.startswith(prefix)}
 
 
-def _load(run: "Run", checkpoint: str, name: NetworkName, load: Callable[[Path, dict[str, Any]], Loaded]) -> Loaded:
-    """Load a network, with an error that names what a config or a checkpoint lacks."""
+@contextlib.contextmanager
+def _loading(run: "Run", checkpoint: str, name: NetworkName) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Load a checkpoint to take a network from it, with an error that names what a config or a checkpoint lacks."""
     path, state = run.checkpoint(checkpoint)
     try:
-        return load(path, state)
+        yield path, state
     except (OmegaConfBaseException, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{run.directory}: the config or {path.name} lacks what a {name} needs ({error}).") from error
     except RuntimeError as error:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SWEEP_FILE = "sweep.json"
+BEST = "best.pt"
 LOCK_TRIES = 5
 RUN_FILES = {
     "manifest.json", "metrics.csv", "results.json", "networks.json", "networks.txt", "run.log", "losses.png",
@@ -123,7 +124,6 @@ class Run:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """The choice of each config group; empty where unreadable."""
         return self.manifest.choices
 
     def commit(self, of: str = "git") -> str:
@@ -146,7 +146,7 @@ class Run:
     @property
     def go_on(self) -> str:
         """The command line that goes on with it; empty where it is running, or holds no state to go on from."""
-        if self.state == "running" or not any(self.directory.glob("checkpoints/iteration_*.pt")):
+        if self.state == "running" or not list_checkpoints(self.directory / "checkpoints"):
             return ""
         longer = f" {budget_key(self.flat_config)}=MORE" * (self.state == "finished")
         return f"python -m gan_experiments {resuming(self.directory)}{longer}"
@@ -158,7 +158,6 @@ class Run:
 
     @cached_property
     def flat_config(self) -> dict[str, Any]:
-        """The config by dotted key."""
         return flat(self.config)
 
     @cached_property
@@ -245,7 +244,7 @@ class Run:
     @property
     def whole_checkpoints(self) -> list[Path]:
         """The checkpoints of iterations that were written to their end, oldest first."""
-        paths = sorted(self.directory.glob("checkpoints/iteration_*.pt"))
+        paths = list_checkpoints(self.directory / "checkpoints")
         return [path for path in paths if zipfile.is_zipfile(path)]  # a truncated one has lost its directory
 
     @property
@@ -270,8 +269,6 @@ class Run:
 
     def checkpoint(self, which: str) -> tuple[Path, dict[str, Any]]:
         """Find and load the checkpoint `last`, `best`, or that of an iteration."""
-        from gan_experiments.runs.checkpoints import checkpoint_name, load_checkpoint
-
         if which == "last":
             return self.last_checkpoint()
         path = self.directory / "checkpoints" / (checkpoint_name(int(which)) if which.isdigit() else f"{which}.pt")
@@ -289,8 +286,6 @@ class Run:
 
     def last_checkpoint(self) -> tuple[Path, dict[str, Any]]:
         """Find and load the newest checkpoint that can be read."""
-        from gan_experiments.runs.checkpoints import list_checkpoints, load_checkpoint
-
         damaged: list[str] = []
         for path in reversed(list_checkpoints(self.directory / "checkpoints")):
             try:
@@ -376,6 +371,24 @@ def _run_directories(top: Path) -> list[Path]:
         else:
             below.sort()
     return inside
+
+
+def checkpoint_name(iterations: int) -> str:
+    """Name the checkpoint after an iteration; names sort as iterations do."""
+    return f"iteration_{iterations:09d}.pt"
+
+
+def list_checkpoints(directory: Path) -> list[Path]:
+    """List the checkpoints of a directory, oldest first."""
+    return sorted(directory.glob("iteration_*.pt"))
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Load a checkpoint's containers and tensors; never code."""
+    import torch
+
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
 
 
 @contextlib.contextmanager

@@ -22,8 +22,8 @@ from gan_experiments.cli.evaluate import _print
 from gan_experiments.formatting import short
 from gan_experiments.losses.objective import LossTerm
 from gan_experiments.losses.step import Step
-from gan_experiments.runs.checkpoints import load_checkpoint
 from gan_experiments.runs.metrics_csv import SPEED, read_metrics
+from gan_experiments.runs.run import load_checkpoint
 from gan_experiments.types import MetricValue, UserError
 
 TRAINING = [key for key in TINY if key != "evaluation=none"]

@@ -14,8 +14,7 @@ from PIL import Image
 
 from cli.conftest import Said, Verb, change_manifest
 from gan_experiments.inspection.inspect import real_images
-from gan_experiments.runs.checkpoints import load_checkpoint
-from gan_experiments.runs.run import Run
+from gan_experiments.runs.run import Run, load_checkpoint
 
 Copy = Callable[..., Path]
 QUICK = ("--iterations", 3, "--per-class", 2, "-n", 40)

@@ -12,8 +12,7 @@ import torch
 from PIL import Image
 
 from cli.conftest import Verb
-from gan_experiments.runs.checkpoints import load_checkpoint
-from gan_experiments.runs.run import Run
+from gan_experiments.runs.run import Run, load_checkpoint
 from gan_experiments.sampling.sampler import generate
 
 Copy = Callable[..., Path]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from launching import TINY, launch
 
-from gan_experiments.runs.checkpoints import list_checkpoints, load_checkpoint
+from gan_experiments.runs.run import list_checkpoints, load_checkpoint
 
 TERMS = '''
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 import torch
 from launching import TINY, launch, planned
 
-from gan_experiments.runs.checkpoints import load_checkpoint
+from gan_experiments.runs.run import load_checkpoint
 from gan_experiments.types import UserError
 
 SMALL = [word for word in TINY if not word.startswith(("sample_every_kimg", "model.generator", "evaluation"))]

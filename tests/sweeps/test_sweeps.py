@@ -16,8 +16,7 @@ from test_resume import assert_identical, state_of
 
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.io import is_locked
-from gan_experiments.runs.checkpoints import list_checkpoints
-from gan_experiments.runs.run import Run
+from gan_experiments.runs.run import Run, list_checkpoints
 
 pytestmark = pytest.mark.slow  # real processes, one after the other
 

@@ -31,7 +31,6 @@ class Classes(Regime):
         return replace(facts, num_classes=min(facts.num_classes, len(self.numbers())), wrong_labels=False)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Return the images of the classes, in their old order."""
         kept = self.reference(image_set)
         if len(kept) == 0:
             raise UserError(
@@ -47,7 +46,6 @@ class Classes(Regime):
         return Subset(image_set, wanted.nonzero().flatten())
 
     def numbers(self) -> list[int]:
-        """Return the labels of the classes, ascending."""
         if self.keep is None:
             raise UserError(
                 "regime.classes.keep has no value: write a class by its name or number, such as regime.classes.keep=3, "

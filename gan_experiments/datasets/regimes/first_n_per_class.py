@@ -29,7 +29,6 @@ class FirstNPerClass(Regime):
         return replace(facts, num_images=most, wrong_labels=False)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Return the first images of each class, in their old order."""
         import torch
 
         by_class = [(image_set.labels == label).nonzero().flatten() for label in torch.unique(image_set.labels)]

@@ -28,7 +28,6 @@ class LabelNoise(Regime):
         return replace(facts, wrong_labels=True)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
-        """Return the images with labels of which some are wrong."""
         import torch
 
         from gan_experiments.rng import stream_seed

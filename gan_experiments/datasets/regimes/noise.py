@@ -34,7 +34,6 @@ class Noise(Regime):
     seed: NonNegativeInt = 0
 
     def each_kind(self) -> Sequence[Kind]:
-        """Return the kinds, one for each copy."""
         return [self.kinds] if isinstance(self.kinds, str) else self.kinds
 
     def describe(self, facts: TrainingFacts) -> TrainingFacts:
