@@ -20,17 +20,11 @@ from gan_experiments.types import ImageSet, ImageSource, UserError
 class Data:
     """The real images of a run; each split is opened when it is first read.
 
-    Args:
-        config: the run's; its dataset and regime groups count.
-        reconstruct: trains an autoencoder, for regimes that need one (`engine.supervised.fit_reconstructions`).
-        parts: those that were built to check the config.
+    `reconstruct` trains an autoencoder, for regimes that need one (`engine.supervised.fit_reconstructions`).
     """
 
     def __init__(
-        self,
-        config: DictConfig,
-        reconstruct: Callable[..., Reconstructions],
-        parts: DataParts | None = None,
+        self, config: DictConfig, reconstruct: Callable[..., Reconstructions], parts: DataParts | None = None
     ) -> None:
         self.config = config
         source = None if parts is None else parts.source

@@ -28,11 +28,7 @@ def from_uint8(pixels: Tensor, value_range: Sequence[float] = (-1.0, 1.0)) -> Te
 
 
 def to_uint8(images: Tensor, value_range: Sequence[float]) -> tuple[Tensor, float]:
-    """Map images from `value_range` to 0..255, rounded half to even.
-
-    Args:
-        images: float, any shape.
-        value_range: the values of black and white.
+    """Map images (float, any shape) from `value_range` to 0..255, rounded half to even.
 
     Returns:
         The pixels (uint8, same shape), and the share of values that lay outside the range and were clipped.

@@ -51,7 +51,7 @@ def plan_launch(cfg: DictConfig, directory: Path, overrides: Sequence[str], choi
 
 
 def merge_resumed(cfg: DictConfig, run: Run, overrides: Sequence[str], choices: Mapping[str, Any]) -> DictConfig:
-    """Take the run's own config and let in what this command line may change."""
+    """Return the run's own config with what this command line may change; `cfg` holds the groups that it chooses."""
     merged = run.omegaconf()
     before = run.manifest.choices
     refused = []

@@ -13,12 +13,7 @@ CLOCKS = ("iteration", "kimg", "epoch", "discriminator_steps", "generator_steps"
 
 
 class Row(dict[str, float]):
-    """The numbers of a row by column, without empty cells.
-
-    Args:
-        numbers: by column.
-        kind: `training`, a row of losses, or `evaluation`.
-    """
+    """The numbers of a row by column, without empty cells; its kind is `training`, of losses, or `evaluation`."""
 
     def __init__(self, numbers: Mapping[str, float], kind: str = "training") -> None:
         super().__init__(numbers)

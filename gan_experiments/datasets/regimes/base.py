@@ -71,11 +71,7 @@ class Regime:
 def fit_and_apply(
     regimes: Mapping[str, Regime], image_set: ImageSet, context: FitContext
 ) -> tuple[ImageSet, dict[str, Any], dict[str, "Tensor"]]:
-    """Fit and apply regimes in order, each to the images that the one before it leaves.
-
-    Returns:
-        The images to train on (the same object where there is no regime), and the facts and pictures of all fits.
-    """
+    """Fit and apply regimes in order; return the images to train on, and the facts and pictures of all fits."""
     facts: dict[str, Any] = {}
     pictures: dict[str, Tensor] = {}
     for regime in regimes.values():
