@@ -16,8 +16,8 @@ from gan_experiments.engine.module import TrainingModule
 from gan_experiments.loggers.base import run_loggers
 from gan_experiments.metrics.evaluate import Results, discriminator_scores, evaluate
 from gan_experiments.metrics.protocol import Protocol
+from gan_experiments.runs.manifest import read_json
 from gan_experiments.runs.metrics_csv import Row
-from gan_experiments.runs.reading import read_json
 
 log = logging.getLogger(__name__)
 MOST_SHOWN = 3  # values that are logged where `evaluation.best` names none

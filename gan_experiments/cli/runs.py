@@ -13,7 +13,7 @@ import typer
 from gan_experiments.cli.paths import RunPathsOrAll
 from gan_experiments.config.keys import LABELS, PLACES, WATCHING, within
 from gan_experiments.formatting import duration, print_json, print_table, say, short
-from gan_experiments.runs.reading import seconds_since
+from gan_experiments.runs.manifest import seconds_since
 from gan_experiments.runs.run import Run, differing_keys, find_runs
 from gan_experiments.types import protocol_hash
 

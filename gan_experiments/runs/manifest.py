@@ -1,9 +1,8 @@
-"""The manifest of a run. Imports no torch."""
-
-# ruff: noqa: RUF012  # pydantic copies defaults
+"""What a run writes as JSON: its manifest, and what was measured. What is damaged of it is empty. Imports no torch."""
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -15,10 +14,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from gan_experiments.io import is_rank_zero, write_json
-from gan_experiments.runs.reading import Lenient, Mappings, only_mappings
 
 FILE = "manifest.json"
 FORMAT = 2  # 1: version 0.1
@@ -53,6 +61,73 @@ def git_state(directory: Path) -> dict[str, Any]:
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):
         return {}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; empty where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def seconds_since(time: object) -> float | None:
+    """Return the seconds since a time as manifests have it; None where it is none."""
+    try:
+        then = datetime.strptime(str(time), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return (datetime.now(UTC) - then).total_seconds()
+
+
+def modified(path: Path) -> float:
+    """Return when a file was written; 0 where it has vanished."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def only_mappings(value: object) -> object:
+    """Return a list with an empty mapping in place of each entry that is none, and a mapping without such entries."""
+    if isinstance(value, dict):
+        return {key: entry for key, entry in value.items() if isinstance(entry, dict)}
+    return [entry if isinstance(entry, dict) else {} for entry in value] if isinstance(value, list) else value
+
+
+Mappings = Annotated[list[dict[str, Any]], BeforeValidator(only_mappings)]
+
+
+class Lenient(BaseModel):
+    """A JSON object: a field of another type than declared takes its default, and unknown fields are kept."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _or_default(cls, value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            return cls.model_fields[str(info.field_name)].get_default(call_default_factory=True)
+
+
+class Evaluation(Lenient):
+    """What was measured of one checkpoint, in training or by `gan-experiments evaluate`."""
+
+    iteration: int = -1
+    kimg: float | None = None
+    values: Annotated[dict[str, dict[str, Any]], BeforeValidator(only_mappings)] = {}
+    not_applicable: dict[str, Any] = {}
+    best: dict[str, Any] = {}  # in training: by what best.pt was chosen: `key`, `value`, `kimg`, `iteration`
+
+    @property
+    def num_samples(self) -> int:
+        """How many samples the first value is of; -1 where that is unknown."""
+        protocol = next(iter(self.values.values()), {}).get("protocol")
+        count = protocol.get("num_samples") if isinstance(protocol, dict) else None
+        return count if isinstance(count, int) else -1
 
 
 class SessionEntry(Lenient):

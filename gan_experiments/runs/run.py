@@ -22,9 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_experiments.config.keys import PLACES, budget_key, flat, override_key, within
 from gan_experiments.io import is_locked
-from gan_experiments.runs.manifest import FILE, FORMAT, Manifest
+from gan_experiments.runs.manifest import FILE, FORMAT, Evaluation, Manifest, modified, read_json
 from gan_experiments.runs.metrics_csv import CLOCKS, Row, read_rows
-from gan_experiments.runs.reading import Evaluation, modified, read_json
 from gan_experiments.types import MetricValue, UserError
 
 if TYPE_CHECKING:

@@ -24,8 +24,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from gan_experiments.config.compose import Composition
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
 from gan_experiments.runs.launch import Launch, plan_launch
-from gan_experiments.runs.manifest import FILE
-from gan_experiments.runs.reading import Evaluation
+from gan_experiments.runs.manifest import FILE, Evaluation
 from gan_experiments.runs.run import RUN_FILES, Run, locked
 from gan_experiments.sweeps.directories import identify, job_name, varying_values
 from gan_experiments.sweeps.state import JOBS, Job, SweepSession, find_session

@@ -18,7 +18,7 @@ from gan_experiments.reports.blocks import (
     Table,
     Text,
 )
-from gan_experiments.runs.reading import modified
+from gan_experiments.runs.manifest import modified
 from gan_experiments.runs.run import Run
 from gan_experiments.types import MetricValue, is_number
 
