@@ -8,7 +8,6 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import ValidationError
 
-from gan_experiments.config.instantiate import check_arguments, instantiate
 from gan_experiments.config.schema import FURTHER_GROUPS, GROUPS, MERGED_GROUPS, Root
 from gan_experiments.config.suggestions import right_place, suggest
 from gan_experiments.types import TrainingFacts, UserError
@@ -184,13 +183,6 @@ def _check_trainer(trainer: DictConfig) -> None:
         raise UserError(
             f"trainer.precision={trainer.precision} is not supported: write trainer.precision=32-true or bf16-mixed."
         )
-
-
-def build_regimes(cfg: DictConfig) -> dict[str, Any]:
-    """Build the regimes, once their arguments are checked."""
-    check_arguments(cfg.regime, "regime")
-    regimes: dict[str, Any] = instantiate(cfg.regime, "regime")
-    return regimes
 
 
 def training_facts(cfg: DictConfig, regimes: Mapping[str, Any]) -> TrainingFacts:

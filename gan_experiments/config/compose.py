@@ -11,13 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_experiments.config.checks import (
-    build_regimes,
-    check_keys,
-    check_labels,
-    cross_check,
-    training_facts,
-)
+from gan_experiments.config.checks import check_keys, check_labels, cross_check, training_facts
 from gan_experiments.config.errors import COMPOSITION_ERRORS, explain
 from gan_experiments.config.instantiate import add_code_dirs, check_arguments, instantiate, takes
 from gan_experiments.config.keys import override_key, within
@@ -165,7 +159,8 @@ def prepare(config: DictConfig) -> tuple[DictConfig, DataParts]:
         value = OmegaConf.select(resolved, key)
         OmegaConf.update(resolved, key, {} if isinstance(value, DictConfig) else None, merge=False)
     cross_check(resolved)
-    regimes = build_regimes(resolved)
+    check_arguments(resolved.regime, "regime")
+    regimes = instantiate(resolved.regime, "regime")
     num_images = training_facts(resolved, regimes).num_images
     if resolved.batch_size > num_images:
         raise UserError(

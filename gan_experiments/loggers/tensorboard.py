@@ -79,19 +79,15 @@ class TensorBoardTracker(RunLogger):
     def alert(self, name: str, message: str) -> None:
         self._show(f"alarms/{name}", message)
 
-    @rank_zero_only
+    @best_effort
     def close(self, results: Mapping[str, Any], exit_code: int) -> None:
-        """Return which choices led to which values, for the table of runs, and close the file."""
-        if self.started:
-            try:
-                values = {key: value for key, value in results.items() if "/" in key}
-                choices = {group: str(choice) for group, choice in self.about.config["choices"].items()}
-                for part in hparams(choices | {"seed": self.about.config["seed"]}, values):  # type: ignore[no-untyped-call]
-                    self._writer.add_summary(part)
-                self._writer.close()
-            except Exception as error:  # a full disk, say; the run's own record is complete
-                log.warning("TensorBoard's file could not be closed: %s", error)
+        """Write which choices led to which values, for the table of runs, and close the file."""
         self.started = False
+        values = {key: value for key, value in results.items() if "/" in key}
+        choices = {group: str(choice) for group, choice in self.about.config["choices"].items()}
+        for part in hparams(choices | {"seed": self.about.config["seed"]}, values):  # type: ignore[no-untyped-call]
+            self._writer.add_summary(part)
+        self._writer.close()
 
     def _show(self, tag: str, content: str) -> None:
         self._writer.add_summary(text(tag, content), max(self._step, 0))  # type: ignore[no-untyped-call]

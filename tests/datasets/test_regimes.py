@@ -8,7 +8,7 @@ import torch
 from launching import composed
 from torch import Tensor
 
-from gan_experiments.config.checks import build_regimes, training_facts
+from gan_experiments.config.checks import training_facts
 from gan_experiments.config.compose import prepare
 from gan_experiments.config.instantiate import instantiate
 from gan_experiments.datasets.base import TensorImageSet
@@ -140,7 +140,7 @@ def test_one_kind_of_noise_is_a_list_of_one() -> None:
 
 def test_report_d_trains_on_20000_images() -> None:
     config = prepare(composed("dataset=mnist", "regime=[first_n,noise]")[0])[0]
-    assert training_facts(config, build_regimes(config)).num_images == 20_000
+    assert training_facts(config, instantiate(config.regime, "regime")).num_images == 20_000
 
     images = TensorImageSet(torch.zeros(6000, 1, 28, 28, dtype=torch.uint8), torch.zeros(6000).long())
     trained_on = applied(*instantiate(config.regime, "regime").values(), images=images)

@@ -16,8 +16,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gan_experiments.cli.app import app
-from gan_experiments.config.checks import build_regimes, training_facts
+from gan_experiments.config.checks import training_facts
 from gan_experiments.config.compose import prepare
+from gan_experiments.config.instantiate import instantiate
 from gan_experiments.config.suggestions import CONFIG_DIR
 from gan_experiments.metrics.class_balance import ClassBalance
 from gan_experiments.metrics.class_fid import ClassFrechetDistance
@@ -101,7 +102,7 @@ def test_a_run_that_began_with_labels_which_nothing_reads_goes_on(tmp_path: Path
 
 def test_a_kind_of_noise_may_be_a_bare_word(tmp_path: Path) -> None:
     cfg = planned(tmp_path / "run", "regime=noise", "regime.noise.kinds=poisson").config
-    assert training_facts(cfg, build_regimes(cfg)).num_images == 2 * cfg.dataset.num_train
+    assert training_facts(cfg, instantiate(cfg.regime, "regime")).num_images == 2 * cfg.dataset.num_train
 
 
 @pytest.mark.parametrize(
