@@ -21,7 +21,7 @@ from gan_experiments.reports.blocks import (
     Text,
     Widget,
 )
-from gan_experiments.runs.reading import read_json, seconds_since
+from gan_experiments.runs.manifest import read_json, seconds_since
 from gan_experiments.runs.run import Run
 from gan_experiments.types import is_number
 
