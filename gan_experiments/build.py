@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gan_experiments.augment.discriminator import DiscriminatorAugment
 from gan_experiments.augment.operations import Augmentation
-from gan_experiments.callbacks.alarms.base import Alarms
+from gan_experiments.callbacks.alarms import Alarms
 from gan_experiments.callbacks.budget import BudgetCallback
 from gan_experiments.callbacks.checkpoints import Checkpoints
 from gan_experiments.callbacks.evaluation import Evaluation
@@ -101,11 +101,7 @@ class Experiment:
         self.trainer = self.new_trainer()
 
     def new_trainer(self) -> pl.Trainer:
-        """Build Lightning's Trainer; one is good for one `fit`.
-
-        Raises:
-            UserError: it refuses an argument.
-        """
+        """Build Lightning's Trainer; one is good for one `fit`."""
         trainer: pl.Trainer = instantiate(self.config.trainer, "trainer")(
             max_epochs=-1,
             logger=[self.local, *self.loggers],
@@ -129,20 +125,11 @@ class Experiment:
         return f"{self.trainer.num_devices} × {kind}{threads}"
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to where a checkpoint was made; rows of metrics.csv that came later are removed.
-
-        Raises:
-            UserError: the checkpoint does not belong to these networks.
-        """
-        restore(self.module, state)
-        callbacks = self.callbacks
-        callbacks.status.last_row = state["last_row"]
-        for callback in callbacks.in_order:
-            if callback.state_key in state["callbacks"]:
-                callback.load_state_dict(state["callbacks"][callback.state_key])
-        callbacks.streams.saved = state["random"]
+        """Go to where a checkpoint was made; rows of metrics.csv that came later are removed."""
+        restore(self.module, self.callbacks.in_order, state)
         if is_rank_zero():
-            self.local.cut_back(state["callbacks"].get("evaluation", {}).get("last_row", 0), state["last_row"])
+            evaluated = state.get("callback evaluation", {"last_row": 0})["last_row"]
+            self.local.cut_back(evaluated, self.callbacks.status.last_row)
 
     def roll_back(self, state: dict[str, Any]) -> None:
         """Go back to a checkpoint and on from there with other random streams."""
@@ -164,12 +151,7 @@ def build(
 ) -> Experiment:
     """Build the parts of a run, cheap ones first: data are opened when all that can be known before is right.
 
-    Args:
-        config: the checked config.
-        directory: the run's.
-        manifest: the run's; gets the identities that loggers give it.
-        parts: those that were built to check the config.
-        is_new: whether the run starts, so that `init_from` counts.
+    `parts` were built to check the config; `init_from` counts where the run `is_new`.
 
     Raises:
         UserError: a constructor refuses its arguments, parts do not fit each other, or data are missing.
@@ -205,9 +187,6 @@ def build_module(config: DictConfig) -> tuple[TrainingModule, Tables]:
     """Build the task's module with the run's seed; also return the layer table of each network that it trains.
 
     `batches_per_epoch` of the module is to be set when the data are known.
-
-    Raises:
-        UserError: a constructor refuses its arguments, or the networks do not fit the data or each other.
     """
     if config.trainer.get("accelerator") in ("gpu", "cuda") and torch.cuda.device_count() == 0:
         raise UserError(
@@ -224,10 +203,10 @@ def build_module(config: DictConfig) -> tuple[TrainingModule, Tables]:
         initialization(network)
     optimizer = instantiate(config.optimizer, "optimizer")
     optimizers = {}
-    for name in (name for name in NETWORKS if name in networks):
+    for name, network in networks.items():
         try:
             optimizers[name] = NetworkOptimizer(
-                networks[name],
+                network,
                 optimizer[name],
                 learning_rate=optimizer["learning_rate"],
                 gradient_clip=optimizer["gradient_clip"][name],
@@ -236,11 +215,12 @@ def build_module(config: DictConfig) -> tuple[TrainingModule, Tables]:
             raise UserError(f"optimizer.{name} cannot be made: {error}. Write other values below it.") from error
     arguments: dict[str, Any] = {**networks, "optimizers": optimizers, "batch_size": config.batch_size}
     if "loss" not in unused:
+        shown = build_augmentations(config, "discriminator_augment")
         arguments |= {
             "objective": _build_objective(config),
             "schedule": instantiate(config.schedule, "schedule"),
             "latents": build_latents(config.model),
-            "augment": build_discriminator_augment(config),
+            "augment": DiscriminatorAugment(shown, config.model.value_range) if shown else None,
         }
     module: TrainingModule = instantiate(without_declared_facts(config).task, "task")(**arguments)
     return module, tables
@@ -304,12 +284,6 @@ def _take_weights(module: TrainingModule, init_from: str) -> None:
     log.info("Weights taken from %s", path)
 
 
-def build_discriminator_augment(config: DictConfig) -> DiscriminatorAugment | None:
-    """Build what stands between images and the discriminator; None where nothing does."""
-    augmentations = build_augmentations(config, "discriminator_augment")
-    return DiscriminatorAugment(augmentations, config.model.value_range) if augmentations else None
-
-
 def build_augmentations(config: DictConfig, group: str = "augment") -> dict[str, Augmentation]:
     """Build the augmentations of the data, or those of another group, and try them on an image."""
     images = torch.zeros(2, config.dataset.channels, config.dataset.image_size, config.dataset.image_size)
@@ -331,14 +305,7 @@ class Measures:
 
 
 def build_measures(config: DictConfig) -> Measures:
-    """Build extractors and metrics, so that what cannot be measured is known before data are opened.
-
-    Args:
-        config: the checked config.
-
-    Raises:
-        UserError: weights are missing or wrong, two extractors share a name, or a metric needs more samples.
-    """
+    """Build extractors and metrics, so that what cannot be measured is known before data are opened."""
     extractors = build_extractors(config)
     metrics: dict[str, Metric] = instantiate(config.evaluation.metrics, "evaluation.metrics") or {}
     check_metrics(extractors, metrics, config.evaluation.num_samples)
@@ -356,11 +323,7 @@ def check_best(config: DictConfig, measures: Measures) -> None:
 
 
 def build_extractors(config: DictConfig) -> dict[str, Extractor]:
-    """Build the extractors, so that missing weights are found out before data are opened.
-
-    Raises:
-        UserError: weights are missing, or not those that are named.
-    """
+    """Build the extractors, so that missing weights are found out before data are opened."""
     with torch.random.fork_rng(devices=[]):  # a network draws its first weights, and training must not notice
         extractors: dict[str, Extractor] = instantiate(config.evaluation.extractors, "evaluation.extractors") or {}
     for name, extractor in extractors.items():
@@ -375,11 +338,7 @@ def build_extractors(config: DictConfig) -> dict[str, Extractor]:
 def build_protocol(
     config: DictConfig, data: Data, measures: Measures, augmentations: Mapping[str, Augmentation]
 ) -> Protocol | None:
-    """Build the protocol, fitting extractors that need it; None where nothing is measured.
-
-    Raises:
-        UserError: data are missing, or an extractor cannot be fitted to them.
-    """
+    """Build the protocol, fitting extractors that need it; None where nothing is measured."""
     if not measures.metrics:
         return None
     cache_dir = Path(config.cache_dir)
@@ -405,8 +364,7 @@ def build_protocol(
 def why_no_class_head(config: DictConfig) -> str:
     """Return why the discriminator's class head cannot be asked; an empty string where it was trained.
 
-    It is, where the task needs it, as a classifier does, or a loss term trains it; weights of another run may hold one
-    that was trained there.
+    Weights of another run may hold one that was trained there.
     """
     if not config.model.class_head:
         return NO_CLASS_HEAD
@@ -423,7 +381,7 @@ def _build_callbacks(
 ) -> Callbacks:
     status = TrainingStatus(config.log_every_iterations)
     checkpoint_dir = directory / "checkpoints"
-    budget = BudgetCallback(module, **config.budget)
+    budget = BudgetCallback(module, config.budget)
     evaluation = samples = None
     if protocol is not None:
         settings = config.evaluation
@@ -461,15 +419,10 @@ def _build_callbacks(
 
 
 def build_loggers(config: DictConfig, directory: Path, manifest: Manifest) -> list[Logger]:
-    """Build the loggers of a config; those that are partial get the run's facts.
-
-    Args:
-        config: the resolved config.
-        directory: the run's.
-        manifest: of the run; keeps the identities that loggers give it, and the sweep that it belongs to.
-    """
+    """Build the loggers; those that are partial get the run's facts. The manifest keeps the identities they give it."""
     choices = manifest.choices
-    manifest.sweep = manifest.sweep or _sweep_name()
+    if HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN:
+        manifest.sweep = manifest.sweep or Path(HydraConfig.get().sweep.dir).name
     about = RunInfo(
         directory=directory,
         name=config.name or run_name(choices, manifest.overrides, config.seed),
@@ -481,10 +434,3 @@ def build_loggers(config: DictConfig, directory: Path, manifest: Manifest) -> li
     )
     loggers = (instantiate(config.logger, "logger") or {}).values()
     return [logger(about=about) if callable(logger) else logger for logger in loggers]
-
-
-def _sweep_name() -> str | None:
-    """Return the name of the directory of the sweep that is running, if one is."""
-    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
-        return None
-    return Path(HydraConfig.get().sweep.dir).name

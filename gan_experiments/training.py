@@ -7,7 +7,7 @@ import shlex
 import statistics
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from gan_experiments.callbacks.checkpoints import keeping_signals
 from gan_experiments.callbacks.errors import AlarmError, DivergenceError, RollbackError
 from gan_experiments.config.compose import Composition
 from gan_experiments.datasets.loader import fingerprint
+from gan_experiments.engine.clock import Clock
 from gan_experiments.io import is_rank_zero, write_atomically, write_json
 from gan_experiments.loggers.base import run_loggers
 from gan_experiments.models.summary import count_parameters, format_table, table_facts
@@ -76,7 +77,7 @@ def run(launch: Launch) -> dict[str, Any]:
             if is_rank_zero():
                 stack.enter_context(locked(launch.directory))
             path, state = launch.resumed.last_checkpoint()
-            results = _results_if_finished(launch, state["clock"])
+            results = _results_if_finished(launch, Clock(**state["clock"]))
             if results is not None:
                 log.info("The run is finished; a larger budget (such as budget.epochs=...) trains on.")
                 return results
@@ -183,11 +184,7 @@ class Session:
         return False
 
     def _roll_back(self, reason: Exception) -> None:
-        """Go back to the best checkpoint, or to the oldest that is kept.
-
-        Raises:
-            AlarmError: there is no checkpoint.
-        """
+        """Go back to the best checkpoint, or to the oldest that is kept."""
         directory = self.directory / "checkpoints"
         paths = [path for path in (directory / BEST, *list_checkpoints(directory)) if path.exists()]
         if not paths:
@@ -324,18 +321,17 @@ def _quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def _results_if_finished(launch: Launch, clock: Mapping[str, int]) -> dict[str, Any] | None:
+def _results_if_finished(launch: Launch, clock: Clock) -> dict[str, Any] | None:
     """Return the results of a resumed run that has nothing left to do."""
     assert launch.resumed is not None
     batches_per_epoch = launch.resumed.manifest.data["num_train"] // launch.config.batch_size
-    kimg = clock["images_seen"] / 1000
-    if share_spent(launch.config.budget, clock["iterations"], batches_per_epoch, kimg, clock["generator_steps"]) < 1:
+    if share_spent(launch.config.budget, clock, batches_per_epoch) < 1:
         return None
     if launch.resumed.group("budget") != launch.config.budget:
         given = {f"budget.{unit}": value for unit, value in launch.config.budget.items() if value is not None}
         raise UserError(
-            f"{given} is spent already: the run stands at iteration {clock['iterations']} ({kimg:g} kimg, "
-            f"{clock['iterations'] / batches_per_epoch:g} epochs, {clock['generator_steps']} generator steps). "
+            f"{given} is spent already: the run stands at iteration {clock.iterations} ({clock.kimg:g} kimg, "
+            f"{clock.iterations / batches_per_epoch:g} epochs, {clock.generator_steps} generator steps). "
             f"Write a larger budget."
         )
     path = launch.directory / "results.json"

@@ -20,8 +20,8 @@ def test_two_processes_share_each_batch_write_one_run_and_resume(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     state = load_checkpoint(list_checkpoints(tmp_path / "run" / "checkpoints")[-1])
     assert state["clock"]["images_seen"] == 320
-    assert len(state["random"]) == 2
-    assert state["random"][0]["torch"] != state["random"][1]["torch"], "each process has its own noise"
+    first, second = state["callback random"]["processes"]
+    assert first["torch"] != second["torch"], "each process has its own noise"
     assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*"))) == 1
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["evaluation"]["best"]["key"] == "fid/digits_classifier"

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,31 +37,24 @@ def keeping_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@dataclass(eq=False, repr=False)
 class Checkpoints(Callback):
     """Saves the exact state every so many kimg, at the end and on SIGINT or SIGTERM; keeps the newest `keep`.
 
     A checkpoint is written to a temporary name and renamed, so whatever carries a checkpoint's name is whole. It holds
     the state of all callbacks, so it is to be written when they have acted.
-
-    Args:
-        module: the networks.
-        directory: of the checkpoints.
-        every_kimg: interval.
-        keep: number of checkpoints.
-        status: what the callbacks share.
     """
 
-    def __init__(
-        self, module: TrainingModule, directory: Path, every_kimg: float, keep: int, status: TrainingStatus
-    ) -> None:
-        self.module = module
-        self.directory = directory
-        self.every_kimg = every_kimg
-        self.keep = keep
-        self.status = status
-        self._saved = -1
-        self._signal_time = 0.0
-        status.on_new_best.append(self._write_best)
+    module: TrainingModule
+    directory: Path
+    every_kimg: float
+    keep: int
+    status: TrainingStatus
+    _saved: int = field(default=-1, init=False)
+    _signal_time: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self.status.on_new_best.append(self._write_best)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over from Lightning, which would leave without saving; `keeping_signals` restores them."""
@@ -97,12 +91,7 @@ class Checkpoints(Callback):
             self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Save the exact state after the latest iteration.
-
-        Raises:
-            OSError: it cannot be written; older checkpoints stay as they are.
-            DivergenceError: the losses since the last row are not finite, so that nothing good would be saved.
-        """
+        """Save the exact state after the latest iteration, unless it has diverged."""
         iterations = self.module.clock.iterations
         check_state(self.module, self.status)
         self.write(trainer, checkpoint_name(iterations))
@@ -140,20 +129,15 @@ class Checkpoints(Callback):
 
     def write(self, trainer: pl.Trainer, name: str, facts: dict[str, Any] | None = None) -> None:
         """Write the exact state, and further facts, under a name."""
-        every: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning does not declare it
-        callbacks = {callback.state_key: state for callback in every if (state := callback.state_dict())}
-        state = {**collect(self.module), "last_row": self.status.last_row, "callbacks": callbacks, **(facts or {})}
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning does not declare it
+        state = collect(self.module, callbacks) | (facts or {})
         if trainer.is_global_zero:
             self.directory.mkdir(exist_ok=True)
             write_atomically(self.directory / name, lambda file: torch.save(state, file))
 
 
 def check_state(module: TrainingModule, status: TrainingStatus) -> None:
-    """Make sure that there is something good to save or to measure.
-
-    Raises:
-        DivergenceError: the losses since the last row, or weights, are not finite.
-    """
+    """Raise `DivergenceError` if the losses since the last row, or weights, are not finite."""
     iterations = module.clock.iterations
     check_finite(module.read_means(), iterations, status)
     if not torch.stack([value.isfinite().all() for value in module.parameters()]).all():

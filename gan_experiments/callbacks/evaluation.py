@@ -3,7 +3,7 @@
 import itertools
 import logging
 import zipfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,40 +25,26 @@ SEED = 0
 """Of the samples: the first of those that `gan-experiments evaluate` takes, so that the values are the same."""
 
 
+@dataclass(eq=False, repr=False)
 class Evaluation(Callback):
     """Evaluates every `every_kimg` thousand images and at the end, announces values and a new best one.
 
     Latents are the same at each evaluation, so that its values differ by the weights alone. Several processes share the
     samples, and all get the values.
-
-    Args:
-        module: the networks.
-        protocol: how to measure.
-        every_kimg: interval; None: at the end alone.
-        best: name of the value that chooses the best checkpoint, of the first extractor; None: none is kept.
-        patience_kimg: training stops when `best` has not improved for so long; None: never.
-        best_checkpoint: path of best.pt.
-        status: what the callbacks share.
     """
 
-    def __init__(
-        self,
-        module: TrainingModule,
-        protocol: Protocol,
-        every_kimg: float | None,
-        best: str | None,
-        patience_kimg: float | None,
-        best_checkpoint: Path,
-        status: TrainingStatus,
-    ) -> None:
-        self.module = module
-        self.protocol = protocol
-        self.every_kimg = every_kimg
-        self.patience_kimg = patience_kimg
-        self.best_checkpoint = best_checkpoint
-        self.status = status
-        self.best_key = None if best is None else protocol.key(best)
-        self.higher_is_better = best is not None and protocol.spec(best).higher_is_better
+    module: TrainingModule
+    protocol: Protocol
+    every_kimg: float | None  # None: at the end alone
+    best_name: str | None  # of the value, of the first extractor, that chooses the best checkpoint; None: none is kept
+    patience_kimg: float | None  # training stops when the best has not improved for so long; None: never
+    best_checkpoint: Path
+    status: TrainingStatus
+
+    def __post_init__(self) -> None:
+        best = self.best_name
+        self.best_key = None if best is None else self.protocol.key(best)
+        self.higher_is_better = best is not None and self.protocol.spec(best).higher_is_better
         self.best: dict[str, Any] = {}
         self.best_values: dict[str, tuple[float, str]] = {}  # of each key, at whichever evaluation, and its protocol
         self.latest: Results | None = None

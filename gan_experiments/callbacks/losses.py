@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,6 +15,7 @@ from gan_experiments.engine.module import TrainingModule
 from gan_experiments.runs.metrics_csv import SPEED, Row
 
 
+@dataclass(eq=False, repr=False)
 class Losses(Callback):
     """Logs the means of all losses every `log_every_iterations` iterations, in one call to each logger.
 
@@ -21,11 +23,20 @@ class Losses(Callback):
     would only overwrite good checkpoints with bad ones.
     """
 
-    def __init__(self, module: TrainingModule, status: TrainingStatus) -> None:
-        self.module = module
-        self.status = status
-        self._since = 0.0
-        self._since_images = 0
+    module: TrainingModule
+    status: TrainingStatus
+    _since: float = field(default=0.0, init=False)
+    _since_images: int = field(default=0, init=False)
+
+    @property
+    def state_key(self) -> str:
+        return "losses"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last_row": self.status.last_row}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.status.last_row = state["last_row"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since, self._since_images = time.perf_counter(), self.module.clock.images_seen

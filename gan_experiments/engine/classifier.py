@@ -13,15 +13,7 @@ from gan_experiments.types import Batch, NetworkName
 
 
 class Classifier(TrainingModule):
-    """Trains the discriminator's class head by cross-entropy on real images; its score is not trained.
-
-    Args:
-        discriminator: images and labels to a `DiscriminatorOutput` with class logits.
-        optimizers: of the discriminator.
-        batch_size: images of one iteration over all processes.
-        memory_format: layout of convolutions; `channels_last` changes the order of summation only.
-        compile: compile the discriminator.
-    """
+    """Trains the discriminator's class head by cross-entropy on real images; its score is not trained."""
 
     networks: ClassVar[tuple[NetworkName, ...]] = ("discriminator",)
 

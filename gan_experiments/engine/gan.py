@@ -23,22 +23,10 @@ from gan_experiments.types import Batch, NetworkName
 class GAN(TrainingModule):
     """A generator, a discriminator, and what trains them.
 
+    Args not listed here are those of `TrainingModule` and `Update`, whose `fake_labels` is called `labels`.
+
     Args:
-        generator: latents (N×latents.dim) and labels (N) to images (N×C×H×W).
-        discriminator: images and labels to a `DiscriminatorOutput`.
-        objective: the sum of loss terms.
-        schedule: which network is updated at which iteration.
-        optimizers: of both networks.
-        batch_size: images of one iteration over all processes.
-        latents: what the generator maps to images.
         ema: makes the average of the generator that is sampled from, or None; None trains without one.
-        augment: stands between images and the discriminator wherever it scores.
-        fakes: see `Update`, as the next four.
-        labels: what the generator is given, `fake_labels` of `Update`.
-        num_classes: of the data set.
-        frozen_batch_norm: what the discriminator's batch norm uses in the generator's step.
-        discriminator_pass: whether real and fake images are scored together.
-        memory_format: layout of convolutions; `channels_last` changes the order of summation only.
         compile: compile the generator, and the discriminator unless a loss term differentiates through a gradient.
     """
 

@@ -51,7 +51,7 @@ class TrainingModule(pl.LightningModule):
         self.ema: EMA | None = None
         self.clock = Clock()
         self.means = RunningMeans()
-        self.saved_optimizers: dict[str, Any] | None = None
+        self._saved_optimizers: Mapping[NetworkName, Any] = {}
 
     @property
     def sampler(self) -> nn.Module | None:
@@ -64,20 +64,23 @@ class TrainingModule(pl.LightningModule):
         return frozenset()
 
     def configure_optimizers(self) -> list[Optimizer]:
-        for optimizer in self.network_optimizers.values():
-            optimizer.shared_state = [module for name, module in self.named_children() if name != "ema"]
-        if self.saved_optimizers is not None:
-            for name, optimizer in self.network_optimizers.items():
-                optimizer.load_state_dict(self.saved_optimizers[name])
-            self.saved_optimizers = None
+        for name, optimizer in self.network_optimizers.items():
+            optimizer.shared_state = [part for child, part in self.named_children() if child != "ema"]
+            if name in self._saved_optimizers:
+                optimizer.load_state_dict(self._saved_optimizers[name])
+        self._saved_optimizers = {}
         return [self.network_optimizers[name].optimizer for name in self.networks]
 
-    def on_train_start(self) -> None:
-        """Bring what was restored on the CPU to the device.
+    def optimizers_state_dict(self) -> dict[NetworkName, Any]:
+        """Return the optimisers' state by network."""
+        return {name: self.network_optimizers[name].optimizer.state_dict() for name in self.networks}
 
-        Raises:
-            UserError: a strategy that averages gradients by itself was chosen.
-        """
+    def load_optimizers_state_dict(self, state: Mapping[NetworkName, Any]) -> None:
+        """Take the optimisers' state back, as soon as the parameters are on their device."""
+        self._saved_optimizers = state
+
+    def on_train_start(self) -> None:
+        """Bring what was restored on the CPU to the device."""
         if isinstance(self.trainer.model, DistributedDataParallel):
             raise UserError("trainer.strategy: an update averages its gradients itself. Write trainer=ddp.")
         self.means.to(self.device)

@@ -1,44 +1,44 @@
-"""The state of training, all in one place: what a run needs to go on bit for bit.
+"""The state of training, all in one place: what a run needs to go on bit for bit."""
 
-`networks` is the module's state (networks, EMA, the objective's and the augmentation's buffers), then come optimisers,
-clock, schedule, means of losses and random streams. A checkpoint adds the callbacks'.
-"""
-
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-import torch.distributed as dist
+from pytorch_lightning.callbacks import Callback
 
 from gan_experiments.engine.module import TrainingModule
-from gan_experiments.engine.schedules.base import Schedule
-from gan_experiments.rng import random_state
 from gan_experiments.types import UserError
 
 FORMAT = 2
 
 
-def collect(module: TrainingModule) -> dict[str, Any]:
-    """Return the state after an iteration. With several processes all must call this; the first one's is whole."""
-    streams = [random_state()]
-    if dist.is_available() and dist.is_initialized():
-        gathered: list[Any] = [None] * dist.get_world_size()
-        dist.all_gather_object(gathered, streams[0])
-        streams = gathered
-    optimizers = zip(module.networks, module.trainer.optimizers, strict=True)
-    return {
-        "format": FORMAT,
-        "networks": module.state_dict(),
-        "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers},
-        "clock": module.clock.state_dict(),
-        "schedule": None
-        if module.schedule is None
-        else {"kind": _kind(module.schedule), "state": module.schedule.state_dict()},
-        "means": module.means.state_dict(),
-        "random": streams,
+def _parts(
+    module: TrainingModule, callbacks: Iterable[Callback]
+) -> dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]:
+    """Return the state by its name in a checkpoint: for each part, what reads it and what puts it back."""
+    parts: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+        # Networks, EMA, and the buffers of the objective and the augmentation
+        "networks": (module.state_dict, partial(load_networks, module, networks_only=False)),
+        "optimizers": (module.optimizers_state_dict, module.load_optimizers_state_dict),
+        "clock": (module.clock.state_dict, module.clock.load_state_dict),
+        "means": (module.means.state_dict, module.means.load_state_dict),
+    }
+    if (schedule := module.schedule) is not None:  # another one, where allowed, begins anew
+        kind = f"{type(schedule).__module__}.{type(schedule).__qualname__}"
+        parts[f"schedule {kind}"] = (schedule.state_dict, schedule.load_state_dict)
+    # Random streams, the newest row, the best values, the alarms
+    return parts | {
+        f"callback {callback.state_key}": (callback.state_dict, callback.load_state_dict) for callback in callbacks
     }
 
 
-def restore(module: TrainingModule, state: dict[str, Any]) -> None:
-    """Put all but the random streams back, before the trainer starts.
+def collect(module: TrainingModule, callbacks: Iterable[Callback]) -> dict[str, Any]:
+    """Return the state after an iteration. With several processes all must call this; the first one's is whole."""
+    return {"format": FORMAT} | {name: read() for name, (read, _) in _parts(module, callbacks).items()}
+
+
+def restore(module: TrainingModule, callbacks: Iterable[Callback], state: dict[str, Any]) -> None:
+    """Put the state back, before the trainer starts; a part that is new since then begins anew.
 
     Raises:
         UserError: the checkpoint does not belong to these networks.
@@ -48,26 +48,15 @@ def restore(module: TrainingModule, state: dict[str, Any]) -> None:
             f"the checkpoint has format {state.get('format')}, which gan_experiments 0.1 wrote, and this version "
             f"resumes format {FORMAT}. Go on with version 0.1, or start a new run with init_from=RUN."
         )
-    load_networks(module, state["networks"], networks_only=False)
-    module.saved_optimizers = state["optimizers"]
-    module.clock.load_state_dict(state["clock"])
-    schedule = module.schedule
-    if schedule is not None and state["schedule"]["kind"] == _kind(schedule):  # another, where allowed, begins anew
-        schedule.load_state_dict(state["schedule"]["state"])
-    module.means.load_state_dict(state["means"])
-
-
-def _kind(schedule: Schedule) -> str:
-    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
+    for name, (_, put_back) in _parts(module, callbacks).items():
+        if name in state:
+            put_back(state[name])
 
 
 def load_networks(module: TrainingModule, networks: dict[str, Any], networks_only: bool = True) -> None:
     """Load weights and buffers of the networks that this task has; another task's run may hold others too.
 
-    Args:
-        module: the task.
-        networks: the state of this task's module, or another's.
-        networks_only: leave out what loss terms and augmentations have learnt, as a new run does.
+    `networks_only` leaves out what loss terms and augmentations have learnt, as a new run does.
 
     Raises:
         UserError: a network is not among them, or names the first entries that differ.

@@ -47,16 +47,9 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train a network in place, with random streams of its own; it is left in evaluation mode on the CPU.
 
-    Args:
-        network: on any device.
-        loss: what is minimised and measured.
-        images: to train on.
-        recipe: how to train.
-        seed: of the order of the images, and of their shifts.
-        held_out: images to measure on too, every tenth of the epochs; None: none.
-
     Returns:
-        For each epoch its number, the mean of each value of `loss`, and those on held-out images as `held_out_...`.
+        For each epoch its number, the mean of each value of `loss`, and each tenth of the epochs those on held-out
+        images as `held_out_...`.
 
     Raises:
         UserError: there are fewer than two images.
@@ -141,11 +134,7 @@ def reconstruction(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
 def fit_classifier(
     network: nn.Module, images: ImageSet, held_out: ImageSet | None, seed: int, recipe: Recipe = CLASSIFIER
 ) -> float | None:
-    """Train a classifier (see `classification`) in place; return its accuracy on held-out images, if there are any.
-
-    Raises:
-        UserError: there are fewer than two images.
-    """
+    """Train a classifier (see `classification`) in place; return its accuracy on held-out images, if there are any."""
     network.to(memory_format=torch.channels_last)
     history = fit(network, classification, images, recipe, stream_seed("classifier", seed), held_out)
     return history[-1].get("held_out_accuracy")
@@ -163,22 +152,7 @@ def fit_reconstructions(
     learning_rate: float,
     seed: int,
 ) -> Reconstructions:
-    """Train an autoencoder on images and return its reconstructions of them.
-
-    Args:
-        images: N images of C channels.
-        held_out: images to measure the error on; None: it is not measured.
-        num_layers: of the `AutoencoderNetwork`, as the next two.
-        width: see there.
-        code_channels: see there.
-        epochs: of the training, with the mean squared error as loss.
-        batch_size: images in a batch.
-        learning_rate: constant.
-        seed: of the first weights and of the order.
-
-    Raises:
-        UserError: the network does not fit the images, or there are fewer than two.
-    """
+    """Train an `AutoencoderNetwork` on images and return its reconstructions, with its error on both sets of images."""
     channels, side = images.read(torch.tensor([0])).shape[1:3]
     log.info("Training an autoencoder (num_layers=%d) on %s images, once", num_layers, f"{len(images):,}")
     with seeded("autoencoder weights", seed):

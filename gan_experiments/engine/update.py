@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -18,61 +19,40 @@ from gan_experiments.models.latents import Latents
 from gan_experiments.types import Batch, NetworkName, Progress, UserError
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Update:
     """Makes updates: `update(networks, due)(images, labels)` returns each loss term as a scalar tensor.
 
     What is returned for `networks` (those to update, in order) and `due` (names of the terms that are due for each) is
     a function of tensors with fixed shapes, without host synchronisation, optimiser step included: it can be traced.
     All that changes from iteration to iteration on the host is set before, by `prepare`.
-
-    Args:
-        generator: latents and labels to images.
-        discriminator: images and labels to a `DiscriminatorOutput`.
-        objective: the sum of loss terms.
-        latents: what the generator maps to images.
-        optimizers: of the networks.
-        augment: stands between images and the discriminator.
-        fakes: `fresh` draws new fakes for each step; `shared` draws one batch for both steps of an iteration, so
-            that the generator's step sees the fakes that the discriminator has just been trained on.
-        fake_labels: what the generator is given: the labels of the real `batch`, labels drawn `uniform` from all
-            classes, or labels drawn as the `data` have them (with replacement from the batch).
-        num_classes: of the data set; for labels that are drawn uniformly.
-        frozen_batch_norm: what the discriminator's batch norm uses in the generator's step: the `batch`, or its
-            `running` statistics (a frozen Keras network does the latter).
-        discriminator_pass: whether the discriminator scores real and fake images of its step in `separate` passes, real
-            first, or `joined` in one, whose batch norm then tells them apart by their means; likewise in the
-            generator's step if its batch norm uses the batch.
     """
 
-    def __init__(
-        self,
-        *,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        objective: Objective,
-        latents: Latents,
-        optimizers: Mapping[NetworkName, NetworkOptimizer],
-        augment: DiscriminatorAugment | None = None,
-        fakes: Literal["fresh", "shared"] = "fresh",
-        fake_labels: Literal["batch", "uniform", "data"] = "batch",
-        num_classes: int = 0,
-        frozen_batch_norm: Literal["batch", "running"] = "batch",
-        discriminator_pass: Literal["separate", "joined"] = "separate",
-    ) -> None:
-        if fake_labels == "uniform" and num_classes == 0:
+    generator: nn.Module  # latents and labels to images
+    discriminator: nn.Module  # images and labels to a `DiscriminatorOutput`
+    objective: Objective
+    latents: Latents
+    optimizers: Mapping[NetworkName, NetworkOptimizer]
+    augment: DiscriminatorAugment | None = None  # stands between images and the discriminator
+    fakes: Literal["fresh", "shared"] = "fresh"
+    """`fresh` draws new fakes for each step; `shared` draws one batch for both steps of an iteration, so that the
+    generator's step sees the fakes that the discriminator has just been trained on."""
+    fake_labels: Literal["batch", "uniform", "data"] = "batch"
+    """What the generator is given: the labels of the real `batch`, labels drawn `uniform` from all classes, or labels
+    drawn as the `data` have them (with replacement from the batch)."""
+    num_classes: int = 0  # of the data set; for labels that are drawn uniformly
+    frozen_batch_norm: Literal["batch", "running"] = "batch"
+    """What the discriminator's batch norm uses in the generator's step: the `batch`, or its `running` statistics (a
+    frozen Keras network does the latter)."""
+    discriminator_pass: Literal["separate", "joined"] = "separate"
+    """Whether the discriminator scores real and fake images of its step in `separate` passes, real first, or `joined`
+    in one, whose batch norm then tells them apart by their means; likewise in the generator's step if its batch norm
+    uses the batch."""
+    progress: Progress = field(default=Progress(), init=False)
+
+    def __post_init__(self) -> None:
+        if self.fake_labels == "uniform" and self.num_classes == 0:
             raise UserError("task.labels=uniform: the data set has no labels to draw from. Write task.labels=batch.")
-        self.generator = generator
-        self.discriminator = discriminator
-        self.objective = objective
-        self.latents = latents
-        self.optimizers = optimizers
-        self.augment = augment
-        self.fakes = fakes
-        self.fake_labels = fake_labels
-        self.num_classes = num_classes
-        self.frozen_batch_norm = frozen_batch_norm
-        self.joined = discriminator_pass == "joined"
-        self.progress = Progress()
 
     def __call__(
         self, networks: Sequence[NetworkName], due: Mapping[NetworkName, AbstractSet[str]]
@@ -133,7 +113,7 @@ class Update:
             latents=latents,
             labels=labels,
             augment=self.augment,
-            joined=self.joined and self._batch_statistics(network),
+            joined=self.discriminator_pass == "joined" and self._batch_statistics(network),
             progress=self.progress,
         )
         if not lazily:

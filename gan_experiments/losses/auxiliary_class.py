@@ -31,12 +31,10 @@ class AuxiliaryClass(LossTerm):
     needs = ("class_head",)
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return real_weight·E[CE(k(x), y)] + fake_weight·E[CE(k(x̃), ỹ)]."""
         real_loss = cross_entropy(step.real.class_logits, step.real.labels)
         return self.real_weight * real_loss + self.fake_weight * self._fake_loss(step)
 
     def generator_loss(self, step: Step) -> Tensor:
-        """Return generator_weight·E[CE(k(x̃), ỹ)]."""
         return self.generator_weight * self._fake_loss(step)
 
     def _fake_loss(self, step: Step) -> Tensor:

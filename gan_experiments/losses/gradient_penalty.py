@@ -30,7 +30,6 @@ class GradientPenalty(LossTerm):
     double_backward = True
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return E[(‖∇D(x̂)‖ - target)²]; costs a pass over x̂ and a second derivative."""
         points = self._points(step.real.images.detach(), step.fake.images.detach())
         norm = vector_norm(gradient_at(step.real, points), dim=1)
         excess = norm - self.target

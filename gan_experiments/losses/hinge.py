@@ -16,9 +16,7 @@ class Hinge(AdversarialLoss):
     """
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return E[max(0, 1 - r)] + E[max(0, 1 + f)]."""
         return relu(1 - step.real.scores).mean() + relu(1 + step.fake.scores).mean()
 
     def generator_loss(self, step: Step) -> Tensor:
-        """Return -E[f]."""
         return -step.fake.scores.mean()

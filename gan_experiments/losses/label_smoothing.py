@@ -24,5 +24,4 @@ class LabelSmoothing(LossTerm):
     fake_target: Probability = 0.0  # the same for fake images; 0 is one-sided smoothing
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return (1 - real_target)·E[r] - fake_target·E[f]."""
         return (1 - self.real_target) * step.real.scores.mean() - self.fake_target * step.fake.scores.mean()

@@ -20,9 +20,7 @@ class LeastSquares(AdversarialLoss):
     c: FiniteFloat = 1.0  # the score that G wants for its images
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return ½E[(r - b)²] + ½E[(f - a)²]."""
         return 0.5 * (step.real.scores - self.b).square().mean() + 0.5 * (step.fake.scores - self.a).square().mean()
 
     def generator_loss(self, step: Step) -> Tensor:
-        """Return ½E[(f - c)²]."""
         return 0.5 * (step.fake.scores - self.c).square().mean()

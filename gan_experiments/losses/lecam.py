@@ -31,7 +31,6 @@ class LeCam(LossTerm):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return E[max(0, r - α_F)²] + E[max(0, α_R - f)²], 0 up to step `start`."""
         anchor_real, anchor_fake = self._averaged(step)
         loss = relu(step.real.scores - anchor_fake).square() + relu(anchor_real - step.fake.scores).square()
         return torch.where(self.steps > self.start, loss.mean(), 0.0)

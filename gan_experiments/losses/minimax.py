@@ -3,21 +3,16 @@
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gan_experiments.losses.objective import AdversarialLoss
+from gan_experiments.losses.non_saturating import NonSaturating
 from gan_experiments.losses.step import Step
 
 
-class Minimax(AdversarialLoss):
+class Minimax(NonSaturating):
     """Binary cross-entropy of the scores; the generator plays the zero-sum game.
 
     With r and f the scores of real and fake images: D minimises E[softplus(-r)] + E[softplus(f)]; G minimises
     E[log(1 - σ(f))] = -E[softplus(f)]. Goodfellow et al. 2014, "Generative Adversarial Nets", equation 1.
     """
 
-    def discriminator_loss(self, step: Step) -> Tensor:
-        """Return E[softplus(-r)] + E[softplus(f)]."""
-        return softplus(-step.real.scores).mean() + softplus(step.fake.scores).mean()
-
     def generator_loss(self, step: Step) -> Tensor:
-        """Return -E[softplus(f)], at most 0."""
         return -softplus(step.fake.scores).mean()

@@ -16,9 +16,7 @@ class NonSaturating(AdversarialLoss):
     """
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return E[softplus(-r)] + E[softplus(f)]."""
         return softplus(-step.real.scores).mean() + softplus(step.fake.scores).mean()
 
     def generator_loss(self, step: Step) -> Tensor:
-        """Return E[softplus(-f)]."""
         return softplus(-step.fake.scores).mean()

@@ -39,7 +39,6 @@ class PathLength(LossTerm):
             )
 
     def generator_loss(self, step: Step) -> Tensor:
-        """Return (‖Jᵀy‖ - a)² for each sample of the smaller batch; costs a second derivative."""
         size = max(1, len(step.latents) // self.batch_shrink)
         with torch.enable_grad(), torch.autocast(step.latents.device.type, enabled=False):
             styles = step.generator.mapping(step.latents[:size], step.labels[:size])

@@ -18,6 +18,5 @@ class RangePenalty(LossTerm):
     value_range: Sequence[float]  # low and high: the values of black and white
 
     def generator_loss(self, step: Step) -> Tensor:
-        """Return E[(x̃ - clip(x̃, low, high))²]."""
         low, high = self.value_range
         return (step.fake.images - step.fake.images.clamp(low, high)).square().mean()

@@ -16,9 +16,7 @@ class Relativistic(AdversarialLoss):
     """
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return E[softplus(-(r - f))]."""
         return softplus(-(step.real.scores - step.fake.scores)).mean()
 
     def generator_loss(self, step: Step) -> Tensor:
-        """Return E[softplus(-(f - r))]; scores the real images as well."""
         return softplus(step.real.scores - step.fake.scores).mean()

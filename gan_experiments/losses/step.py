@@ -41,7 +41,7 @@ class Scored:
 
     @property
     def output(self) -> DiscriminatorOutput:
-        """Scores, class logits and features of the images; in float32 whatever the precision of the networks."""
+        """The output for the images; in float32 whatever the precision of the networks."""
         # Not a cached_property: its lock (up to Python 3.11) breaks a compiled graph.
         if self._output is None and self._pair is not None:
             self._score_pair(*self._pair)

@@ -14,9 +14,7 @@ class Wasserstein(AdversarialLoss):
     """
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return E[f] - E[r]."""
         return -step.real.scores.mean() + step.fake.scores.mean()
 
     def generator_loss(self, step: Step) -> Tensor:
-        """Return -E[f]."""
         return -step.fake.scores.mean()

@@ -25,5 +25,4 @@ class ZeroCenteredPenalty(LossTerm):
         return self.images
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        """Return ½·E[‖∇D(x)‖²]; costs a second derivative."""
         return 0.5 * score_gradient(step.real if self.images == "real" else step.fake).square().sum(dim=1).mean()

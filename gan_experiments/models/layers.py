@@ -1,6 +1,7 @@
 """Layers that several architectures share."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -110,17 +111,9 @@ def normalize_spectrally(network: nn.Module) -> None:
             parametrizations.spectral_norm(module)
 
 
-KERAS_MOMENTUM, KERAS_EPS = 0.01, 1e-3
-
-
-def batch_norm_1d(num_features: int) -> nn.BatchNorm1d:
-    """Return a batch normalisation of N×num_features, with Keras's defaults."""
-    return nn.BatchNorm1d(num_features, eps=KERAS_EPS, momentum=KERAS_MOMENTUM)
-
-
-def batch_norm_2d(num_features: int) -> nn.BatchNorm2d:
-    """Return a batch normalisation of N×num_features×H×W, with Keras's defaults."""
-    return nn.BatchNorm2d(num_features, eps=KERAS_EPS, momentum=KERAS_MOMENTUM)
+# Batch normalisation with Keras's defaults
+batch_norm_1d = partial(nn.BatchNorm1d, eps=1e-3, momentum=0.01)
+batch_norm_2d = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 
 @dataclass(frozen=True)
@@ -141,18 +134,7 @@ class GlorotUniform:
 
 
 def require_image_size(network: NetworkName, image_size: int, required: int, report: str, instead: str) -> None:
-    """Refuse another size than the published one.
-
-    Args:
-        network: whose argument it is.
-        image_size: pixels of a side.
-        required: pixels of a side that the layers are for.
-        report: letter of the report, for the message.
-        instead: name of a model for other sizes, for the message.
-
-    Raises:
-        UserError: the sizes differ.
-    """
+    """Raise `UserError` for another size than the published one; `instead` names a model for other sizes."""
     if image_size != required:
         raise UserError(
             f"model.{network}.image_size is {image_size}: report {report}'s networks are for {required}×{required} "

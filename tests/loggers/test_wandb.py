@@ -240,7 +240,7 @@ def test_trackers_change_nothing_in_training(runs: list[Path], cache: str, tmp_p
         state = torch.load(other / name, weights_only=True)
         for key, value in plain["networks"].items():
             assert torch.equal(value, state["networks"][key])
-        assert state["random"] == plain["random"]
+        assert state["callback random"] == plain["callback random"]
     both = summary(tmp_path / "both")
     assert both["exit_code"] == 0
     assert both["summary"]["best"] == summary(runs[0])["summary"]["best"]

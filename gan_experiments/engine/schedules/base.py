@@ -15,10 +15,7 @@ class Updates(NamedTuple):
 
 
 class Schedule:
-    """Decides outside the updates, on the host, from counts and from losses that were read some iterations ago.
-
-    All but `plan` is for a schedule that needs neither losses nor a state, until it is overridden.
-    """
+    """Decides outside the updates, on the host, from counts and from losses that were read some iterations ago."""
 
     measure_every: int | None = None
     """Iterations between two readings of both losses, paused networks included; None where losses do not matter."""

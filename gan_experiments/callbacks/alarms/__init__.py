@@ -1,1 +1,0 @@
-"""Alarms: failures of training, reported in plain words while they happen."""
