@@ -95,12 +95,12 @@ def run(launch: Launch) -> dict[str, Any]:
             experiment.load_state_dict(state)
         session = Session(launch, experiment, manifest)
         try:
-            return session.fit()
-        except Exception:
-            session.failed = True
-            raise
-        finally:
+            results = session.fit()
+        except Exception:  # not where a signal has stopped it: it will go on
             session.write_report()
+            raise
+        session.write_report()
+        return results
 
 
 class Session:
@@ -109,7 +109,6 @@ class Session:
     def __init__(self, launch: Launch, experiment: Experiment, manifest: Manifest) -> None:
         self.launch, self.experiment, self.manifest = launch, experiment, manifest
         self.directory, self.module, self.callbacks = launch.directory, experiment.module, experiment.callbacks
-        self.failed = self.finished = False
         manifest.begin_session(launch.overrides, self.module.clock.iterations, experiment.device)
         self.callbacks.status.on_alarm.append(lambda: self._write_manifest("running", None))
         manifest.alarms = self.callbacks.alarms.history
@@ -146,12 +145,11 @@ class Session:
             for logger in loggers:
                 logger.close(results, code)
         self._log_end()
-        self.finished = True
         return results
 
     def write_report(self) -> None:
         """Write the report of a run that has ended by itself; no failure of this is one of the run."""
-        if not (self.finished or self.failed) or not self.launch.config.get("report", True) or not is_rank_zero():
+        if not self.launch.config.get("report", True) or not is_rank_zero():
             return
         target = self.directory / "report.html"
         try:

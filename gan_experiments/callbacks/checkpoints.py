@@ -58,8 +58,13 @@ class Checkpoints(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over from Lightning, which would leave without saving; `keeping_signals` restores them."""
-        if self.status.is_rolled_back:
-            self._save_rolled_back(trainer)
+        if self.status.is_rolled_back:  # else a kill would bring the old random streams back
+            name = checkpoint_name(self.module.clock.iterations)
+            self.write(trainer, name)
+            if trainer.is_global_zero:  # only then are the checkpoints that came after removed
+                for path in list_checkpoints(self.directory):
+                    if path.name > name:
+                        path.unlink(missing_ok=True)
         self._saved = self.module.clock.iterations
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -99,18 +104,6 @@ class Checkpoints(Callback):
             for old in list_checkpoints(self.directory)[: -self.keep]:
                 old.unlink(missing_ok=True)
         self._saved = iterations
-
-    def _save_rolled_back(self, trainer: pl.Trainer) -> None:
-        """Save where a rollback has led, so that a kill does not bring the old random streams back.
-
-        Only then are the checkpoints that came after removed.
-        """
-        name = checkpoint_name(self.module.clock.iterations)
-        self.write(trainer, name)
-        if trainer.is_global_zero:
-            for path in list_checkpoints(self.directory):
-                if path.name > name:
-                    path.unlink(missing_ok=True)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Save what an alarm stopped; the state of a run that diverged goes beside the good ones, as diverged.pt."""

@@ -1,6 +1,5 @@
 """Evaluation while training: when it happens, which checkpoint is the best, and when to stop without progress."""
 
-import itertools
 import logging
 import zipfile
 from dataclasses import dataclass, replace
@@ -63,15 +62,18 @@ class Evaluation(Callback):
         self.last_row = state["last_row"]
         self.best, self.latest, self.evaluated = {}, None, -1
         self.best_values = dict(state.get("best_values", {}))
-        best = dict(self._chosen_by() or state["best"])
-        if best and self.best_key == best["key"] and self._protocol() == best.get("protocol"):
+        # At the end of a run that is now extended, best.pt may have been chosen later than the state.
+        is_whole = zipfile.is_zipfile(self.best_checkpoint)
+        chosen_by = read_json(self.best_checkpoint.with_suffix(".json")) if is_whole else {}
+        best = dict(chosen_by or state["best"])
+        is_comparable = best and self.best_key == best["key"]
+        if is_comparable and self.protocol.facts_of(best["key"].partition("/")[0]) == best.get("protocol"):
             self.best = best
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         if self.every_kimg is not None and self.module.clock.passed(self.every_kimg, self.module.batch_size):
             self.last_row = self.module.clock.iterations
-            self.evaluate(trainer)
-            self._announce(trainer, at_end=False)
+            self.evaluate(trainer, at_end=False)
             since = self.module.clock.kimg - self.best.get("kimg", self.module.clock.kimg)
             if self.patience_kimg is not None and since >= self.patience_kimg:
                 log.info(
@@ -89,8 +91,7 @@ class Evaluation(Callback):
         """
         if self.evaluated != self.module.clock.iterations and not self.status.is_stopping:
             self.module.to(trainer.strategy.root_device)  # Lightning has taken it away by now
-            self.evaluate(trainer)
-            self._announce(trainer, at_end=True)
+            self.evaluate(trainer, at_end=True)
 
     @property
     def values(self) -> dict[str, float]:
@@ -98,7 +99,7 @@ class Evaluation(Callback):
         assert self.latest is not None
         return {key: value.value for key, value in self.latest.values.items() if value.value is not None}
 
-    def evaluate(self, trainer: pl.Trainer) -> None:
+    def evaluate(self, trainer: pl.Trainer, at_end: bool) -> None:
         """Measure the generator that is shown, log the values, and keep the checkpoint if it is the best."""
         check_state(self.module, self.status)
         clock = self.module.clock
@@ -116,9 +117,10 @@ class Evaluation(Callback):
             values = (clock.kimg, self.best_key, finite[self.best_key], self.best["value"], self.best["kimg"])
             log.info("Evaluated at %.1f kimg: %s %.4g; best %.4g at %.1f kimg.", *values)
         elif self.best_key is None and finite:
-            shown = itertools.islice(finite.items(), MOST_SHOWN)
-            text = ", ".join(f"{key} {value:.4g}" for key, value in shown)
+            text = ", ".join(f"{key} {value:.4g}" for key, value in list(finite.items())[:MOST_SHOWN])
             log.info("Evaluated at %.1f kimg: %s.", clock.kimg, text)
+        for listener in self.status.on_evaluation:
+            listener(trainer, finite, at_end)
 
     def _log_further(self, trainer: pl.Trainer, results: Results) -> None:
         """Hand over the best values so far and the discriminator's scores, where a tracker has use for them."""
@@ -154,15 +156,3 @@ class Evaluation(Callback):
         measured = {key: value.to_json() for key, value in results.values.items()}
         for listener in self.status.on_new_best:
             listener(trainer, {"chosen_by": self.best, "measured": measured})
-
-    def _announce(self, trainer: pl.Trainer, at_end: bool) -> None:
-        for listener in self.status.on_evaluation:
-            listener(trainer, self.values, at_end)
-
-    def _chosen_by(self) -> dict[str, Any]:
-        """Return by what best.pt was chosen: at the end of a run that is now extended, later than the state."""
-        return read_json(self.best_checkpoint.with_suffix(".json")) if zipfile.is_zipfile(self.best_checkpoint) else {}
-
-    def _protocol(self) -> dict[str, Any]:
-        assert self.best_key is not None
-        return self.protocol.facts_of(self.best_key.partition("/")[0])

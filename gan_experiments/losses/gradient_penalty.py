@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import relu
 
-from gan_experiments.losses.gradients import gradient_at
 from gan_experiments.losses.objective import LossTerm
 from gan_experiments.losses.step import Step
 
@@ -31,7 +30,7 @@ class GradientPenalty(LossTerm):
 
     def discriminator_loss(self, step: Step) -> Tensor:
         points = self._points(step.real.images.detach(), step.fake.images.detach())
-        norm = vector_norm(gradient_at(step.real, points), dim=1)
+        norm = vector_norm(step.real.gradient_at(points), dim=1)
         excess = norm - self.target
         return (relu(excess) if self.sides == "one" else excess).square().mean()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -14,25 +15,19 @@ Network = Callable[..., Any]
 """An `nn.Module`, or in a hand-written loop any function like it."""
 
 
+@dataclass(eq=False, repr=False)
 class Scored:
     """Images (N×C×H×W) with their labels (N) and the discriminator's output for them, computed when first read, once.
 
     `after` is scored first where given: batch-norm statistics and dropout depend on the order.
     """
 
-    def __init__(
-        self,
-        score: Callable[[Tensor, Tensor], DiscriminatorOutput],
-        images: Tensor,
-        labels: Tensor,
-        after: Scored | None = None,
-    ) -> None:
-        self.images = images
-        self.labels = labels
-        self.after = after
-        self._score = score
-        self._pair: tuple[Scored, Scored] | None = None
-        self._output: DiscriminatorOutput | None = None
+    _score: Callable[[Tensor, Tensor], DiscriminatorOutput]
+    images: Tensor
+    labels: Tensor
+    after: Scored | None = None
+    _pair: tuple[Scored, Scored] | None = field(default=None, init=False)
+    _output: DiscriminatorOutput | None = field(default=None, init=False)
 
     def join(self, other: Scored) -> None:
         """Score these images, and after them the other's, in one pass: batch norm has statistics of both together."""
@@ -65,6 +60,27 @@ class Scored:
     def score(self, images: Tensor) -> DiscriminatorOutput:
         """Make a further pass over other images (interpolates, augmented copies) with the same labels."""
         return self._score(images, self.labels)
+
+    def gradient(self) -> Tensor:
+        """Return each image's ∇D, N×(C·H·W) in float32, from the pass that other terms read.
+
+        The images must be a leaf (`LossTerm.image_gradient`). Where that pass is of no use, because it ran in a lower
+        precision or recorded no graph, another one is made.
+        """
+        if torch.is_grad_enabled() and not torch.is_autocast_enabled(self.images.device.type):
+            return _gradient(self.scores, self.images, create_graph=True)
+        return self.gradient_at(self.images)
+
+    def gradient_at(self, images: Tensor) -> Tensor:
+        """Return ∇D at other images with the same labels, N×(C·H·W), from a float32 pass of its own.
+
+        Autocast is off: the gradient of a half-precision pass underflows, and its rounding errors would be penalised.
+        The graph is kept only where gradients are recorded, so that a penalty can also be measured under `no_grad`.
+        """
+        create_graph = torch.is_grad_enabled()
+        with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
+            images = images.detach().float().requires_grad_()
+            return _gradient(self.score(images).scores, images, create_graph)
 
     def _score_pair(self, first: Scored, second: Scored) -> None:
         size = len(first.images)
@@ -164,6 +180,12 @@ class Step:
         if self._joined:
             self.real.join(fake)
         return fake
+
+
+def _gradient(scores: Tensor, images: Tensor, create_graph: bool) -> Tensor:
+    # A score depends on its own image (but for batch norm, as in the papers), so the sum's gradient is each score's.
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=create_graph)
+    return gradient.flatten(start_dim=1)
 
 
 def _leaf(images: Tensor) -> Tensor:

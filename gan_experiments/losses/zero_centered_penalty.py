@@ -4,7 +4,6 @@ from typing import Literal
 
 from torch import Tensor
 
-from gan_experiments.losses.gradients import score_gradient
 from gan_experiments.losses.objective import LossTerm
 from gan_experiments.losses.step import Step
 
@@ -25,4 +24,5 @@ class ZeroCenteredPenalty(LossTerm):
         return self.images
 
     def discriminator_loss(self, step: Step) -> Tensor:
-        return 0.5 * score_gradient(step.real if self.images == "real" else step.fake).square().sum(dim=1).mean()
+        scored = step.real if self.images == "real" else step.fake
+        return 0.5 * scored.gradient().square().sum(dim=1).mean()
