@@ -21,6 +21,11 @@ from gan_experiments.types import UserError
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 MOVED = {
+    "callbacks.alarms.dead_generator.": "callbacks.alarms.",
+    "callbacks.alarms.divergence.": "callbacks.alarms.",
+    "callbacks.alarms.mode_collapse.": "callbacks.alarms.",
+    "callbacks.alarms.mutual_defeat.": "callbacks.alarms.",
+    "callbacks.alarms.overpowering_discriminator.": "callbacks.alarms.",
     "data.augment.": "augment.operations.",
     "data.image_folder.": "datasets.folder.",
     "data.image_set.": "datasets.base.",

@@ -18,6 +18,9 @@ TARGETS = sorted({
     target for path in CONFIG_DIR.rglob("*.yaml") for target in re.findall(r"_target_: ([\w.]+)", path.read_text())
 })  # fmt: skip
 FORMER = [
+    "callbacks.alarms.dead_generator.DeadGenerator", "callbacks.alarms.divergence.Divergence",
+    "callbacks.alarms.mode_collapse.ModeCollapse", "callbacks.alarms.mutual_defeat.MutualDefeat",
+    "callbacks.alarms.overpowering_discriminator.OverpoweringDiscriminator",
     "data.augment.ColorJitter", "data.digits.DigitsSource", "data.held_out.FirstHeldOut",
     "data.image_folder.ImageFolderSource", "data.npz.NpzSource", "data.regimes.autoencoder.Autoencoder",
     "data.regimes.classes.Classes", "data.regimes.first_n.FirstN",
