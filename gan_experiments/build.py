@@ -396,7 +396,7 @@ def _build_callbacks(
         )
     if isinstance(module, GAN):
         samples = SampleGrids(
-            module,
+            gan=module,
             directory=directory / "samples",
             every_kimg=config.sample_every_kimg,
             real=data.training,

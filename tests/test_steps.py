@@ -146,7 +146,7 @@ def test_frozen_batch_norm_uses_the_statistics_asked_for(
         f"task.discriminator_pass={passed}",
         "schedule.discriminator=0",
     )
-    gan.discriminator = WithNorm()
+    gan.discriminator = gan.update.discriminator = WithNorm()
     fit(gan, pipeline, 2)
     assert gan.clock.generator_steps == 2
     assert gan.discriminator.passes == [images] * 2

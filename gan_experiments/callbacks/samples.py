@@ -1,6 +1,7 @@
 """Pictures during training: a grid of fixed latents at an interval, real images beside it once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ SHOWN_SIDE = 10
 SHOWN_SIDE_OF_LARGE = 4  # of images of more than 128×128 pixels, whose grid would be huge and slow to make
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SampleGrids(Callback):
     """Saves a grid of the same latents every `every_kimg` thousand images and at the end.
 
@@ -28,44 +30,37 @@ class SampleGrids(Callback):
     change nothing.
     """
 
-    def __init__(
-        self,
-        gan: GAN,
-        *,
-        directory: Path,
-        every_kimg: float | None,
-        real: ImageSet,
-        conditional: bool,
-        by_class: Literal["rows", "columns"],
-        value_range: Sequence[float],
-        seed: int,
-    ) -> None:
-        self.gan = gan
-        self.conditional = conditional
-        self.directory = directory
-        self.every_kimg = every_kimg
-        self.value_range = value_range
-        large = real.read(torch.tensor([0])).shape[-1] > 128
+    gan: GAN
+    directory: Path
+    every_kimg: float | None
+    real: ImageSet
+    conditional: bool
+    by_class: Literal["rows", "columns"]
+    value_range: Sequence[float]
+    seed: int
+    newest: Samples | None = field(default=None, init=False)
+    _saved: int = field(default=-1, init=False)
+
+    def __post_init__(self) -> None:
+        large = self.real.read(torch.tensor([0])).shape[-1] > 128
         side = SHOWN_SIDE_OF_LARGE if large else SHOWN_SIDE
-        shown = torch.unique(real.labels)[:SHOWN_CLASSES] if conditional else torch.zeros(side, dtype=torch.int64)
-        rows = len(shown)
-        self.columns = rows if conditional and by_class == "columns" else side
-        stream = torch.Generator().manual_seed(stream_seed("samples", seed))
-        self.labels = shown.repeat_interleave(side)
-        self.latents = gan.latents.sample(len(self.labels), stream)
+        shown = torch.zeros(side, dtype=torch.int64)
+        if self.conditional:
+            shown = torch.unique(self.real.labels)[:SHOWN_CLASSES]
+        stream = torch.Generator().manual_seed(stream_seed("samples", self.seed))
+        labels = shown.repeat_interleave(side)
+        latents = self.gan.latents.sample(len(labels), stream)
         # Of each class shown (or of all) in a random order; fewer images than places repeat.
-        order = torch.randperm(len(real), generator=stream)
-        groups = [order]
-        if conditional:
-            groups = [order[real.labels[order] == label] for label in shown]
-        places = torch.arange(len(self.labels) // len(groups))
-        self.real = real
-        self.picked = torch.cat([group[places % len(group)] for group in groups])
-        if conditional and by_class == "columns":
-            turned = torch.arange(len(self.labels)).view(rows, side).T.flatten()
-            self.labels, self.latents, self.picked = self.labels[turned], self.latents[turned], self.picked[turned]
-        self.newest: Samples | None = None
-        self._saved = -1
+        order = torch.randperm(len(self.real), generator=stream)
+        groups = [order[self.real.labels[order] == label] for label in shown] if self.conditional else [order]
+        positions = torch.arange(len(labels) // len(groups))
+        picked = torch.cat([group[positions % len(group)] for group in groups])
+        in_columns = self.conditional and self.by_class == "columns"
+        self.columns = len(shown) if in_columns else side
+        turned = torch.arange(len(labels))
+        if in_columns:
+            turned = turned.view(len(shown), side).T.flatten()
+        self.labels, self.latents, self.picked = labels[turned], latents[turned], picked[turned]
 
     @property
     def share_clipped(self) -> float:

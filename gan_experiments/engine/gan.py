@@ -1,13 +1,11 @@
 """The alternating update of a generator and a discriminator, by manual optimisation."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import ClassVar, Literal, get_args
 
 import torch
 from pydantic import NonNegativeInt
 from torch import nn
-from torch.optim import Optimizer
 
 from gan_experiments.augment.discriminator import DiscriminatorAugment
 from gan_experiments.engine.ema import EMA
@@ -32,7 +30,6 @@ class GAN(TrainingModule):
 
     networks: ClassVar[tuple[NetworkName, ...]] = get_args(NetworkName)
     schedule: Schedule
-    update: Update
 
     def __init__(
         self,
@@ -61,14 +58,21 @@ class GAN(TrainingModule):
         self.augment = augment
         self.schedule = schedule
         self.latents = latents
-        self._make_update = partial(
-            Update,
+        self.update = Update(
+            generator=self.generator,
+            discriminator=self.discriminator,
+            objective=objective,
+            latents=latents,
+            optimizers=optimizers,
+            augment=augment,
             fakes=fakes,
             fake_labels=labels,
             num_classes=num_classes,
             frozen_batch_norm=frozen_batch_norm,
             discriminator_pass=discriminator_pass,
         )
+        for name, optimizer in optimizers.items():
+            optimizer.lazy_ratio = objective.lazy_ratio(name)
         for term in objective.terms.values():
             term.check(generator, discriminator)
         if compile:
@@ -84,19 +88,6 @@ class GAN(TrainingModule):
     @property
     def adversarial(self) -> frozenset[str]:
         return self.objective.adversarial
-
-    def configure_optimizers(self) -> list[Optimizer]:
-        for name, optimizer in self.network_optimizers.items():
-            optimizer.lazy_ratio = self.objective.lazy_ratio(name)
-        self.update = self._make_update(
-            generator=self.generator,
-            discriminator=self.discriminator,
-            objective=self.objective,
-            latents=self.latents,
-            optimizers=self.network_optimizers,
-            augment=self.augment,
-        )
-        return super().configure_optimizers()
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """Make the updates that the schedule plans for this iteration."""

@@ -36,7 +36,6 @@ CASES = [
 def test_the_whole_update_can_be_traced(overrides: list[str]) -> None:
     """Optimiser steps and second derivatives included: a value that went to the host would stop the tracing."""
     gan, pipeline = made_gan(*overrides)
-    gan.configure_optimizers()
     due = gan.update.prepare(BOTH, Progress())
     batch = next(iter(pipeline.from_iteration(0)))
     terms = gan.objective.names("discriminator") | gan.objective.names("generator")
@@ -55,8 +54,7 @@ def test_a_value_that_went_to_the_host_would_be_found() -> None:
             return step.fake.scores if step.fake.scores.mean() > 0 else -step.fake.scores
 
     gan, pipeline = made_gan("loss=hinge", "model=dcgan")
-    gan.objective = Objective({"hinge": Judging()})
-    gan.configure_optimizers()
+    gan.update.objective = Objective({"hinge": Judging()})
     due = gan.update.prepare(BOTH, Progress())
     with pytest.raises(RuntimeError, match="_local_scalar_dense"):
         make_fx(gan.update(BOTH, due))(*next(iter(pipeline.from_iteration(0))))
@@ -125,6 +123,5 @@ def test_what_the_generator_is_given_as_labels(labels: str) -> None:
 
 
 def test_uniform_labels_need_classes() -> None:
-    gan, _ = made_gan("task.labels=uniform", "task.num_classes=0")
     with pytest.raises(UserError, match=r"task\.labels=uniform"):
-        gan.configure_optimizers()
+        made_gan("task.labels=uniform", "task.num_classes=0")
