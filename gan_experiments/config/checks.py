@@ -24,8 +24,6 @@ TRAINER_KEYS = (
 )  # fmt: skip
 """Arguments of Lightning's Trainer that have no effect or no place here."""
 
-UNUSED = {"_target_": "unused"}
-
 
 def check_keys(config: DictConfig) -> None:
     """Find keys that nothing would read, and keys without which nothing works; an added (+) key passes the schema."""
@@ -41,16 +39,13 @@ def check_keys(config: DictConfig) -> None:
         for key in known:
             if key not in given:
                 raise UserError(f"{prefix}{key} is missing: it cannot be taken out with ~")
-    unused = list(config.task.get("unused") or []) if isinstance(config.task, DictConfig) else []
     for key in ("task", "schedule", "trainer"):
-        if config[key] or key not in unused:  # of a run that goes on, what is not used is empty
-            _require_part(config[key], key)
+        _require_part(config[key], key)
     read = _interpolated(OmegaConf.to_container(config))
     for group, values in GROUPS.items():
         if not isinstance(node := config[group] if group else config, DictConfig):
             raise UserError(f"{group} holds no keys: choose {group}=NAME; --help lists the names")
         content = {key: value for key, value in _content(node).items() if key in values.model_fields or key not in read}
-        content |= {key: UNUSED for key, value in content.items() if not value and f"{group}.{key}" in unused}
         _check_values(group, content, structure=True)
 
 

@@ -39,6 +39,7 @@ class Composition:
 
     def checked(self) -> "Composition":
         """Return the same with a resolved config, once keys and values fit together."""
+        check_keys(self.config)
         choices = check_structure(self)
         config, parts = prepare(self.config)
         check_labels(config, parts.regimes)
@@ -114,9 +115,8 @@ def register_schema() -> None:
 
 
 def check_structure(composed: Composition) -> dict[str, Any]:
-    """Check keys and choices, let the budget that is given take effect, and return the choices that count."""
+    """Check choices and overrides, let the budget that is given take effect, and return the choices that count."""
     config = composed.config
-    check_keys(config)
     for group, choice in composed.choices.items():
         if "_target_" in str(choice).split("+"):  # Hydra merges a list of options into one
             raise UserError(f"{group}=[...] was given, but {group} takes one option: write {group}=NAME.")
