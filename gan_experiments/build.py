@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
@@ -354,7 +354,7 @@ def build_protocol(
         latents=build_latents(config.model),
         value_range=list(config.model.value_range),
         conditional=config.model.conditional,
-        weights="raw" if config.ema_half_life_kimg is None else "EMA",
+        weights="raw" if OmegaConf.select(config, "task.ema.half_life_kimg") is None else "EMA",
         cache_dir=cache_dir,
         augmentations=augmentations,
         no_class_head=why_no_class_head(config),

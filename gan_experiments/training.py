@@ -127,10 +127,10 @@ class Session:
                 logger.start()
             while not self._train():
                 pass
-            signal = self.callbacks.status.stop_signal
-            status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
             results = self._write_results()
             self._log_samples()
+            signal = self.callbacks.status.stop_signal
+            status, code = ("finished", 0) if signal is None else ("interrupted", 128 + signal)
         except (KeyboardInterrupt, SystemExit):
             status, code = "interrupted", 130
             raise

@@ -80,6 +80,7 @@ def launch_in_child(directory: Path, *overrides: str) -> BaseProcess:
 
 
 def _child(directory: Path, overrides: tuple[str, ...]) -> None:
+    os.environ.pop("WANDB_SERVICE", None)  # that of this test process would outlive the child, and hold its run
     launch(directory, *overrides)
 
 

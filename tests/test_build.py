@@ -10,9 +10,13 @@ import torch
 from launching import TINY, launch
 
 from gan_experiments.augment.operations import HorizontalFlip
+from gan_experiments.build import build_measures, build_protocol
+from gan_experiments.config.compose import compose
+from gan_experiments.datasets.data import Data
 from gan_experiments.datasets.digits import DigitsSource
 from gan_experiments.datasets.regimes.classes import Classes
 from gan_experiments.engine.schedules.ratio import Ratio
+from gan_experiments.engine.supervised import fit_reconstructions
 from gan_experiments.losses.zero_centered_penalty import ZeroCenteredPenalty
 from gan_experiments.metrics.fid import FrechetDistance
 from gan_experiments.models.dcgan import Discriminator, Generator
@@ -55,3 +59,11 @@ def test_one_run_constructs_each_part_once(tmp_path: Path, monkeypatch: pytest.M
     assert {part.__name__: constructed[part] for part in PARTS} == {
         part.__name__: count for part, count in PARTS.items()
     }
+
+
+@pytest.mark.parametrize(("override", "weights"), [("seed=0", "EMA"), ("task.ema=null", "raw")])
+def test_the_protocol_names_the_weights_that_are_measured(override: str, weights: str) -> None:
+    config = compose("digits_acgan", "evaluation/metric=diversity", override).config
+    protocol = build_protocol(config, Data(config, fit_reconstructions), build_measures(config), {})
+    assert protocol is not None
+    assert protocol.weights == weights

@@ -156,7 +156,7 @@ def test_pictures_logging_and_checkpoints_change_nothing_in_training(base: list[
     launch(tmp_path / "plain", *base)
     launch(tmp_path / "busy", *base, "sample_every_kimg=0.05", "checkpoint_every_kimg=0.016", "log_every_iterations=1")
     plain, busy = state_of(tmp_path / "plain")[0], state_of(tmp_path / "busy")[0]
-    for part in ("networks", "optimizers", "clock", "random"):
+    for part in ("networks", "optimizers", "clock", "callback random"):
         assert_identical(plain[part], busy[part], part)
 
 

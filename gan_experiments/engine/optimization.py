@@ -43,7 +43,7 @@ class NetworkOptimizer:
         learning_rate: OverKimg | None = None,
         gradient_clip: float | None = None,
     ) -> None:
-        self.parameters = list(network.parameters())
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.learning_rate = learning_rate or Constant()
         self.gradient_clip = gradient_clip
         given = factory.keywords if isinstance(factory, partial) else {}

@@ -70,7 +70,7 @@ class Update:
 
     def measure(self, network: NetworkName, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Return a network's regular loss terms and their sum, without an update."""
-        with torch.no_grad():
+        with torch.no_grad(), running_statistics(self.discriminator, not self._batch_statistics(network)):
             step = self._step(network, Batch(images, labels))
             return _named(network, self.objective.loss(step, self.objective.regular))
 

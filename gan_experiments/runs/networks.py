@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
@@ -41,13 +41,15 @@ def load_generator(run: "Run", checkpoint: str, weights: "Weights") -> Sampler:
     with _loading(run, checkpoint, "generator") as (path, state):
         config, network = _build(run, "generator")
         entries, averaged = generator_weights(state["networks"], weights)
+        half_life = OmegaConf.select(config, "task.ema.half_life_kimg")
+        of_kimg = f", half-life {half_life:g} kimg" if isinstance(half_life, int | float) else ""
         network.load_state_dict(entries)
         return Sampler(
             network,
             build_latents(config.model),
             class_names=list(config.dataset.class_names) if config.model.conditional else [],
             trained_labels=kept_labels(config) if config.model.conditional else None,
-            weights=f"averaged (EMA, half-life {config.ema_half_life_kimg:g} kimg)" if averaged else "raw",
+            weights=f"averaged (EMA{of_kimg})" if averaged else "raw",
             measured=state.get("measured") or {},
             **_facts(config, path, state),
         )

@@ -407,6 +407,8 @@ def locked(directory: Path) -> Iterator[None]:
                     f"another process is training in {directory}: wait for it, or stop it first."
                 ) from error
             time.sleep(0.1)  # a list of runs looks for a moment whether one is locked
+        except OSError:  # a file system without locks
+            break
     try:
         yield
     finally:
