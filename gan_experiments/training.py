@@ -54,6 +54,8 @@ def train(composition: Composition, directory: str | Path | None = None) -> Run:
         >>> run.state, run.generator().sample(16, seed=1).pixels.shape
         ('finished', torch.Size([16, 1, 8, 8]))
     """
+    if composition.config.resume is not None:
+        raise UserError("train() starts a run; go on with one by python -m gan_experiments resume=RUN.")
     name = composition.choices.get("experiment") or composition.config.dataset.name
     path = Path(directory or Path("outputs") / str(name) / time.strftime("%Y-%m-%d_%H-%M-%S")).absolute()
     if (path / FILE).exists():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import gan_experiments
+from gan_experiments.types import UserError
 
 PACKAGE = Path(gan_experiments.__file__).parent
 WITH_EXAMPLES = sorted(
@@ -40,3 +41,10 @@ def test_examples_run_as_printed(module: str, tmp_path: Path, monkeypatch: pytes
     failed, attempted = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
     assert attempted > 0
     assert failed == 0
+
+
+def test_train_does_not_take_a_run_that_goes_on_for_a_new_one(tmp_path: Path) -> None:
+    composition = gan_experiments.compose("digits_acgan", f"resume={tmp_path}")
+    with pytest.raises(UserError, match="resume=RUN"):
+        gan_experiments.train(composition, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
